@@ -1,0 +1,43 @@
+"""What can go wrong with an event log."""
+
+from streambank.errors import StreambankError
+
+
+class LogError(StreambankError):
+    """Base of the log's errors."""
+
+
+class TopicMismatchError(LogError):
+    """A topic exists with another partition count or cleanup policy than asked for."""
+
+
+class UnknownTopicError(LogError):
+    """The topic, or that partition of it, does not exist."""
+
+
+class OffsetOutOfRangeError(LogError):
+    """The offset lies before the first record kept (retention removed it) or beyond the end."""
+
+
+class FencedError(LogError):
+    """The writer lost its place: its partitions went to another member, or a newer producer has its transactional id.
+
+    Nothing of the transaction was written. The owner of a fenced member drops its state and goes on from the
+    committed offsets of what it is assigned now.
+    """
+
+
+class RecordTooLargeError(LogError):
+    """A record is larger than the log takes."""
+
+
+class StorageFullError(LogError):
+    """No space is left. Nothing of the transaction was written; it may be tried again once there is space."""
+
+
+class StorageVersionError(LogError):
+    """The data folder was written by another version of streambank, or is not a log at all."""
+
+
+class ClosedError(LogError):
+    """The log, producer or consumer is closed."""
