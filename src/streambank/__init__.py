@@ -3,7 +3,3 @@
 Layers, each built only on the public names of the ones below it:
 ``cli`` -> ``bank`` -> ``service`` -> ``streams`` -> ``log``.
 """
-
-from importlib.metadata import version
-
-__version__ = version("streambank")

@@ -10,6 +10,6 @@ class InvariantError(StreambankError):
 
 
 def check(condition: bool, message: str) -> None:
-    """Raise :class:`InvariantError` with ``message`` unless ``condition`` holds (unlike ``assert``, also under ``-O``)."""
+    """Raise :class:`InvariantError` with ``message`` unless ``condition`` holds; works under ``-O`` too."""
     if not condition:
         raise InvariantError(message)

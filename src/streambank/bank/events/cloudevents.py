@@ -1,0 +1,48 @@
+"""CloudEvents 1.0, Kafka protocol binding, binary mode: attributes in ``ce_`` headers, data as the value."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from operator import attrgetter
+from typing import Any
+
+from streambank.log import encode_headers
+
+SPEC_VERSION = b"1.0"
+
+
+def binary_mode_headers(*, type: str, source: str, id: str, subject: str) -> Callable[[Any, int], bytes | None]:  # noqa: A002
+    """The function that makes an event's headers.
+
+    Args:
+        type: the event type, reverse-DNS style with its version, such as ``bank.balance.changed.v1``.
+        source: who publishes it, a URI reference; source and id together are unique.
+        id: the event's attribute that holds its id.
+        subject: the event's attribute that it is about; also its partition key.
+    """
+    id_of, subject_of = attrgetter(id), attrgetter(subject)
+    fixed = (
+        ("content-type", b"application/json"),
+        ("ce_specversion", SPEC_VERSION),
+        ("ce_type", type.encode()),
+        ("ce_source", source.encode()),
+        ("ce_dataschema", f"/schemas/{type}.json".encode()),
+    )
+
+    def headers(event: Any, timestamp: int) -> bytes | None:
+        about = subject_of(event).encode()
+        return encode_headers(
+            (
+                *fixed,
+                ("ce_id", id_of(event).encode()),
+                ("ce_subject", about),
+                ("ce_partitionkey", about),
+                ("ce_time", _rfc3339(timestamp)),
+            )
+        )
+
+    return headers
+
+
+def _rfc3339(timestamp_ms: int) -> bytes:
+    moment = datetime.fromtimestamp(timestamp_ms / 1000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{timestamp_ms % 1000:03d}Z".encode()

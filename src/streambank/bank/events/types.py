@@ -1,0 +1,208 @@
+"""What happened: every event type of the bank. Events are facts; a correction is another event.
+
+``occurred_at`` is event time. ``recorded_at`` is when the fact entered the log; an event that follows from another
+keeps the other's ``recorded_at``, so that it tells how long the way took. Names follow ISO 20022 where it has one.
+"""
+
+from datetime import date, datetime
+from enum import Enum
+
+import msgspec
+from iso4217 import Currency
+
+from streambank.bank.events.money import Amount, Minor
+from streambank.clock import to_millis
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """What all events have."""
+
+    user_id: str
+    occurred_at: datetime
+    recorded_at: datetime
+
+    @property
+    def timestamp(self) -> int:
+        """Event time in milliseconds since the epoch."""
+        return to_millis(self.occurred_at)
+
+
+class CreditDebit(Enum):
+    """ISO 20022 CreditDebitIndicator: whether money came in or went out."""
+
+    CREDIT = "CRDT"
+    DEBIT = "DBIT"
+
+
+class Origin(Enum):
+    """How an entry came in. Only what happens live raises alerts; history that is read in later does not."""
+
+    LIVE = "live"
+    IMPORT = "import"
+
+
+class Scope(Enum):
+    """What a balance or a threshold is about: one account, or the total of a user's accounts in one currency."""
+
+    ACCOUNT = "account"
+    TOTAL = "total"
+
+
+class Direction(Enum):
+    """Which crossing a threshold watches for."""
+
+    BELOW = "below"
+    ABOVE = "above"
+
+
+class Account(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """An account was opened or its description changed. Topic ``account``, key ``account_id``, compacted."""
+
+    event_id: str
+    account_id: str
+    name: str
+    currency: Currency
+    number_last4: str | None = None
+
+
+class BalanceChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """One entry in an account's ledger. Topic ``balance.changed``, key ``account_id``.
+
+    ``account_seq`` counts an account's entries from 1 without gaps. ``balance_after_minor`` is what the source claims
+    the balance to be after this entry; it is for checks only.
+    """
+
+    entry_id: str
+    account_id: str
+    account_seq: int
+    credit_debit: CreditDebit
+    amount_minor: Amount
+    currency: Currency
+    booking_date: date
+    value_date: date | None = None
+    kind: str | None = None
+    category: str | None = None
+    counterparty: str | None = None
+    counterparty_account: str | None = None
+    end_to_end_id: str | None = None
+    remittance: str | None = None
+    balance_after_minor: Minor | None = None
+    origin: Origin = Origin.LIVE
+
+    @property
+    def signed_minor(self) -> int:
+        """The amount as it changes the balance: negative for a debit."""
+        return self.amount_minor if self.credit_debit is CreditDebit.CREDIT else -self.amount_minor
+
+    @property
+    def total_id(self) -> str:
+        """Names the total that this entry counts into: see :func:`total_id`."""
+        return total_id(self.user_id, self.currency)
+
+
+class EntrySummary(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """What a balance and an alert tell of the entry that led to them."""
+
+    entry_id: str
+    account_id: str
+    signed_minor: Minor
+    occurred_at: datetime
+    kind: str | None = None
+    counterparty: str | None = None
+    remittance: str | None = None
+    origin: Origin = Origin.LIVE
+
+
+class Balance(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A balance after an entry. Topics ``account.balance`` and ``user.balance``, key ``scope_id``, compacted.
+
+    ``scope_id`` is the account's id, or for a total that of :func:`total_id`. Only booked entries count.
+    """
+
+    scope: Scope
+    scope_id: str
+    currency: Currency
+    before_minor: Minor
+    after_minor: Minor
+    entry_count: int
+    entry: EntrySummary
+
+
+class Threshold(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A level to watch. After an alert it is armed again only once the balance is back by ``rearm_margin_minor``."""
+
+    threshold_id: str
+    direction: Direction
+    level_minor: Minor
+    rearm_margin_minor: Amount = 0
+
+
+class AccountThresholds(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """All thresholds on one account or total. Topic ``account.thresholds``, key ``scope_id``, compacted."""
+
+    event_id: str
+    scope: Scope
+    scope_id: str
+    currency: Currency
+    thresholds: tuple[Threshold, ...]
+
+
+class UserProfile(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """Who a user is and how to reach them. Topic ``user.profile``, key ``user_id``, compacted."""
+
+    event_id: str
+    email: str
+    name: str
+    locale: str = "en"
+    timezone: str = "UTC"
+
+
+class AlertRaised(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A balance crossed a threshold. Topic ``alert.raised``, key ``user_id``.
+
+    ``alert_id`` derives from threshold, scope and entry: however often the entry is processed, the alert is the same.
+    ``account_name`` and ``account_number_last4`` are those of the account that the entry was booked on.
+    """
+
+    alert_id: str
+    scope: Scope
+    scope_id: str
+    currency: Currency
+    threshold: Threshold
+    before_minor: Minor
+    after_minor: Minor
+    entry: EntrySummary
+    account_name: str | None = None
+    account_number_last4: str | None = None
+
+
+class AlertNotification(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """An alert with its addressee. Topic ``alert.notification``, key ``user_id``."""
+
+    alert: AlertRaised
+    email: str
+    name: str
+    locale: str
+    timezone: str
+
+    @property
+    def alert_id(self) -> str:
+        """The alert's id."""
+        return self.alert.alert_id
+
+
+class EmailSent(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """An alert's e-mail was accepted by the mail server. Topic ``email.sent``, key ``alert_id``.
+
+    ``attempt`` counts from 1. ``sent_at - recorded_at`` is the time from the entry's record to the server's 250.
+    """
+
+    alert_id: str
+    message_id: str
+    attempt: int
+    sent_at: datetime
+
+
+def total_id(user_id: str, currency: Currency) -> str:
+    """Names the total of a user's accounts in one currency."""
+    return f"{user_id}:{currency.value}"

@@ -1,0 +1,1 @@
+"""Stream processing with the semantics of Kafka Streams on any event log."""

@@ -1,0 +1,23 @@
+"""What can go wrong in stream processing."""
+
+from streambank.errors import StreambankError
+
+
+class StreamsError(StreambankError):
+    """Base of the errors of stream processing."""
+
+
+class TopologyError(StreamsError):
+    """The topology cannot work. Raised when it is built; the text names the operator and the fix."""
+
+
+class DeserializationError(StreamsError):
+    """Bytes that are not a value of the topic's type."""
+
+
+class ProcessingError(StreamsError):
+    """An operator's function raised while it processed a record; the text names record and operator."""
+
+
+class RestoreError(StreamsError):
+    """A store could not be rebuilt from its changelog."""
