@@ -3,14 +3,17 @@
 from streambank.log.errors import (
     ClosedError,
     FencedError,
+    InvalidRecordError,
     LogError,
     OffsetOutOfRangeError,
     RecordTooLargeError,
+    StorageCorruptError,
     StorageFullError,
     StorageVersionError,
     TopicMismatchError,
     UnknownTopicError,
 )
+from streambank.log.factory import open_log
 from streambank.log.headers import Headers, decode_headers, encode_headers
 from streambank.log.interface import (
     Consumer,
@@ -23,6 +26,7 @@ from streambank.log.interface import (
     StartPosition,
     Transaction,
 )
+from streambank.log.partitioner import Partitioner, murmur2, partition_for
 from streambank.log.records import OffsetAndMetadata, Record, RecordBatch, TopicPartition, Watermarks
 from streambank.log.topics import CleanupPolicy, TopicConfig
 
@@ -35,16 +39,19 @@ __all__ = [
     "GroupDescription",
     "GroupMetadata",
     "Headers",
+    "InvalidRecordError",
     "LogError",
     "MemberDescription",
     "OffsetAndMetadata",
     "OffsetOutOfRangeError",
+    "Partitioner",
     "Producer",
     "RebalanceListener",
     "Record",
     "RecordBatch",
     "RecordTooLargeError",
     "StartPosition",
+    "StorageCorruptError",
     "StorageFullError",
     "StorageVersionError",
     "TopicConfig",
@@ -55,4 +62,7 @@ __all__ = [
     "Watermarks",
     "decode_headers",
     "encode_headers",
+    "murmur2",
+    "open_log",
+    "partition_for",
 ]

@@ -31,12 +31,20 @@ class RecordTooLargeError(LogError):
     """A record is larger than the log takes."""
 
 
+class InvalidRecordError(LogError):
+    """A record that its topic cannot take: without a key in a compacted topic (Kafka's INVALID_RECORD)."""
+
+
 class StorageFullError(LogError):
     """No space is left. Nothing of the transaction was written; it may be tried again once there is space."""
 
 
 class StorageVersionError(LogError):
     """The data folder was written by another version of streambank, or is not a log at all."""
+
+
+class StorageCorruptError(LogError):
+    """Stored data does not read back as it was written: the disk or another program changed it."""
 
 
 class ClosedError(LogError):

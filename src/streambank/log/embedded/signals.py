@@ -1,0 +1,209 @@
+"""Waking up whoever waits for records, in this process and in the others that share the folder.
+
+Each process that waits binds a datagram socket in a private directory; after a commit the writer sends one byte to
+each of the others. A datagram may get lost or a socket be out of reach: a slow look at SQLite's ``data_version`` stands
+behind them, so that nobody waits for ever.
+"""
+
+import contextlib
+import hashlib
+import os
+import socket
+import sqlite3
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+FALLBACK_INTERVAL_S = 0.1
+"""How often a process that waits looks at the file itself: the longest a lost datagram can delay it."""
+
+SOCKET_PATH_MAX_BYTES = 100
+"""``sun_path`` has room for 104 bytes on macOS, 108 on Linux."""
+
+
+class Signals:
+    """Counts the commits that were noticed, and lets threads wait for the next."""
+
+    def __init__(self, peers: "Peers | None" = None) -> None:
+        self._condition = threading.Condition()
+        self._count = 0
+        self._peers = peers
+
+    def listen(self) -> None:
+        """Hear other processes' commits from now on; to be called before the first look that a wait follows."""
+        if self._peers is not None:
+            self._peers.listen(self.stir)
+
+    def ticket(self) -> int:
+        """The count as of now; to be taken before looking for records."""
+        return self._count
+
+    def wait(self, ticket: int, timeout_s: float) -> None:
+        """Wait until something happened since ``ticket``, or the time is up."""
+        with self._condition:
+            if self._count == ticket:
+                self._condition.wait(timeout_s)
+
+    def stir(self) -> None:
+        """Wake the waiting threads of this process."""
+        with self._condition:
+            self._count += 1
+            self._condition.notify_all()
+
+    def announce(self) -> None:
+        """Wake the waiting threads of every process. Called after a commit."""
+        self.stir()
+        if self._peers is not None:
+            self._peers.notify()
+
+    def close(self) -> None:
+        """Wake everyone and stop listening."""
+        if self._peers is not None:
+            self._peers.close()
+        self.stir()
+
+
+class Peers:
+    """The sockets of the processes that share a folder."""
+
+    def __init__(self, folder: Path, log_id: str, process_id: str, watcher: Callable[[], sqlite3.Connection]) -> None:
+        self._directory = _socket_directory(folder, log_id)
+        self._name = process_id
+        self._watcher = watcher
+        self._mutex = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._receiver: socket.socket | None = None
+        self._closed = False
+        self._sender = _datagram_socket() if self._directory is not None else None
+
+    def listen(self, on_commit: Callable[[], None]) -> None:
+        """Start to call ``on_commit`` from a thread after the commits of others. Idempotent."""
+        with self._mutex:
+            if self._thread is not None or self._closed:
+                return
+            self._receiver = self._bind()
+            connection = self._watcher()
+            self._thread = threading.Thread(
+                target=self._listen, args=(on_commit, connection), name="streambank-log-signals", daemon=True
+            )
+            self._thread.start()
+
+    def notify(self) -> None:
+        """Send a byte to each of the others, without ever waiting for one."""
+        if self._directory is None or self._sender is None:
+            return
+        try:
+            names = os.listdir(self._directory)
+        except OSError:
+            return
+        for name in names:
+            if name != self._name:
+                self._send(f"{self._directory}/{name}")
+
+    def close(self) -> None:
+        """Stop listening and remove the socket."""
+        with self._mutex:
+            if self._closed:
+                return
+            self._closed = True
+        if self._thread is not None:
+            if self._receiver is not None:
+                self._send(f"{self._directory}/{self._name}")
+            self._thread.join()
+        for each in (self._receiver, self._sender):
+            if each is not None:
+                each.close()
+        if self._receiver is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(f"{self._directory}/{self._name}")
+
+    def _send(self, path: str) -> None:
+        if self._sender is None:
+            return
+        try:
+            self._sender.sendto(b"c", path)
+        except BlockingIOError:
+            pass  # Its buffer is full of the same news.
+        except (ConnectionRefusedError, FileNotFoundError):
+            # Nobody has it bound: its process is gone, and its name never comes again.
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+        except OSError:
+            pass  # The fallback reaches it.
+
+    def _bind(self) -> socket.socket | None:
+        if self._directory is None:
+            return None
+        receiver = _datagram_socket()
+        try:
+            receiver.bind(f"{self._directory}/{self._name}")
+            receiver.settimeout(FALLBACK_INTERVAL_S)
+        except OSError:
+            receiver.close()
+            return None
+        return receiver
+
+    def _listen(self, on_commit: Callable[[], None], connection: sqlite3.Connection) -> None:
+        try:
+            version = _data_version(connection)
+            # What was committed while the thread started must not go unnoticed.
+            on_commit()
+            while not self._closed:
+                heard = self._receive()
+                now = _data_version(connection)
+                if heard or now != version:
+                    version = now
+                    on_commit()
+        finally:
+            connection.close()
+
+    def _receive(self) -> bool:
+        if self._receiver is None:
+            threading.Event().wait(FALLBACK_INTERVAL_S)
+            return False
+        try:
+            self._receiver.recv(1)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    self._receiver.recv(1, socket.MSG_DONTWAIT)
+        except TimeoutError:
+            return False
+        return True
+
+
+def _data_version(connection: sqlite3.Connection) -> int:
+    try:
+        return int(connection.execute("PRAGMA data_version").fetchone()[0])
+    except sqlite3.Error:
+        return -1
+
+
+def _datagram_socket() -> socket.socket:
+    created = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    created.setblocking(False)
+    return created
+
+
+def _socket_directory(folder: Path, log_id: str) -> Path | None:
+    """A directory that only this user can enter and whose paths are short enough; None where there is none."""
+    if sys.platform == "win32":
+        return None
+    inside = folder.absolute() / "wake"
+    if len(os.fsencode(inside)) + 40 <= SOCKET_PATH_MAX_BYTES:
+        inside.mkdir(mode=0o700, exist_ok=True)
+        return inside
+    base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+    digest = hashlib.sha256(log_id.encode()).hexdigest()[:16]
+    outside = base / f"streambank-{digest}"
+    if len(os.fsencode(outside)) + 40 > SOCKET_PATH_MAX_BYTES:
+        return None
+    try:
+        outside.mkdir(mode=0o700, exist_ok=True)
+        found = outside.lstat()
+    except OSError:
+        return None
+    # The directory for temporary files is everybody's: somebody else may have made this name first.
+    private = found.st_uid == os.getuid() and not found.st_mode & 0o077 and outside.is_dir()
+    return outside if private and not outside.is_symlink() else None
