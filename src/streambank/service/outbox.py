@@ -1,0 +1,211 @@
+"""The transactional outbox: a service's rows and its outgoing records in one database transaction.
+
+The relay brings them into the log, in order and each exactly once:
+
+1. :meth:`Outbox.add` takes ids from a counter row. Its lock is held until the transaction ends, so ids commit in order,
+   on PostgreSQL too: once id n is visible, no smaller one can appear.
+2. The relay opens a producer with a transactional id, which fences every earlier relay of this service.
+3. Only then it reads how far the log holds the outbox: the committed position of the group ``<service>-outbox``.
+4. It appends the rows after that position and commits the new position in the same transaction of the log.
+5. It deletes the rows. A crash between 4 and 5 leaves rows behind that step 3 knows to be published.
+
+The position is kept as the metadata of an offset of the empty topic ``<service>.outbox``, since it counts rows of this
+database and not records of a topic; it names the outbox too, so that a new database's ids are not taken for those of
+an old one.
+"""
+
+import threading
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import structlog
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from streambank.clock import Clock
+from streambank.errors import check
+from streambank.log import (
+    EventLog,
+    FencedError,
+    GroupMetadata,
+    OffsetAndMetadata,
+    Producer,
+    TopicConfig,
+    TopicPartition,
+)
+from streambank.service.database import Database
+from streambank.service.errors import StaleDatabaseError
+from streambank.service.tables import OUTBOX, SERVICE_STATE
+from streambank.streams.topic import Topic
+
+logger = structlog.get_logger(__name__)
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+BATCH_RECORDS_MAX = 500
+BATCH_BYTES_MAX = 4 * 1024 * 1024
+"""One transaction of the log: large enough to share its disk flush, small enough to stay short and in memory."""
+
+FALLBACK_POLL_S = 1.0
+"""Rows of this process wake the relay; this is for those that another process left and did not live to publish."""
+
+STAND_BY_MS = 2_000
+"""How long a row may be the first one before a relay that was fenced takes over: many times what a batch takes."""
+
+_ROW_OVERHEAD_BYTES = 64
+
+
+class OutgoingRecord(NamedTuple):
+    """A record to publish. ``timestamp`` is event time in ms; ``headers`` are encoded."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: bytes | None
+    timestamp: int
+
+
+def outgoing(topic: Topic[K, V], key: K, value: V, timestamp: int) -> OutgoingRecord:
+    """The record that says ``value`` on ``topic``. ``timestamp`` is event time in ms."""
+    headers = topic.headers(value, timestamp) if topic.headers is not None else None
+    return OutgoingRecord(topic.name, topic.key.serialize(key), topic.value.serialize(value), headers, timestamp)
+
+
+class Outbox:
+    """Where a service puts what it publishes."""
+
+    def add(self, connection: Connection, records: Sequence[OutgoingRecord]) -> None:
+        """Publish ``records``, in this order, if and only if the connection's transaction commits."""
+        if not records:
+            return
+        taken = update(SERVICE_STATE).values(outbox_last_id=SERVICE_STATE.c.outbox_last_id + len(records))
+        last = connection.execute(taken.returning(SERVICE_STATE.c.outbox_last_id)).scalar_one_or_none()
+        check(last is not None, "Database.bind_log comes before the first outgoing record")
+        first = int(last or 0) - len(records) + 1
+        connection.execute(insert(OUTBOX), [{"id": first + i, **r._asdict()} for i, r in enumerate(records)])
+
+
+class OutboxRelay:
+    """Publishes one service's outbox. Several processes may run one each: the latest works, the others stand by."""
+
+    def __init__(self, log: EventLog, database: Database, *, service: str, outbox_id: str, clock: Clock) -> None:
+        self.name = f"{service}-outbox"
+        self.published_count = 0
+        self._log = log
+        self._database = database
+        self._outbox_id = outbox_id
+        self._clock = clock
+        self._group = GroupMetadata(self.name)
+        self._place = TopicPartition(f"{service}.outbox", 0)
+        self._producer: Producer | None = None
+        self._position = 0
+        self._stand_by: tuple[int, int] | None = None
+        self._wake = threading.Event()
+        log.create_topics([TopicConfig(name=self._place.topic, partitions=1)])
+        database.after_commit(self._wake.set)
+
+    def run(self, stop: threading.Event) -> None:
+        """Publish until ``stop`` is set and :meth:`interrupt` was called."""
+        try:
+            while not stop.is_set():
+                self._wake.clear()
+                if not self.step():
+                    self._wake.wait(FALLBACK_POLL_S)
+        finally:
+            self.close()
+
+    def interrupt(self) -> None:
+        """Let :meth:`run` look at its stop event now. May be called from any thread."""
+        self._wake.set()
+
+    def step(self) -> int:
+        """Publish one batch; how many records it had.
+
+        Raises:
+            StaleDatabaseError: the database was put back to an earlier state than what was published from it.
+            RecordTooLargeError: a record is larger than the log takes; nothing behind it is published.
+        """
+        rows = self._next_rows()
+        if not rows or self._must_stand_by(rows[0].id):
+            return 0
+        try:
+            if self._producer is None:
+                self._open()
+                rows = self._next_rows()
+            if rows:
+                self._publish(rows)
+        except FencedError:
+            self.close()
+            self._stand_by = (rows[0].id, self._clock()) if rows else None
+            logger.info("outbox relay fenced: another process publishes now", relay=self.name)
+            return 0
+        except BaseException:
+            # Whether the log has the batch is unknown now; opening again reads it from the log.
+            self.close()
+            raise
+        return len(rows)
+
+    def close(self) -> None:
+        """Release the producer. Idempotent."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.close()
+
+    def _must_stand_by(self, first_id: int) -> bool:
+        # Two living relays would fence each other for ever. A fenced one takes over again only once the row that is
+        # first has been first for a while: whoever fenced it is gone then.
+        if self._stand_by is None:
+            return False
+        stuck_id, since_ms = self._stand_by
+        if stuck_id != first_id:
+            self._stand_by = (first_id, self._clock())
+        elif self._clock() - since_ms >= STAND_BY_MS:
+            self._stand_by = None
+        return self._stand_by is not None
+
+    def _open(self) -> None:
+        self._producer = self._log.producer(self.name)
+        kept = self._log.committed(self.name).get(self._place)
+        outbox_id, _, position = kept.metadata.rpartition(" ") if kept else ("", "", "0")
+        self._position = int(position) if outbox_id == self._outbox_id else 0
+        with self._database.read() as connection:
+            last = connection.execute(select(SERVICE_STATE.c.outbox_last_id)).scalar_one()
+        if last < self._position:
+            raise StaleDatabaseError(
+                f"{self._position} records were published from the database {self._database.name}, but it has only "
+                f"made {last}: it is an older copy. Put the latest copy back, or move it away so that a new one is made"
+            )
+        with self._database.begin() as connection:
+            connection.execute(delete(OUTBOX).where(OUTBOX.c.id <= self._position))
+
+    def _next_rows(self) -> list[Row[Any]]:
+        query = select(OUTBOX).where(OUTBOX.c.id > self._position).order_by(OUTBOX.c.id).limit(BATCH_RECORDS_MAX)
+        rows: list[Row[Any]] = []
+        size_bytes = 0
+        with self._database.read() as connection:
+            for row in connection.execution_options(yield_per=50).execute(query):
+                size_bytes += _ROW_OVERHEAD_BYTES + len(row.value or b"") + len(row.headers or b"")
+                if rows and size_bytes > BATCH_BYTES_MAX:
+                    break
+                rows.append(row)
+        return rows
+
+    def _publish(self, rows: Sequence[Row[Any]]) -> None:
+        last = rows[-1].id
+        check(last - self._position == len(rows), f"{self.name}: ids have a gap after {self._position}")
+        check(self._producer is not None, f"{self.name}: no producer")
+        with self._producer.transaction() as transaction:  # type: ignore[union-attr]
+            for row in rows:
+                transaction.append(row.topic, row.value, timestamp=row.timestamp, key=row.key, headers=row.headers)
+            kept = OffsetAndMetadata(0, f"{self._outbox_id} {last}")
+            transaction.commit_offsets(self._group, {self._place: kept})
+        self._position = last
+        self.published_count += len(rows)
+        with self._database.begin() as connection:
+            connection.execute(delete(OUTBOX).where(OUTBOX.c.id <= last))
+
+
+def outbox_length(database: Database) -> int:
+    """How many records wait to be published."""
+    with database.read() as connection:
+        return connection.execute(select(func.count()).select_from(OUTBOX)).scalar_one()

@@ -1,0 +1,282 @@
+"""The projection: what a service keeps of the log, in its own database.
+
+1. Poll records as a member of the consumer group.
+2. Decode them. One that is not a value of its topic becomes a dead letter, by way of the outbox.
+3. In one database transaction: move the positions on, each by compare-and-set on where this process thinks it stands;
+   apply the records; put the dead letters into the outbox.
+4. Commit the positions to the log too. That is for whoever looks at the group's lag; nothing here reads it back, except
+   where the database has no position yet.
+
+A crash before 3 ends repeats the records, after it does not. A process that lost its partitions without noticing fails
+in 3, since the new owner's position is another, and rolls back.
+"""
+
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+import structlog
+from sqlalchemy import Connection, insert, select, update
+
+from streambank.errors import check
+from streambank.log import (
+    Consumer,
+    EventLog,
+    FencedError,
+    OffsetAndMetadata,
+    Producer,
+    Record,
+    RecordBatch,
+    TopicPartition,
+)
+from streambank.service.database import Database
+from streambank.service.dead_letters import dead_letter, dead_letter_topic
+from streambank.service.errors import PositionFencedError, StaleDatabaseError
+from streambank.service.outbox import Outbox, OutgoingRecord
+from streambank.service.tables import PROJECTION_POSITION
+from streambank.streams.errors import DeserializationError
+from streambank.streams.topic import Topic
+
+logger = structlog.get_logger(__name__)
+
+V = TypeVar("V")
+
+BATCH_RECORDS_MAX = 500
+"""Records asked for in one poll: enough to share the disk flush of a transaction, few enough to keep it short."""
+
+POLL_S = 5.0
+"""How long a poll waits at most; :meth:`Projection.interrupt` ends it earlier. Well within any session time-out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received(Generic[V]):
+    """A record and its decoded value."""
+
+    value: V
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription(Generic[V]):
+    """A topic, and what to do with its records within the projection's transaction. ``apply`` does no I/O but that.
+
+    What ``apply`` raises stops the projection, with nothing of the batch stored.
+    """
+
+    topic: Topic[Any, V]
+    apply: Callable[[Connection, Sequence[Received[V]]], None]
+
+
+class PartitionsListener(Protocol):
+    """Told which partitions' rows this process looks after."""
+
+    def assigned(self, connection: Connection, partitions: Collection[TopicPartition]) -> None:
+        """New partitions; ``connection`` is in a write transaction that also makes sure of their positions."""
+
+    def revoked(self, partitions: Collection[TopicPartition]) -> None:
+        """Partitions that belong to another process from now on."""
+
+
+@dataclass(slots=True)
+class _Batch:
+    expected: dict[TopicPartition, int] = field(default_factory=dict)
+    reached: dict[TopicPartition, int] = field(default_factory=dict)
+    received: dict[str, list[Received[Any]]] = field(default_factory=dict)
+    dead: list[OutgoingRecord] = field(default_factory=list)
+
+
+class Projection:
+    """One member of a service's consumer group. For one thread; only :meth:`interrupt` may be called from others."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        database: Database,
+        outbox: Outbox,
+        *,
+        group: str,
+        subscriptions: Sequence[Subscription[Any]],
+        listener: PartitionsListener | None = None,
+    ) -> None:
+        self.name = f"{group}-projection"
+        self.dead_letter_count = 0
+        self.fenced_count = 0
+        self._log = log
+        self._database = database
+        self._outbox = outbox
+        self._group = group
+        self._subscriptions: Mapping[str, Subscription[Any]] = {s.topic.name: s for s in subscriptions}
+        self._listener = listener
+        self._positions: dict[TopicPartition, int] = {}
+        self._consumer: Consumer | None = None
+        self._producer: Producer | None = None
+        self._interrupted = False
+        log.create_topics([*(s.topic.config for s in subscriptions), dead_letter_topic(group)])
+
+    def run(self, stop: threading.Event) -> None:
+        """Project until ``stop`` is set and :meth:`interrupt` was called."""
+        try:
+            while not stop.is_set():
+                self.step(POLL_S)
+        finally:
+            self.close()
+
+    def interrupt(self) -> None:
+        """Let a waiting :meth:`step` return now. May be called from any thread."""
+        self._interrupted = True
+        if self._consumer is not None:
+            self._consumer.wakeup()
+
+    def step(self, timeout_s: float) -> int:
+        """Poll once, waiting up to ``timeout_s``, and store what came; how many records.
+
+        Raises:
+            StaleDatabaseError: a stored position lies beyond the log's end.
+        """
+        consumer = self._join()
+        batches = consumer.poll(BATCH_RECORDS_MAX, 0 if self._interrupted else timeout_s)
+        batch = _Batch()
+        for records in batches:
+            # A rebalance within this poll may have taken the partition after its records were read.
+            if records.topic_partition in self._positions:
+                self._decode(records, batch)
+        if not batch.reached:
+            return 0
+        try:
+            with self._database.begin() as connection:
+                self._store(connection, batch)
+        except PositionFencedError as error:
+            self.fenced_count += 1
+            logger.warning("projection fenced, goes on from the stored positions", group=self._group, reason=str(error))
+            self._seek_to_stored(list(self._positions))
+            return 0
+        self._positions.update(batch.reached)
+        self.dead_letter_count += len(batch.dead)
+        self._tell_lag(consumer, batch.reached)
+        return sum(map(len, batches))
+
+    def close(self) -> None:
+        """Leave the group. Idempotent. Call it from the thread that polls."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            consumer.close()
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.close()
+
+    def on_assigned(self, partitions: Collection[TopicPartition]) -> None:
+        """See :class:`streambank.log.RebalanceListener`."""
+        self._seek_to_stored(partitions)
+
+    def on_revoked(self, partitions: Collection[TopicPartition]) -> None:
+        """See :class:`streambank.log.RebalanceListener`."""
+        for partition in partitions:
+            self._positions.pop(partition, None)
+        if self._listener is not None:
+            self._listener.revoked(partitions)
+
+    def on_lost(self, partitions: Collection[TopicPartition]) -> None:
+        """See :class:`streambank.log.RebalanceListener`."""
+        self.on_revoked(partitions)
+
+    def _join(self) -> Consumer:
+        if self._consumer is None:
+            self._producer = self._log.producer()
+            self._consumer = self._log.consumer(self._group, list(self._subscriptions), listener=self)
+            # A log may assign before the constructor returns, when there is nothing to seek in yet.
+            self._seek_to_stored(self._consumer.assignment - self._positions.keys())
+        return self._consumer
+
+    def _seek_to_stored(self, partitions: Collection[TopicPartition]) -> None:
+        if self._consumer is None or not partitions:
+            return
+        with self._database.begin() as connection:
+            positions = {p: self._stored_position(connection, self._consumer, p) for p in sorted(partitions)}
+            if self._listener is not None:
+                self._listener.assigned(connection, partitions)
+        for partition, offset in positions.items():
+            self._consumer.seek(partition, offset)
+        self._positions.update(positions)
+
+    def _stored_position(self, connection: Connection, consumer: Consumer, partition: TopicPartition) -> int:
+        low, high = self._log.watermarks(partition)
+        stored = connection.execute(select(PROJECTION_POSITION.c.next_offset).where(self._is(partition))).scalar()
+        if stored is None:
+            stored = consumer.position(partition)
+            if stored > low:
+                logger.warning(
+                    "the database is new but the group has read before: what came earlier is not in it",
+                    group=self._group,
+                    partition=str(partition),
+                    next_offset=stored,
+                )
+            values = {"group_name": self._group, **partition._asdict(), "next_offset": stored}
+            connection.execute(insert(PROJECTION_POSITION).values(values))
+        if stored > high:
+            raise StaleDatabaseError(
+                f"the database {self._database.name} has read {partition} up to offset {stored}, but the log ends at "
+                f"{high}: the log is an older copy. Put the latest copy back"
+            )
+        if stored < low:
+            logger.warning(
+                "records were removed by retention before they were read",
+                group=self._group,
+                partition=str(partition),
+                lost_count=low - stored,
+            )
+            connection.execute(update(PROJECTION_POSITION).where(self._is(partition)).values(next_offset=low))
+        return max(int(stored), low)
+
+    def _is(self, partition: TopicPartition) -> Any:
+        columns = PROJECTION_POSITION.c
+        return (
+            (columns.group_name == self._group)
+            & (columns.topic == partition.topic)
+            & (columns.partition == partition.partition)
+        )
+
+    def _decode(self, records: RecordBatch, into: _Batch) -> None:
+        partition = records.topic_partition
+        topic = self._subscriptions[partition.topic].topic
+        received = into.received.setdefault(partition.topic, [])
+        into.expected.setdefault(partition, self._positions[partition])
+        for record in records:
+            try:
+                if record.value is None:
+                    raise DeserializationError("a record without a value")
+                received.append(Received(topic.value.deserialize(record.value), record))
+            except DeserializationError as error:
+                name = type(error).__name__
+                into.dead.append(dead_letter(self._group, record, exception=name, message=str(error)))
+                logger.warning(
+                    "record cannot be decoded, goes to the dead letters",
+                    group=self._group,
+                    partition=str(partition),
+                    offset=record.offset,
+                    error=name,
+                )
+        into.reached[partition] = records.next_offset
+
+    def _store(self, connection: Connection, batch: _Batch) -> None:
+        for partition, reached in sorted(batch.reached.items()):
+            expected = batch.expected[partition]
+            check(reached >= expected, f"{self._group}: {partition} went back from {expected} to {reached}")
+            still_there = self._is(partition) & (PROJECTION_POSITION.c.next_offset == expected)
+            moved = connection.execute(update(PROJECTION_POSITION).where(still_there).values(next_offset=reached))
+            if moved.rowcount != 1:
+                raise PositionFencedError(f"another process moved {self._group}'s position in {partition}")
+        for topic, received in batch.received.items():
+            if received:
+                self._subscriptions[topic].apply(connection, received)
+        self._outbox.add(connection, batch.dead)
+
+    def _tell_lag(self, consumer: Consumer, reached: Mapping[TopicPartition, int]) -> None:
+        check(self._producer is not None, f"{self.name}: no producer")
+        try:
+            with self._producer.transaction() as transaction:  # type: ignore[union-attr]
+                offsets = {partition: OffsetAndMetadata(offset) for partition, offset in reached.items()}
+                transaction.commit_offsets(consumer.metadata, offsets)
+        except FencedError:
+            # The database is what counts and has the batch; the new owner of the partitions tells the lag from now on.
+            logger.info("partitions moved while a batch was stored", group=self._group)

@@ -1,0 +1,40 @@
+"""The tables that every service's database has beside its own."""
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, Integer, LargeBinary, MetaData, String, Table
+
+KIT = MetaData()
+
+BigKey = BigInteger().with_variant(Integer(), "sqlite")
+"""A 64-bit primary key; SQLite's INTEGER is one, and only that name makes it the row's own id."""
+
+SERVICE_STATE = Table(
+    "service_state",
+    KIT,
+    Column("id", Integer, CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
+    Column("log_id", String(64), nullable=False),
+    Column("outbox_id", String(36), nullable=False),
+    Column("outbox_last_id", BigInteger, nullable=False),
+)
+"""One row: the log this database belongs to, the outbox's name, and the last id given to an outgoing record."""
+
+PROJECTION_POSITION = Table(
+    "projection_position",
+    KIT,
+    Column("group_name", String(249), primary_key=True),
+    Column("topic", String(249), primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("next_offset", BigInteger, nullable=False),
+)
+"""How far the database holds what the log says: the offset to read next in each partition."""
+
+OUTBOX = Table(
+    "outbox",
+    KIT,
+    Column("id", BigKey, primary_key=True, autoincrement=False),
+    Column("topic", String(249), nullable=False),
+    Column("key", LargeBinary, nullable=True),
+    Column("value", LargeBinary, nullable=True),
+    Column("headers", LargeBinary, nullable=True),
+    Column("timestamp", BigInteger, nullable=False),
+)
+"""Outgoing records in the order in which they are to be published. A published row is deleted."""
