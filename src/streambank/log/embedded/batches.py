@@ -81,27 +81,18 @@ def decode(
     )
 
 
-def split(
-    columns: Columns, max_records: int = BATCH_MAX_RECORDS, max_bytes: int = BATCH_MAX_BYTES, total_bytes: int = 0
-) -> list[Columns]:
-    """The records in batches of at most ``max_records`` and ``max_bytes``; ``total_bytes`` is their size if known."""
+def split(columns: Columns, total_bytes: int | None = None) -> list[Columns]:
+    """The records in batches within the limits; ``total_bytes`` is the size of all of them where it is known."""
     count = len(columns.timestamps)
-    total_bytes = total_bytes or column_bytes(columns)
-    if count <= max_records and total_bytes <= max_bytes:
+    if total_bytes is None:
+        total_bytes = column_bytes(columns)
+    if count == 1 or (count <= BATCH_MAX_RECORDS and total_bytes <= BATCH_MAX_BYTES):
         return [columns]
-    cuts = list(range(0, count, max_records)) if total_bytes <= max_bytes else _cuts(columns, max_records, max_bytes)
-    return [cut(columns, start, end) for start, end in zip(cuts, [*cuts[1:], count], strict=True)]
-
-
-def _cuts(columns: Columns, max_records: int, max_bytes: int) -> list[int]:
-    cuts, size = [0], 0
-    for i in range(len(columns.timestamps)):
-        record = sum(len(column[i] or b"") for column in (columns.keys, columns.values, columns.headers) if column)
-        if i > cuts[-1] and (size + record > max_bytes or i - cuts[-1] >= max_records):
-            cuts.append(i)
-            size = 0
-        size += record
-    return cuts
+    # As if all records were equally large; pieces that are too large nevertheless are split again.
+    parts = max(-(-count // BATCH_MAX_RECORDS), -(-total_bytes // BATCH_MAX_BYTES), 2)
+    size = -(-count // parts)
+    pieces = [cut(columns, start, start + size) for start in range(0, count, size)]
+    return [batch for piece in pieces for batch in split(piece)]
 
 
 def cut(columns: Columns, start: int, end: int) -> Columns:

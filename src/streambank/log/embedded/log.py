@@ -12,6 +12,7 @@ from typing import Self
 from streambank.clock import Clock, system_clock
 from streambank.ids import RandomBytes, uuid7
 from streambank.log.embedded.catalog import Catalog
+from streambank.log.embedded.cleaner import MIN_DIRTY_RATIO, Cleaner, CleaningReport
 from streambank.log.embedded.consumer import ConsumerParts, EmbeddedConsumer
 from streambank.log.embedded.database import Database, Synchronous
 from streambank.log.embedded.groups import Groups, Liveness
@@ -54,6 +55,7 @@ class EmbeddedLog:
             else None
         )
         self._signals = Signals(peers)
+        self._cleaner = Cleaner(database, self._catalog, settings.clock)
         liveness = Liveness(self._process_id, processes, settings.monotonic_ms, settings.session_timeout_ms)
         self._groups = Groups(database, self._catalog, liveness, settings.clock, settings.random_bytes)
         self._writer_parts = WriterParts(
@@ -78,11 +80,13 @@ class EmbeddedLog:
         session_timeout_ms: int = SESSION_TIMEOUT_MS,
         size_max_bytes: int | None = None,
         record_max_bytes: int = RECORD_MAX_BYTES,
+        background_cleaning: bool | None = None,
     ) -> "EmbeddedLog":
         """Open the log in ``folder``, making it if need be; None: a private log in memory.
 
         ``clock`` stamps what is written and drives retention; ``monotonic_ms`` drives sessions, and must be the same
         clock in every process. ``size_max_bytes`` bounds the file, without its write-ahead log (at most some 64 MiB).
+        ``background_cleaning`` runs :meth:`clean` once a minute from a thread; by default for a log with a folder.
 
         Raises:
             StorageVersionError: the folder holds another version's log, or something else, or a damaged file.
@@ -100,10 +104,13 @@ class EmbeddedLog:
             processes.mkdir(mode=0o700, exist_ok=True)
         database = Database(folder, synchronous, size_max_bytes)
         try:
-            return cls(database, processes, settings)
+            log = cls(database, processes, settings)
         except BaseException:
             database.close()
             raise
+        if background_cleaning or (background_cleaning is None and folder is not None):
+            log._cleaner.start()
+        return log
 
     def __enter__(self) -> Self:
         return self
@@ -192,6 +199,15 @@ class EmbeddedLog:
         """Every group that has members or committed positions, by name."""
         return self._groups.describe()
 
+    def clean(self, min_dirty_ratio: float = MIN_DIRTY_RATIO) -> CleaningReport:
+        """Apply retention and compaction now, in one pass over every partition.
+
+        A partition is compacted once ``min_dirty_ratio`` of its bytes are new, or a tombstone's time is over. Its
+        newest batch is left alone. Does nothing while another process cleans the log.
+        """
+        self._check_open()
+        return self._cleaner.clean(min_dirty_ratio)
+
     def close(self) -> None:
         """Close the log and everything opened from it. Members leave their groups at once. Idempotent."""
         with self._mutex:
@@ -204,6 +220,7 @@ class EmbeddedLog:
                 stack.callback(self._process_lock.close)
             stack.callback(self._database.close)
             stack.callback(self._signals.close)
+            stack.callback(self._cleaner.close)
             for consumer in list(self._consumers):
                 stack.callback(consumer.abandon)
             for producer in list(self._producers):

@@ -8,7 +8,7 @@ APPLICATION_ID = 0x53424C47
 FORMAT_VERSION = 1
 """In the SQLite header (``user_version``): raised with every change of the tables or of the payload."""
 
-PAGE_BYTES = 8192
+PAGE_BYTES = 4096
 FILE_NAME = "log.db"
 
 OFFSET_BITS = 43
