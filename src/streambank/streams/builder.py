@@ -1,0 +1,146 @@
+"""The builder: turns calls into nodes, and nodes into a topology."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from streambank.streams.errors import TopologyError
+from streambank.streams.infer import MissingSerde
+from streambank.streams.kstream import KStream
+from streambank.streams.ktable import KTable
+from streambank.streams.operators.aggregate import Aggregate
+from streambank.streams.operators.base import Operator, StoreSpec
+from streambank.streams.operators.reduce import Reduce
+from streambank.streams.operators.sink import Sink
+from streambank.streams.operators.source import Source
+from streambank.streams.operators.table_source import TableSource
+from streambank.streams.operators.to_stream import ToStream
+from streambank.streams.topic import Topic
+from streambank.streams.topology import Node, Topology, build_topology
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class StreamBuilder:
+    """Collects a topology's operators; :meth:`build` validates them.
+
+    Nothing runs here. Operators that own state or a topic carry a name that must stay the same from one version of the
+    program to the next, since it names what is stored.
+    """
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, Node] = {}
+        self._topics: dict[str, Topic[Any, Any]] = {}
+        self._internal: set[str] = set()
+        self._counter = 0
+
+    def stream(self, topic: Topic[K, V]) -> KStream[K, V]:
+        """The topic's records as a stream. Asked for again, the same stream."""
+        name = f"stream({topic.name})"
+        if name not in self._nodes:
+            self.add_node(name, Source(topic), ())
+        return KStream(self, name, topic.key, topic.value, topic.partitions)
+
+    def table(self, topic: Topic[K, V]) -> KTable[K, V]:
+        """The topic as a table: the last value of each key. The topic itself rebuilds the table after a restart."""
+        name = f"table({topic.name})"
+        if name not in self._nodes:
+            store = StoreSpec(topic.name, topic.key, topic.value, changelog=topic.name, read_only=True)
+            self.add_node(name, TableSource(topic, store, materialized=False), ())
+        return KTable(self, name, topic.key, topic.value, topic.partitions)
+
+    def build(self) -> Topology:
+        """The topology.
+
+        Raises:
+            TopologyError: it could not work; the text names the operator and the fix.
+        """
+        nodes = _with_changelogs(_with_old_values_and_stores(list(self._nodes.values())))
+        _check_serdes(nodes)
+        return build_topology(nodes, self._internal)
+
+    def add_node(self, name: str, operator: Operator, parents: Sequence[str]) -> str:
+        """Used by streams and tables to add an operator. Raises TopologyError where the name is taken."""
+        if name in self._nodes:
+            raise TopologyError(f"two operators are named {name!r}: give one of them another name=")
+        topic = getattr(operator, "topic", None)
+        if topic is not None:
+            other = self._topics.setdefault(topic.name, topic)
+            if other is not topic and other.config != topic.config:
+                raise TopologyError(f"topic {topic.name!r} is declared twice with different settings")
+        self._nodes[name] = Node(name, operator, tuple(parents))
+        return name
+
+    def automatic_name(self, kind: str) -> str:
+        """A name for an operator that owns nothing."""
+        self._counter += 1
+        return f"{kind}-{self._counter:03d}"
+
+    def repartition(self, parent: str, topic: Topic[Any, Any], *, drop_null_keys: bool) -> str:
+        """Used by streams: write to an internal topic and read it back; returns the node that reads."""
+        self._internal.add(topic.name)
+        self.add_node(f"to({topic.name})", Sink(topic, drop_null_keys=drop_null_keys, kind="repartition"), (parent,))
+        return self.add_node(f"stream({topic.name})", Source(topic), ())
+
+
+def _with_old_values_and_stores(nodes: list[Node]) -> list[Node]:
+    """Let tables send old values, and keep their content, where something downstream needs that."""
+    resolved: list[Node] = []
+    old_wanted: set[str] = set()
+    viewed = {name for node in nodes for name in node.operator.reads}
+    # Children come after parents, so that one pass backwards hands every wish up to the sources.
+    for node in reversed(nodes):
+        operator: Any = node.operator
+        if node.name in old_wanted and hasattr(operator, "old_values"):
+            operator = replace(operator, old_values=True)
+        if node.name in old_wanted or operator.wants_old:
+            old_wanted.update(node.parents)
+        if node.name in viewed:
+            viewed.update(operator.view_of)
+        if isinstance(operator, TableSource) and (node.name in old_wanted or node.name in viewed):
+            operator = replace(operator, materialized=True)
+        resolved.append(replace(node, operator=operator))
+    return resolved[::-1]
+
+
+def _with_changelogs(nodes: list[Node]) -> list[Node]:
+    """Let a table that is written as it is to a compacted topic use that topic as its changelog."""
+    by_name = {node.name: node for node in nodes}
+    for table, sink in _written_tables(nodes):
+        operator, topic = table.operator, sink.operator.topic  # type: ignore[attr-defined]
+        store = StoreSpec(operator.store.name, topic.key, topic.value, changelog=topic.name)  # type: ignore[attr-defined]
+        by_name[table.name] = replace(table, operator=replace(operator, store=store))  # type: ignore[type-var]
+        by_name[sink.name] = replace(sink, operator=replace(sink.operator, own_partition=True))  # type: ignore[type-var]
+    return list(by_name.values())
+
+
+def _written_tables(nodes: Sequence[Node]) -> Iterator[tuple[Node, Node]]:
+    by_name = {node.name: node for node in nodes}
+    written = [node.operator.topic.name for node in nodes if isinstance(node.operator, Sink)]
+    taken: set[str] = set()
+    for sink in nodes:
+        if not isinstance(sink.operator, Sink):
+            continue
+        between = by_name[sink.parents[0]]
+        table = by_name[between.parents[0]] if isinstance(between.operator, ToStream) else None
+        if (
+            table is not None
+            and isinstance(table.operator, (Aggregate, Reduce))
+            and sink.operator.topic.cleanup_policy == "compact"
+            and written.count(sink.operator.topic.name) == 1
+            and table.name not in taken
+        ):
+            taken.add(table.name)
+            yield table, sink
+
+
+def _check_serdes(nodes: Sequence[Node]) -> None:
+    for node in nodes:
+        topic = getattr(node.operator, "topic", None)
+        serdes = [topic.key, topic.value] if topic is not None else []
+        for store in node.operator.stores:
+            serdes += [store.key, store.value]
+        for serde in serdes:
+            if isinstance(serde, MissingSerde):
+                raise TopologyError(serde.reason)

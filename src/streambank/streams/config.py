@@ -1,0 +1,41 @@
+"""The settings of a stream application."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from streambank.streams.errors import StreamsError
+
+OnError: TypeAlias = Literal["fail", "dead-letter"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamsConfig:
+    """Validated once; the same for every task.
+
+    Args:
+        application_id: names the application for ever: its consumer group, its internal topics and its dead letters.
+        on_error: what to do with a record that cannot be decoded or processed: ``fail`` stops the application before
+            it; ``dead-letter`` writes it, unchanged, to ``<application_id>.dlq`` and goes on.
+        poll_records: how many records one transaction takes in, about; more is faster, fewer is sooner.
+        poll_timeout_s: how long to wait for records before looking again whether to stop.
+        storage_retry_s: how long to wait before a commit is tried again after the storage was full.
+    """
+
+    application_id: str
+    on_error: OnError = "fail"
+    poll_records: int = 10_000
+    poll_timeout_s: float = 0.5
+    storage_retry_s: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not self.application_id:
+            raise StreamsError("application_id is empty: it names the application's group and topics")
+        if self.on_error not in ("fail", "dead-letter"):
+            raise StreamsError(f"on_error must be 'fail' or 'dead-letter', not {self.on_error!r}")
+        if self.poll_records < 1 or self.poll_timeout_s < 0 or self.storage_retry_s <= 0:
+            raise StreamsError("poll_records and storage_retry_s must be positive, poll_timeout_s not negative")
+
+    @property
+    def dead_letter_topic(self) -> str:
+        """Where records go that cannot be processed."""
+        return f"{self.application_id}.dlq"

@@ -1,0 +1,91 @@
+"""Finds the serde of what a function returns in its annotations, so that typed programs need not say it twice."""
+
+import types
+import typing
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from streambank.streams.errors import TopologyError
+from streambank.streams.serde import BYTES, LONG, STRING, JsonSerde, Serde
+
+
+class MissingSerde:
+    """Stands where a serde is not known; building a topology that needs it raises TopologyError with the reason."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+    def serialize(self, value: Any, /) -> bytes:
+        """Raises TopologyError."""
+        raise TopologyError(self.reason)
+
+    def deserialize(self, data: bytes, /) -> Any:
+        """Raises TopologyError."""
+        raise TopologyError(self.reason)
+
+
+def serde_for(of: Any) -> Serde[Any]:
+    """The serde of a type: text, bytes and integers in Kafka's own forms, everything else as JSON."""
+    of = _without_none(of)
+    known: dict[Any, Serde[Any]] = {str: STRING, bytes: BYTES, int: LONG}
+    return known[of] if of in known else JsonSerde(of)
+
+
+def returned_value(function: Callable[..., Any], what: str) -> Serde[Any]:
+    """The serde of a function's result."""
+    return _from_annotation(function, what, lambda annotation: annotation)
+
+
+def returned_item(function: Callable[..., Any], what: str) -> Serde[Any]:
+    """The serde of one item of a function's iterable result."""
+    return _from_annotation(function, what, _item)
+
+
+def returned_pair(function: Callable[..., Any], what: str, *, iterable: bool = False) -> tuple[Serde[Any], Serde[Any]]:
+    """The serdes of key and value of a function's result: a pair, or an iterable of pairs."""
+
+    def part(index: int) -> Callable[[Any], Any]:
+        def of(annotation: Any) -> Any:
+            pair = _item(annotation) if iterable else annotation
+            arguments = typing.get_args(pair)
+            return arguments[index] if typing.get_origin(pair) is tuple and len(arguments) == 2 else None
+
+        return of
+
+    return _from_annotation(function, f"{what} keys", part(0)), _from_annotation(function, f"{what} values", part(1))
+
+
+def _from_annotation(function: Callable[..., Any], what: str, part: Callable[[Any], Any]) -> Serde[Any]:
+    annotation = part(_return_annotation(function))
+    if annotation in (None, Any, object) or isinstance(annotation, typing.TypeVar):
+        return MissingSerde(
+            f"{what}: its type is not known, so it cannot be stored or sent. Annotate what "
+            f"{getattr(function, '__qualname__', function)!r} returns, or pass a serde"
+        )
+    return serde_for(annotation)
+
+
+def _return_annotation(function: Callable[..., Any]) -> Any:
+    target = function if hasattr(function, "__annotations__") else getattr(function, "__call__", None)  # noqa: B004
+    if isinstance(function, type):
+        return function
+    try:
+        return typing.get_type_hints(getattr(target, "__func__", target)).get("return")
+    except (NameError, TypeError):
+        return None
+
+
+def _item(annotation: Any) -> Any:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is tuple:
+        return arguments[0] if len(arguments) == 2 and arguments[1] is Ellipsis else None
+    is_iterable = isinstance(origin, type) and issubclass(origin, Iterable)
+    return arguments[0] if is_iterable and len(arguments) >= 1 else None
+
+
+def _without_none(annotation: Any) -> Any:
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        rest = [argument for argument in typing.get_args(annotation) if argument is not type(None)]
+        if len(rest) == 1:
+            return rest[0]
+    return annotation

@@ -1,0 +1,58 @@
+"""filter on a table: the rows that a predicate accepts; a row that no longer passes is deleted downstream."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from streambank.streams.operators.base import Change, Process, Stateless, Stored, TaskContext, View
+
+
+@dataclass(frozen=True, slots=True)
+class TableFilter(Stateless):
+    """``predicate(key, value) -> bool``.
+
+    A rejected value becomes a tombstone. Where old values are known (``old_values``) a tombstone for a key that never
+    passed is left out; where they are not, it is sent, as Kafka Streams does.
+    """
+
+    parent: str
+    predicate: Callable[[Any, Any], bool]
+    keep: bool = True
+    old_values: bool = False
+    kind: str = "table-filter"
+
+    @property
+    def view_of(self) -> tuple[str, ...]:
+        """The parent."""
+        return (self.parent,)
+
+    def bind(self, context: TaskContext, forward: Process) -> Process:
+        """Forward the update as the filtered table sees it."""
+        passing, old_values = self._passing(), self.old_values
+
+        def process(key: Any, change: Change, timestamp: int, headers: bytes | None) -> None:
+            new = passing(key, change[0])
+            old = passing(key, change[1]) if old_values else None
+            if old_values and new is None and old is None:
+                return
+            forward(key, (new, old), timestamp, headers)
+
+        return process
+
+    def view(self, context: TaskContext) -> View:
+        """The parent's entries that pass."""
+        parent, passing = context.view(self.parent), self._passing()
+
+        def view(key: Any) -> Stored | None:
+            stored = parent(key)
+            return stored if stored is not None and passing(key, stored[0]) is not None else None
+
+        return view
+
+    def _passing(self) -> Callable[[Any, Any], Any]:
+        predicate, keep = self.predicate, self.keep
+
+        def passing(key: Any, value: Any) -> Any:
+            return value if value is not None and bool(predicate(key, value)) is keep else None
+
+        return passing

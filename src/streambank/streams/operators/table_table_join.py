@@ -1,0 +1,105 @@
+"""table-table join: a table of the rows that two tables have under the same key, kept up to date by both."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from streambank.streams.operators.base import Change, Process, Stateless, Stored, TaskContext, View
+
+
+@dataclass(frozen=True, slots=True)
+class TableTableJoinSide(Stateless):
+    """One side of the join: updates of that side, joined with what the other side holds.
+
+    ``joiner`` takes left and right value whichever side this is. The result's timestamp is the higher of the two. Where
+    ``optional`` (the right side of a left join is) the other value may be None; otherwise an update whose other side is
+    absent sends nothing, and a delete whose other side is present sends a tombstone even if nothing was joined before.
+    """
+
+    other: str
+    joiner: Callable[[Any, Any], Any]
+    this_is_left: bool
+    other_optional: bool
+    this_optional: bool
+    old_values: bool = False
+    kind: str = "table-table-join"
+
+    @property
+    def wants_old(self) -> bool:
+        """Where the other side may be absent, only the old value tells whether a tombstone is due."""
+        return self.other_optional
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The other table."""
+        return (self.other,)
+
+    def bind(self, context: TaskContext, forward: Process) -> Process:
+        """Forward the joined table's update."""
+        other_of, old_values = context.view(self.other), self.old_values
+        other_optional, joined = self.other_optional, self._joined()
+
+        def process(key: Any, change: Change, timestamp: int, headers: bytes | None) -> None:
+            new, old = change
+            stored = other_of(key)
+            if stored is None:
+                if not other_optional or (new is None and old is None):
+                    return
+                other = None
+            else:
+                other, other_timestamp = stored
+                if other_timestamp > timestamp:
+                    timestamp = other_timestamp
+            forward(key, (joined(new, other), joined(old, other) if old_values else None), timestamp, headers)
+
+        return process
+
+    def _joined(self) -> Callable[[Any, Any], Any]:
+        joiner, this_is_left, this_optional = self.joiner, self.this_is_left, self.this_optional
+
+        def joined(this: Any, other: Any) -> Any:
+            if this is None and not this_optional:
+                return None
+            return joiner(this, other) if this_is_left else joiner(other, this)
+
+        return joined
+
+
+@dataclass(frozen=True, slots=True)
+class TableTableJoin(Stateless):
+    """The joined table: passes on what either side sends, and reads both tables when it is read itself."""
+
+    left: str
+    right: str
+    joiner: Callable[[Any, Any], Any]
+    right_optional: bool
+    kind: str = "table-table-join-result"
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Both tables."""
+        return (self.left, self.right)
+
+    @property
+    def view_of(self) -> tuple[str, ...]:
+        """Both tables."""
+        return (self.left, self.right)
+
+    def bind(self, context: TaskContext, forward: Process) -> Process:
+        """Updates pass through as they are."""
+        return forward
+
+    def view(self, context: TaskContext) -> View:
+        """The two tables' entries, joined when they are read."""
+        left_of, right_of = context.view(self.left), context.view(self.right)
+        joiner, right_optional = self.joiner, self.right_optional
+
+        def view(key: Any) -> Stored | None:
+            left, right = left_of(key), right_of(key)
+            if left is None or (right is None and not right_optional):
+                return None
+            value = joiner(left[0], right[0] if right is not None else None)
+            timestamp = left[1] if right is None else max(left[1], right[1])
+            return None if value is None else (value, timestamp)
+
+        return view

@@ -1,0 +1,76 @@
+"""Rebuilds a store from its changelog."""
+
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import structlog
+
+from streambank.log import EventLog, RecordBatch, TopicPartition
+from streambank.streams.errors import DeserializationError, RestoreError
+from streambank.streams.store import KeyValueStore
+
+logger = structlog.get_logger(__name__)
+
+READ_RECORDS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreProgress:
+    """How far the restoring of one store's partition has come. Done when ``offset`` is ``end``."""
+
+    store: str
+    changelog: TopicPartition
+    start: int
+    offset: int
+    end: int
+    records: int
+
+
+OnRestore: TypeAlias = Callable[[RestoreProgress], None]
+
+
+def restore(
+    store: KeyValueStore, log: EventLog, changelog: TopicPartition, committed: int | None, on_progress: OnRestore
+) -> None:
+    """Load the changelog's records into ``store``.
+
+    Where the changelog is the topic that the table is read from (``read_only``), only up to the committed offset: what
+    comes after is still to be processed. A record of such a topic that cannot be decoded was dealt with when it was
+    processed, and is passed over; in a changelog of the store's own it means that the store cannot be trusted.
+
+    Raises:
+        RestoreError: a changelog record cannot be decoded.
+    """
+    start, end = log.watermarks(changelog)
+    if store.spec.read_only:
+        end = min(end, committed if committed is not None else start)
+    offset, records = start, 0
+    on_progress(RestoreProgress(store.spec.name, changelog, start, offset, end, records))
+    while offset < end:
+        batch = log.read(changelog, offset, READ_RECORDS)
+        if batch.next_offset == offset:
+            break
+        rows = bisect_left(batch.offsets, end)
+        _load(store, batch, rows)
+        records += rows
+        offset = min(batch.next_offset, end)
+        on_progress(RestoreProgress(store.spec.name, changelog, start, offset, end, records))
+
+
+def _load(store: KeyValueStore, batch: RecordBatch, rows: int) -> None:
+    decode_key, decode, load = store.spec.key.deserialize, store.spec.value.deserialize, store.load
+    columns = zip(batch.offsets[:rows], batch.keys, batch.values, batch.timestamps, strict=False)
+    for offset, key, value, timestamp in columns:
+        if key is None:
+            continue
+        try:
+            load(decode_key(key), None if value is None else decode(value), timestamp)
+        except DeserializationError as error:
+            if not store.spec.read_only:
+                raise RestoreError(
+                    f"store {store.spec.name!r} cannot be restored: {batch.topic_partition} offset {offset}: {error}. "
+                    "Its changelog was written by another version of the program, or by another program"
+                ) from error
+            logger.warning("record passed over in restore", at=str(batch.topic_partition), offset=offset)

@@ -1,0 +1,242 @@
+"""Runs a topology on a log: joins the group, keeps the tasks, and commits what they do exactly once."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+import structlog
+
+from streambank.log import EventLog, FencedError, RecordBatch, StorageFullError, TopicConfig, TopicPartition
+from streambank.streams.collector import RecordCollector
+from streambank.streams.config import StreamsConfig
+from streambank.streams.errors import ProcessingError
+from streambank.streams.queue import RecordFailedError
+from streambank.streams.restore import OnRestore, RestoreProgress, restore
+from streambank.streams.store import KeyValueStore
+from streambank.streams.task import StreamTask
+from streambank.streams.topology import SubTopology, Topology
+
+logger = structlog.get_logger(__name__)
+
+BUFFERED_POLLS_MAX = 2
+"""A partition is paused while the task that reads it holds this many polls' worth of its records unprocessed."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What a runner has done since it started."""
+
+    records: int = 0
+    written: int = 0
+    commits: int = 0
+    fenced: int = 0
+
+
+class StreamRunner:
+    """One member of the application's group. Used by one thread, except :meth:`stop`.
+
+    Each :meth:`step` is one cycle of the commit protocol:
+
+    1. Poll: join or rejoin the group, take in records of the partitions this member owns.
+    2. For partitions newly owned, make tasks and restore their stores, before any of their records is processed.
+    3. Process what is buffered; outputs and changelog records are collected in memory.
+    4. In one transaction of the log, append them and commit the input offsets, each with its partition's time. The log
+       refuses the transaction if the member no longer owns one of these partitions.
+    5. Only then tell queues and stores that what they did is final.
+
+    If anything fails before 4 has succeeded, nothing of the cycle is in the log, and the tasks go back to the last
+    commit.
+    """
+
+    def __init__(
+        self, topology: Topology, log: EventLog, config: StreamsConfig, *, on_restore: OnRestore | None = None
+    ) -> None:
+        self._topology, self._log, self._config = topology, log, config
+        self._on_restore = on_restore or _log_restore
+        configs = topology.topic_configs(config.application_id)
+        if config.on_error == "dead-letter":
+            configs.append(TopicConfig(name=config.dead_letter_topic, partitions=1))
+        log.create_topics(configs)
+        self._collector = RecordCollector({topic.name: topic.partitions for topic in configs})
+        self._tasks: dict[tuple[int, int], StreamTask] = {}
+        self._by_partition: dict[TopicPartition, StreamTask] = {}
+        self._stopping = threading.Event()
+        self.drops: Counter[str] = Counter()
+        self.counters = Counters()
+        self._producer = log.producer()
+        names = [topology.topic_name(topic.name, config.application_id) for topic in topology.source_topics]
+        self._consumer = log.consumer(config.application_id, names, listener=self)
+
+    def run(self) -> None:
+        """Run until :meth:`stop`.
+
+        Raises:
+            ProcessingError: a record failed and ``on_error`` is ``fail``; nothing of it is in the log.
+            LogError: the log cannot be used.
+        """
+        while not self._stopping.is_set():
+            self.step(self._config.poll_timeout_s)
+
+    def stop(self) -> None:
+        """Let :meth:`run` return after the transaction in work. May be called from any thread."""
+        self._stopping.set()
+        self._consumer.wakeup()
+
+    def close(self) -> None:
+        """Leave the group; what is not committed is dropped and will be processed again."""
+        self._discard_tasks()
+        self._consumer.close()
+        self._producer.close()
+
+    def step(self, timeout_s: float = 0.0) -> int:
+        """One cycle of the commit protocol, waiting up to ``timeout_s``; returns how many records were processed."""
+        batches = self._consumer.poll(self._config.poll_records, 0.0 if self._has_work() else timeout_s)
+        self._reconcile_tasks()
+        self._take_in(batches)
+        try:
+            processed = self._process()
+            self._commit()
+        except FencedError:
+            self._start_over()
+            return 0
+        self.counters.records += processed
+        return processed
+
+    def stores(self, name: str) -> list[KeyValueStore]:
+        """The store's parts that this member keeps, one a partition it owns."""
+        return [task.stores[name] for task in self._tasks.values() if name in task.stores]
+
+    @property
+    def assignment(self) -> frozenset[TopicPartition]:
+        """The partitions that this member owns."""
+        return self._consumer.assignment
+
+    def on_assigned(self, partitions: Collection[TopicPartition]) -> None:
+        """Tasks are made after the poll, when the whole assignment is known."""
+
+    def on_revoked(self, partitions: Collection[TopicPartition]) -> None:
+        """Drop the tasks; everything they did is committed, since polls come between commits."""
+        self._discard_tasks(partitions)
+
+    def on_lost(self, partitions: Collection[TopicPartition]) -> None:
+        """Drop the tasks without a commit."""
+        self._discard_tasks(partitions)
+
+    def _process(self) -> int:
+        highs: dict[TopicPartition, int] = {}
+
+        def behind(topic_partition: TopicPartition) -> bool:
+            if topic_partition not in highs:
+                highs[topic_partition] = self._log.watermarks(topic_partition).high
+            return self._consumer.position(topic_partition) < highs[topic_partition]
+
+        while True:
+            try:
+                return sum(task.process(self._config.poll_records, behind) for task in self._tasks.values())
+            except RecordFailedError as failed:
+                self._roll_back()
+                if self._config.on_error == "fail":
+                    raise ProcessingError(
+                        f"{self._config.application_id} stopped before {failed.queue.topic_partition} offset "
+                        f"{failed.offset}: {type(failed.cause).__name__}: {failed.cause}. Nothing of it was written; "
+                        "mend the program and start again, or let on_error='dead-letter' put such records aside"
+                    ) from failed.cause
+                failed.queue.poison[failed.offset] = failed.cause
+
+    def _commit(self) -> None:
+        offsets = {at: offset for task in self._tasks.values() for at, offset in task.offsets().items()}
+        if not offsets:
+            return
+        while True:
+            try:
+                with self._producer.transaction() as transaction:
+                    written = self._collector.append_to(transaction)
+                    transaction.commit_offsets(self._consumer.metadata, offsets)
+                break
+            except StorageFullError as error:
+                logger.error("no space left: waiting", application=self._config.application_id, error=str(error))
+                if self._stopping.wait(self._config.storage_retry_s):
+                    raise
+        self._collector.clear()
+        for task in self._tasks.values():
+            task.committed()
+        self.counters.written += written
+        self.counters.commits += 1
+
+    def _roll_back(self) -> None:
+        self._collector.clear()
+        for task in self._tasks.values():
+            task.rollback()
+
+    def _start_over(self) -> None:
+        """The member lost its place: drop every task and read on from what is committed."""
+        self.counters.fenced += 1
+        logger.warning("fenced: starting over from the committed offsets", application=self._config.application_id)
+        self._discard_tasks()
+        committed = self._consumer.committed(self._consumer.assignment)
+        for topic_partition in self._consumer.assignment:
+            found = committed.get(topic_partition)
+            low = self._log.watermarks(topic_partition).low
+            self._consumer.seek(topic_partition, found.offset if found is not None else low)
+
+    def _has_work(self) -> bool:
+        return any(task.buffered(at) for at, task in self._by_partition.items())
+
+    def _take_in(self, batches: Iterable[RecordBatch]) -> None:
+        for batch in batches:
+            if (task := self._by_partition.get(batch.topic_partition)) is not None:
+                task.add(batch)
+        full = BUFFERED_POLLS_MAX * self._config.poll_records
+        paused = [at for at, task in self._by_partition.items() if task.buffered(at) >= full]
+        self._consumer.resume([at for at in self._by_partition if at not in paused])
+        self._consumer.pause(paused)
+
+    def _reconcile_tasks(self) -> None:
+        owned = self._consumer.assignment
+        for sub in self._topology.sub_topologies:
+            for partition in range(sub.partitions):
+                if (sub.index, partition) not in self._tasks and self._owns(sub, partition, owned):
+                    self._add_task(sub, partition)
+
+    def _owns(self, sub: SubTopology, partition: int, owned: frozenset[TopicPartition]) -> bool:
+        application = self._config.application_id
+        return all(
+            TopicPartition(self._topology.topic_name(source.topic.name, application), partition) in owned
+            for source in sub.sources
+        )
+
+    def _add_task(self, sub: SubTopology, partition: int) -> None:
+        task = StreamTask(
+            self._topology, sub, partition, config=self._config, collector=self._collector, drops=self.drops
+        )
+        committed = self._consumer.committed(list(task.inputs))
+        for store in task.stores.values():
+            changelog = TopicPartition(
+                self._topology.changelog_name(store.spec, self._config.application_id), partition
+            )
+            position = committed.get(changelog)
+            restore(store, self._log, changelog, position.offset if position else None, self._on_restore)
+        task.resume_at(committed)
+        self._tasks[sub.index, partition] = task
+        for topic_partition in task.inputs:
+            self._by_partition[topic_partition] = task
+
+    def _discard_tasks(self, partitions: Collection[TopicPartition] | None = None) -> None:
+        gone = {
+            key: task
+            for key, task in self._tasks.items()
+            if partitions is None or any(at in partitions for at in task.inputs)
+        }
+        self._collector.clear()
+        for key, task in gone.items():
+            del self._tasks[key]
+            for topic_partition in task.inputs:
+                del self._by_partition[topic_partition]
+
+
+def _log_restore(progress: RestoreProgress) -> None:
+    if progress.offset == progress.end and progress.records:
+        logger.info("restored", store=progress.store, changelog=str(progress.changelog), records=progress.records)

@@ -1,0 +1,230 @@
+"""A task: one sub-topology on one partition. The same code runs on every log and in the test driver."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import structlog
+
+from streambank.log import OffsetAndMetadata, Record, RecordBatch, TopicPartition
+from streambank.streams.collector import RecordCollector, Write
+from streambank.streams.config import StreamsConfig
+from streambank.streams.dead_letters import write_dead_letter
+from streambank.streams.operators.base import Process, View, fan_out
+from streambank.streams.queue import InputQueue, Position
+from streambank.streams.store import KeyValueStore
+from streambank.streams.topology import SubTopology, Topology
+
+logger = structlog.get_logger(__name__)
+
+_UNBOUNDED = 2**63
+
+
+class StreamTask:
+    """Takes records in, runs them through the operators, keeps the stores.
+
+    Where it reads several partitions, the record with the lowest timestamp is next, and while one of them has records
+    in the log that are not fetched yet, the task waits for them (Kafka Streams' ``max.task.idle.ms = 0``). That makes
+    joins come out the same however often they are repeated.
+    """
+
+    def __init__(
+        self,
+        topology: Topology,
+        sub_topology: SubTopology,
+        partition: int,
+        *,
+        config: StreamsConfig,
+        collector: RecordCollector,
+        drops: Counter[str],
+    ) -> None:
+        self.sub_topology = sub_topology
+        self.partition = partition
+        self._context = _Context(topology, sub_topology, partition, config, collector, drops)
+        processes = self._context.bind()
+        names = [
+            (source, topology.topic_name(source.topic.name, config.application_id)) for source in sub_topology.sources
+        ]
+        self._queues = [
+            InputQueue(
+                TopicPartition(name, partition),
+                source.topic.key,
+                source.topic.value,
+                processes[source.node],
+                reject=self._context.reject,
+                drop=self._context.drop,
+            )
+            for source, name in names
+        ]
+        self._by_partition = {queue.topic_partition: queue for queue in self._queues}
+
+    @property
+    def inputs(self) -> Iterable[TopicPartition]:
+        """The partitions that it reads."""
+        return self._by_partition.keys()
+
+    @property
+    def stores(self) -> dict[str, KeyValueStore]:
+        """Its stores by name."""
+        return self._context.stores
+
+    @property
+    def stream_time(self) -> int:
+        """The highest timestamp seen; -1 before the first record."""
+        return self._context.position.stream_time
+
+    def resume_at(self, committed: dict[TopicPartition, OffsetAndMetadata]) -> None:
+        """Take over the times that were committed with the offsets."""
+        for queue in self._queues:
+            if queue.topic_partition in committed:
+                _, time = committed[queue.topic_partition].metadata.split("t=") or ("", "")
+                queue.partition_time = int(time)
+        self._context.position.stream_time = max(queue.partition_time for queue in self._queues)
+
+    def add(self, batch: RecordBatch) -> None:
+        """Take in a fetched batch of one of :attr:`inputs`."""
+        self._by_partition[batch.topic_partition].add(batch)
+
+    def buffered(self, topic_partition: TopicPartition) -> int:
+        """How many fetched records of that partition wait."""
+        return self._by_partition[topic_partition].buffered
+
+    def process(self, limit: int, behind: Callable[[TopicPartition], bool]) -> int:
+        """Process up to ``limit`` records; returns how many.
+
+        ``behind(partition)`` tells whether the log has records of that partition which are not fetched yet.
+
+        Raises:
+            RecordFailedError: an operator raised; the caller rolls back.
+        """
+        done = 0
+        while done < limit:
+            queue, bound = self._next()
+            if queue is None or self._waits(behind):
+                break
+            done += queue.run(self._context.position, bound, limit - done)
+            if queue.poison:
+                break
+        return done
+
+    def offsets(self) -> dict[TopicPartition, OffsetAndMetadata]:
+        """What to commit for the records processed since the last commit."""
+        found = ((queue.topic_partition, queue.offset_to_commit()) for queue in self._queues)
+        return {topic_partition: offset for topic_partition, offset in found if offset is not None}
+
+    def committed(self) -> None:
+        """The transaction committed."""
+        for queue in self._queues:
+            queue.committed()
+        for store in self.stores.values():
+            store.committed()
+        self._context.committed_stream_time = self.stream_time
+
+    def rollback(self) -> None:
+        """Go back to the last commit: queues, stores and stream time."""
+        for queue in self._queues:
+            queue.rollback()
+        for store in self.stores.values():
+            store.rollback()
+        self._context.position.stream_time = self._context.committed_stream_time
+
+    def _next(self) -> tuple[InputQueue | None, int]:
+        """The queue whose head is earliest, and up to which timestamp it stays so."""
+        chosen: InputQueue | None = None
+        first, bound = _UNBOUNDED, _UNBOUNDED
+        for queue in self._queues:
+            head = queue.head_timestamp
+            if head is None:
+                continue
+            if head < first:
+                # Whoever was chosen before comes earlier in the order of preference, so that a tie is theirs.
+                chosen, first, bound = queue, head, min(bound, first - 1)
+            else:
+                bound = min(bound, head)
+        return chosen, bound
+
+    def _waits(self, behind: Callable[[TopicPartition], bool]) -> bool:
+        if len(self._queues) == 1:
+            return False
+        return any(queue.head_timestamp is None and behind(queue.topic_partition) for queue in self._queues)
+
+
+class _Context:
+    """Implements :class:`streambank.streams.operators.base.TaskContext`."""
+
+    def __init__(
+        self,
+        topology: Topology,
+        sub_topology: SubTopology,
+        partition: int,
+        config: StreamsConfig,
+        collector: RecordCollector,
+        drops: Counter[str],
+    ) -> None:
+        self.partition = partition
+        self.position = Position()
+        self.committed_stream_time = self.position.stream_time
+        self._topology, self._sub, self._config = topology, sub_topology, config
+        self._collector, self._drops = collector, drops
+        self._operators = {node.name: node.operator for node in sub_topology.nodes}
+        self.stores = {
+            spec.name: KeyValueStore(spec, self._changelog_writer(spec.name) if spec.changelog is None else None)
+            for spec in sub_topology.stores
+        }
+
+    @property
+    def stream_time(self) -> int:
+        return self.position.stream_time
+
+    def bind(self) -> dict[str, Process]:
+        """Every node's function, children before parents."""
+        children: dict[str, list[Process]] = {node.name: [] for node in self._sub.nodes}
+        processes: dict[str, Process] = {}
+        for node in reversed(self._sub.nodes):
+            processes[node.name] = node.operator.bind(self, fan_out(children[node.name][::-1]))
+            for parent in node.parents:
+                children[parent].append(processes[node.name])
+        return processes
+
+    def store(self, name: str) -> KeyValueStore:
+        return self.stores[name]
+
+    def view(self, node: str) -> View:
+        operator: Any = self._operators[node]
+        view: View = operator.view(self)
+        return view
+
+    def sink(self, topic: str, partition: int | None) -> Write:
+        name = self._topology.topic_name(topic, self._config.application_id)
+        return self._collector.by_key(name) if partition is None else self._collector.to_partition(name, partition)
+
+    def drop(self, reason: str) -> None:
+        self._drops[reason] += 1
+        count = self._drops[reason]
+        if count & (count - 1) == 0:
+            at = self.position
+            logger.warning("record dropped", reason=reason, at=str(at.topic_partition), offset=at.offset, count=count)
+
+    def reject(self, record: Record, error: Exception) -> None:
+        """Send a record to the dead letters, or raise ``error`` where the application is to stop."""
+        if self._config.on_error == "fail":
+            raise error
+        topic = self._config.dead_letter_topic
+        logger.error(
+            "record to dead letters",
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            error=type(error).__name__,
+            dead_letters=topic,
+        )
+        self._drops["dead letter"] += 1
+        write_dead_letter(self._collector.to_partition(topic, 0), record, error)
+
+    def _changelog_writer(self, store: str) -> Write:
+        spec = self._topology.stores[store]
+        return self._collector.to_partition(
+            self._topology.changelog_name(spec, self._config.application_id), self.partition
+        )

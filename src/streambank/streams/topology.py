@@ -1,0 +1,227 @@
+"""The topology as data: nodes, validated once, cut into sub-topologies, described.
+
+A sub-topology is what has to run in one task: nodes joined by edges or by a store that one reads of another. Between
+sub-topologies there are only topics.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from streambank.log import TopicConfig
+from streambank.streams.errors import TopologyError
+from streambank.streams.operators.base import Operator, StoreSpec
+from streambank.streams.operators.sink import Sink
+from streambank.streams.operators.source import Source
+from streambank.streams.operators.table_source import TableSource
+from streambank.streams.topic import Topic
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One operator in its place: a unique name, and the nodes it gets its records from."""
+
+    name: str
+    operator: Operator
+    parents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceNode:
+    """A node that a topic enters by."""
+
+    node: str
+    topic: Topic[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SubTopology:
+    """Nodes that run together, in an order in which parents come before children; one task per partition.
+
+    ``sources`` are in the order in which they are preferred where timestamps are equal: tables first.
+    """
+
+    index: int
+    nodes: tuple[Node, ...]
+    sources: tuple[SourceNode, ...]
+    partitions: int
+
+    @property
+    def stores(self) -> tuple[StoreSpec, ...]:
+        """The stores that each of its tasks keeps."""
+        return tuple(store for node in self.nodes for store in node.operator.stores)
+
+    @property
+    def sinks(self) -> tuple[Topic[Any, Any], ...]:
+        """The topics that it writes to, changelogs aside."""
+        return tuple(node.operator.topic for node in self.nodes if isinstance(node.operator, Sink))
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """A valid topology.
+
+    ``internal`` are the repartition topics, by their short names; :class:`StreamRunner` prefixes them, and the internal
+    changelogs, with its application id.
+    """
+
+    sub_topologies: tuple[SubTopology, ...]
+    internal: frozenset[str]
+
+    @property
+    def stores(self) -> Mapping[str, StoreSpec]:
+        """Every store by name."""
+        return {store.name: store for sub in self.sub_topologies for store in sub.stores}
+
+    @property
+    def source_topics(self) -> tuple[Topic[Any, Any], ...]:
+        """The topics read, repartition topics included."""
+        return tuple(_unique(source.topic for sub in self.sub_topologies for source in sub.sources))
+
+    @property
+    def topics(self) -> tuple[Topic[Any, Any], ...]:
+        """The topics read and written, repartition topics included, internal changelogs not."""
+        sinks = (topic for sub in self.sub_topologies for topic in sub.sinks)
+        return tuple(_unique([*self.source_topics, *sinks]))
+
+    def topic_name(self, topic: str, application_id: str) -> str:
+        """The name in the log: internal topics carry the application's id."""
+        return f"{application_id}-{topic}" if topic in self.internal else topic
+
+    def changelog_name(self, store: StoreSpec, application_id: str) -> str:
+        """The topic that rebuilds the store."""
+        if store.changelog is None:
+            return f"{application_id}-{store.name}-changelog"
+        return self.topic_name(store.changelog, application_id)
+
+    def topic_configs(self, application_id: str) -> list[TopicConfig]:
+        """The settings of every topic that has to exist, internal ones and changelogs included."""
+        configs = [
+            TopicConfig(
+                name=self.topic_name(topic.name, application_id),
+                partitions=topic.partitions,
+                cleanup_policy=topic.cleanup_policy,
+                retention_ms=topic.retention_ms,
+            )
+            for topic in self.topics
+        ]
+        for sub in self.sub_topologies:
+            configs += [
+                TopicConfig(
+                    name=self.changelog_name(store, application_id),
+                    partitions=sub.partitions,
+                    cleanup_policy="compact",
+                )
+                for store in sub.stores
+                if store.changelog is None
+            ]
+        return configs
+
+    def describe(self) -> str:
+        """The topology as text: sub-topologies, nodes with what they own, and where records go next."""
+        return "\n".join(_describe(self))
+
+
+def build_topology(nodes: Sequence[Node], internal: Iterable[str]) -> Topology:
+    """Validate ``nodes`` (parents before children) and cut them into sub-topologies.
+
+    Raises:
+        TopologyError: no source, a store or topic owned twice, or inputs that cannot be co-partitioned.
+    """
+    if not nodes:
+        raise TopologyError("the topology reads nothing: start with builder.stream(TOPIC) or builder.table(TOPIC)")
+    _check_unique_stores(nodes)
+    groups = _connected(nodes)
+    subs = tuple(_sub_topology(index, group) for index, group in enumerate(groups))
+    _check_sources_read_once(subs)
+    return Topology(subs, frozenset(internal))
+
+
+def _check_unique_stores(nodes: Sequence[Node]) -> None:
+    owner: dict[str, str] = {}
+    for node in nodes:
+        for store in node.operator.stores:
+            if store.name in owner:
+                raise TopologyError(
+                    f"operators {owner[store.name]!r} and {node.name!r} both own a store named {store.name!r}: "
+                    "give one of them another name="
+                )
+            owner[store.name] = node.name
+
+
+def _connected(nodes: Sequence[Node]) -> list[list[Node]]:
+    """The nodes in groups joined by edges and by stores read, each group in the given order."""
+    leader = {node.name: node.name for node in nodes}
+
+    def find(name: str) -> str:
+        while leader[name] != name:
+            name = leader[name]
+        return name
+
+    for node in nodes:
+        for other in (*node.parents, *node.operator.reads):
+            leader[find(node.name)] = find(other)
+    groups: dict[str, list[Node]] = {}
+    for node in nodes:
+        groups.setdefault(find(node.name), []).append(node)
+    return list(groups.values())
+
+
+def _sub_topology(index: int, nodes: list[Node]) -> SubTopology:
+    tables = [SourceNode(node.name, source_topic) for node in nodes if (source_topic := _table_topic(node)) is not None]
+    streams = [SourceNode(node.name, node.operator.topic) for node in nodes if isinstance(node.operator, Source)]
+    sources = (*tables, *streams)
+    counts = {source.topic.name: source.topic.partitions for source in sources}
+    if len(set(counts.values())) > 1:
+        listed = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))
+        raise TopologyError(
+            f"topics that meet in one join or merge need the same number of partitions, but these differ: {listed}. "
+            "Put .repartition(partitions=...) before the join, or create the topics alike"
+        )
+    return SubTopology(index, tuple(nodes), sources, next(iter(counts.values())))
+
+
+def _table_topic(node: Node) -> Topic[Any, Any] | None:
+    return node.operator.topic if isinstance(node.operator, TableSource) else None
+
+
+def _check_sources_read_once(subs: Sequence[SubTopology]) -> None:
+    reader: dict[str, str] = {}
+    for sub in subs:
+        for source in sub.sources:
+            other = reader.setdefault(source.topic.name, source.node)
+            if other != source.node:
+                raise TopologyError(
+                    f"topic {source.topic.name!r} is read by both {other!r} and {source.node!r}: "
+                    "read it once and use that stream or table in both places"
+                )
+
+
+def _unique(topics: Iterable[Topic[Any, Any]]) -> Iterator[Topic[Any, Any]]:
+    seen: set[str] = set()
+    for topic in topics:
+        if topic.name not in seen:
+            seen.add(topic.name)
+            yield topic
+
+
+def _describe(topology: Topology) -> Iterator[str]:
+    for sub in topology.sub_topologies:
+        children: dict[str, list[str]] = {node.name: [] for node in sub.nodes}
+        for node in sub.nodes:
+            for parent in node.parents:
+                children[parent].append(node.name)
+        yield f"Sub-topology {sub.index} ({sub.partitions} tasks)"
+        for node in sub.nodes:
+            yield f"  {node.name} [{node.operator.kind}]{_details(node)}"
+            for child in children[node.name]:
+                yield f"    --> {child}"
+
+
+def _details(node: Node) -> str:
+    operator = node.operator
+    topic: Topic[Any, Any] | None = getattr(operator, "topic", None)
+    details = [f"topic {topic.name}"] if topic is not None else []
+    details += [f"store {store.name} (changelog: {store.changelog or 'internal'})" for store in operator.stores]
+    details += [f"reads {name}" for name in operator.reads]
+    return f" {', '.join(details)}" if details else ""
