@@ -34,6 +34,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 K2 = TypeVar("K2")
 V2 = TypeVar("V2")
+A = TypeVar("A")
 R = TypeVar("R")
 
 
@@ -244,8 +245,8 @@ class KGroupedStream(Generic[K, V]):
 
     def aggregate(
         self,
-        initializer: Callable[[], R],
-        aggregator: Callable[[K, V, R], R],
+        initializer: Callable[[], A],
+        aggregator: Callable[[K, V, A | R], R | None],
         *,
         name: str,
         value: Serde[R] | None = None,
