@@ -1,0 +1,679 @@
+"""What every event log must do, written against the interface alone. Each implementation's tests subclass this.
+
+``features`` names the true differences: an implementation lists what it has.
+
+* ``dense_offsets``: offsets count records only (Kafka's transaction markers take offsets too).
+* ``memberless_fenced``: a commit by nobody's member is refused while the group has members.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from typing import ClassVar
+
+import pytest
+
+from streambank.log import (
+    ClosedError,
+    Consumer,
+    EventLog,
+    FencedError,
+    GroupMetadata,
+    InvalidRecordError,
+    LogError,
+    OffsetAndMetadata,
+    OffsetOutOfRangeError,
+    Record,
+    RecordTooLargeError,
+    TopicConfig,
+    TopicMismatchError,
+    TopicPartition,
+    UnknownTopicError,
+    encode_headers,
+    partition_for,
+)
+
+ORDERS = TopicConfig(name="orders", partitions=4)
+PAYMENTS = TopicConfig(name="payments", partitions=4)
+SINGLE = TopicConfig(name="single", partitions=1)
+STATE = TopicConfig(name="state", partitions=2, cleanup_policy="compact")
+
+P0 = TopicPartition("single", 0)
+
+SETTLE_S = 20.0
+"""How long a rebalance may take on the slowest log."""
+
+
+class Listener:
+    """Writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, frozenset[TopicPartition]]] = []
+
+    def on_assigned(self, partitions: Collection[TopicPartition]) -> None:
+        self.calls.append(("assigned", frozenset(partitions)))
+
+    def on_revoked(self, partitions: Collection[TopicPartition]) -> None:
+        self.calls.append(("revoked", frozenset(partitions)))
+
+    def on_lost(self, partitions: Collection[TopicPartition]) -> None:
+        self.calls.append(("lost", frozenset(partitions)))
+
+
+def put(log: EventLog, topic: str, *values: str, partition: int | None = None, key: bytes | None = None) -> None:
+    """Write each value in one transaction for all."""
+    producer = log.producer()
+    with producer.transaction() as transaction:
+        for number, value in enumerate(values):
+            transaction.append(topic, value.encode(), timestamp=number, key=key, partition=partition)
+    producer.close()
+
+
+def everything(log: EventLog, topic_partition: TopicPartition, max_records: int = 10_000) -> list[Record]:
+    """Every record of a partition."""
+    records: list[Record] = []
+    offset = log.watermarks(topic_partition).low
+    while offset < log.watermarks(topic_partition).high:
+        batch = log.read(topic_partition, offset, max_records)
+        assert batch.next_offset > offset
+        records += batch
+        offset = batch.next_offset
+    return records
+
+
+def values_of(log: EventLog, topic_partition: TopicPartition) -> list[str]:
+    return [(record.value or b"").decode() for record in everything(log, topic_partition)]
+
+
+def drain(consumer: Consumer, count: int, timeout_s: float = SETTLE_S) -> list[Record]:
+    """Poll until ``count`` records have come, or more than that."""
+    records: list[Record] = []
+    deadline = time.monotonic() + timeout_s
+    while len(records) < count and time.monotonic() < deadline:
+        for batch in consumer.poll(100, 0.05):
+            records += batch
+    return records
+
+
+def settle(*consumers: Consumer, partitions: int, keep: list[Record] | None = None) -> None:
+    """Poll all members until they share ``partitions`` partitions without overlap, each having some."""
+    deadline = time.monotonic() + SETTLE_S
+    while time.monotonic() < deadline:
+        for consumer in consumers:
+            for batch in consumer.poll(1000, 0.0):
+                if keep is not None:
+                    keep += batch
+        owned = [consumer.assignment for consumer in consumers]
+        union: frozenset[TopicPartition] = frozenset().union(*owned)
+        if len(union) == partitions == sum(map(len, owned)) and all(owned):
+            return
+    raise AssertionError(f"the members did not settle: {[consumer.assignment for consumer in consumers]}")
+
+
+class LogConformance:
+    """Subclasses provide the ``log`` fixture: an empty log, closed after the test."""
+
+    features: ClassVar[frozenset[str]] = frozenset()
+
+    @pytest.fixture
+    def log(self) -> Iterator[EventLog]:
+        raise NotImplementedError
+
+    @pytest.fixture(autouse=True)
+    def _topics(self, log: EventLog) -> None:
+        log.create_topics([ORDERS, PAYMENTS, SINGLE, STATE])
+
+    def needs(self, feature: str) -> None:
+        if feature not in self.features:
+            pytest.skip(f"this log has no {feature}")
+
+
+class TopicConformance(LogConformance):
+    def test_lists_what_was_created(self, log: EventLog) -> None:
+        topics = log.topics()
+        assert topics["orders"] == ORDERS
+        assert topics["state"] == STATE
+
+    def test_creating_again_changes_nothing(self, log: EventLog) -> None:
+        put(log, "single", "kept")
+        log.create_topics([SINGLE, STATE])
+        assert values_of(log, P0) == ["kept"]
+
+    @pytest.mark.parametrize(
+        "other",
+        [TopicConfig(name="orders", partitions=5), TopicConfig(name="orders", partitions=4, cleanup_policy="compact")],
+    )
+    def test_mismatch_creates_none(self, log: EventLog, other: TopicConfig) -> None:
+        with pytest.raises(TopicMismatchError, match="orders"):
+            log.create_topics([TopicConfig(name="new"), other])
+        assert "new" not in log.topics()
+
+    def test_unknown_topics_are_refused_everywhere(self, log: EventLog) -> None:
+        nowhere = TopicPartition("nowhere", 0)
+        producer = log.producer()
+        calls: list[Callable[[], object]] = [
+            lambda: log.watermarks(nowhere),
+            lambda: log.read(nowhere, 0),
+            lambda: log.offset_for_time(nowhere, 0),
+            lambda: log.consumer("group", ["orders", "nowhere"]),
+            lambda: log.watermarks(TopicPartition("orders", 4)),
+            lambda: log.read(TopicPartition("orders", -1), 0),
+        ]
+        for call in calls:
+            with pytest.raises(UnknownTopicError):
+                call()
+        for topic, partition in (("nowhere", None), ("orders", 4), ("orders", -1)):
+            with pytest.raises(UnknownTopicError), producer.transaction() as transaction:
+                transaction.append(topic, b"", timestamp=0, partition=partition)
+
+    def test_log_id_does_not_change(self, log: EventLog) -> None:
+        first = log.log_id
+        put(log, "single", "a")
+        assert log.log_id == first
+        assert len(first) >= 16
+
+
+class WritingConformance(LogConformance):
+    def test_a_record_comes_back_as_it_was_written(self, log: EventLog) -> None:
+        headers = encode_headers([("ce_id", b"1"), ("ce_id", None)])
+        with log.producer().transaction() as transaction:
+            transaction.append("single", b"value", timestamp=1_700_000_000_123, key=b"key", headers=headers)
+            transaction.append("single", None, timestamp=5, key=b"")
+            transaction.append("single", b"", timestamp=7)
+        first, second, third = everything(log, P0)
+        assert first[:2] == ("single", 0)
+        assert first[3:] == (1_700_000_000_123, b"key", b"value", (("ce_id", b"1"), ("ce_id", None)))
+        assert second[3:] == (5, b"", None, ())
+        assert third[3:] == (7, None, b"", ())
+        assert first.offset < second.offset < third.offset
+
+    def test_columns_and_single_records_keep_their_order(self, log: EventLog) -> None:
+        with log.producer().transaction() as transaction:
+            transaction.append("single", b"0", timestamp=0)
+            transaction.append_columns(P0, [1, 2], [None, b"k"], [b"1", b"2"])
+            transaction.append_columns(P0, [3], [b"k"], [b"3"], [encode_headers([("h", b"x")])])
+            transaction.append("single", b"4", timestamp=4)
+            transaction.append_columns(P0, [], [], [])
+        records = everything(log, P0)
+        assert [record.value for record in records] == [b"0", b"1", b"2", b"3", b"4"]
+        assert [record.key for record in records] == [None, None, b"k", b"k", None]
+        assert [record.timestamp for record in records] == [0, 1, 2, 3, 4]
+        assert [record.headers for record in records] == [(), (), (), (("h", b"x"),), ()]
+
+    def test_columns_of_unequal_length_are_refused(self, log: EventLog) -> None:
+        with pytest.raises(ValueError, match="equally long"), log.producer().transaction() as transaction:
+            transaction.append_columns(P0, [1, 2], [None], [b"a", b"b"])
+        assert everything(log, P0) == []
+
+    def test_keys_go_where_kafka_puts_them(self, log: EventLog) -> None:
+        keys = [f"account-{number}".encode() for number in range(50)]
+        with log.producer().transaction() as transaction:
+            for key in keys:
+                transaction.append("orders", b"", timestamp=0, key=key)
+        for partition in range(4):
+            found = [record.key for record in everything(log, TopicPartition("orders", partition))]
+            assert found == [key for key in keys if partition_for(key, 4) == partition]
+
+    def test_records_without_a_key_take_turns(self, log: EventLog) -> None:
+        producer = log.producer()
+        for _ in range(4):
+            with producer.transaction() as transaction:
+                for _ in range(25):
+                    transaction.append("orders", b"", timestamp=0)
+        assert [len(everything(log, TopicPartition("orders", number))) for number in range(4)] == [25] * 4
+
+    @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+    def test_an_exception_aborts(self, log: EventLog, error: type[BaseException]) -> None:
+        producer = log.producer()
+
+        def fail() -> None:
+            with producer.transaction() as transaction:
+                transaction.append("single", b"never", timestamp=0)
+                transaction.append("orders", b"never", timestamp=0, partition=0)
+                raise error
+
+        with pytest.raises(error):
+            fail()
+        with producer.transaction() as transaction:
+            transaction.append("single", b"next", timestamp=0)
+        assert values_of(log, P0) == ["next"]
+        assert values_of(log, TopicPartition("orders", 0)) == []
+
+    def test_nothing_shows_before_the_commit(self, log: EventLog) -> None:
+        with log.producer().transaction() as transaction:
+            transaction.append("single", b"a", timestamp=0)
+            assert everything(log, P0) == []
+        assert values_of(log, P0) == ["a"]
+
+    def test_end_offsets(self, log: EventLog) -> None:
+        producer = log.producer()
+        for _ in range(2):
+            with producer.transaction() as transaction:
+                transaction.append("single", b"a", timestamp=0)
+                transaction.append("orders", b"b", timestamp=0, partition=2)
+                transaction.append("orders", b"c", timestamp=0, partition=2)
+        ends = transaction.end_offsets
+        assert set(ends) == {P0, TopicPartition("orders", 2)}
+        for topic_partition, end in ends.items():
+            assert everything(log, topic_partition)[-1].offset == end - 1
+        if "dense_offsets" in self.features:
+            assert dict(ends) == {P0: 2, TopicPartition("orders", 2): 4}
+
+    def test_a_record_may_be_too_large(self, log: EventLog) -> None:
+        huge = bytes(64 << 20)
+        producer = log.producer()
+        with pytest.raises(RecordTooLargeError, match="single-0"), producer.transaction() as transaction:
+            transaction.append("single", huge, timestamp=0)
+        with pytest.raises(RecordTooLargeError, match="single-0"), producer.transaction() as transaction:
+            transaction.append_columns(P0, [0, 0], [None, None], [b"small", huge])
+        assert everything(log, P0) == []
+
+    def test_many_large_records_are_not_a_large_record(self, log: EventLog) -> None:
+        values: list[bytes | None] = [bytes([number]) * 300_000 for number in range(12)]
+        with log.producer().transaction() as transaction:
+            transaction.append_columns(P0, [0] * 12, [None] * 12, values)
+        assert [record.value for record in everything(log, P0)] == values
+
+    @pytest.mark.parametrize("bad", ["text", 5, [b"list"]])
+    def test_values_that_are_not_bytes_are_refused(self, log: EventLog, bad: object) -> None:
+        with pytest.raises(TypeError), log.producer().transaction() as transaction:
+            transaction.append("single", bad, timestamp=0)  # type: ignore[arg-type]
+        assert everything(log, P0) == []
+
+    def test_a_compacted_topic_needs_keys(self, log: EventLog) -> None:
+        producer = log.producer()
+        with pytest.raises(InvalidRecordError, match="key"), producer.transaction() as transaction:
+            transaction.append("state", b"a", timestamp=0)
+        with pytest.raises(InvalidRecordError, match="key"), producer.transaction() as transaction:
+            transaction.append_columns(TopicPartition("state", 0), [0, 0], [b"k", None], [b"a", b"b"])
+
+    def test_one_transaction_at_a_time(self, log: EventLog) -> None:
+        producer = log.producer()
+        with producer.transaction() as outer:
+            outer.append("single", b"outer", timestamp=0)
+            with pytest.raises(LogError), producer.transaction():
+                pass
+        assert values_of(log, P0) == ["outer"]
+
+    def test_a_transaction_that_ended_takes_nothing(self, log: EventLog) -> None:
+        with log.producer().transaction() as transaction:
+            transaction.append("single", b"in", timestamp=0)
+        with pytest.raises(ClosedError):
+            transaction.append("single", b"late", timestamp=0)
+        with pytest.raises(ClosedError):
+            transaction.append_columns(P0, [0], [None], [b"late"])
+        with pytest.raises(ClosedError):
+            transaction.commit_offsets(GroupMetadata("group"), {P0: OffsetAndMetadata(1)})
+        assert values_of(log, P0) == ["in"]
+
+    def test_a_closed_producer_refuses_and_aborts(self, log: EventLog) -> None:
+        producer = log.producer()
+
+        def close_within() -> None:
+            with producer.transaction() as transaction:
+                transaction.append("single", b"lost", timestamp=0)
+                producer.close()
+
+        with pytest.raises(ClosedError):
+            close_within()
+        with pytest.raises(ClosedError), producer.transaction():
+            pass
+        producer.close()
+        assert everything(log, P0) == []
+
+    def test_a_newer_producer_fences_the_older(self, log: EventLog) -> None:
+        old = log.producer("billing")
+        with old.transaction() as transaction:
+            transaction.append("single", b"old", timestamp=0)
+        new = log.producer("billing")
+        with pytest.raises(FencedError, match="billing"), old.transaction() as transaction:
+            transaction.append("single", b"zombie", timestamp=0)
+        with new.transaction() as transaction:
+            transaction.append("single", b"new", timestamp=0)
+        with log.producer("other").transaction() as transaction:
+            transaction.append("single", b"other", timestamp=0)
+        assert values_of(log, P0) == ["old", "new", "other"]
+
+
+class ReadingConformance(LogConformance):
+    def test_small_reads_see_everything_once(self, log: EventLog) -> None:
+        for start in range(0, 300, 50):
+            put(log, "single", *map(str, range(start, start + 50)))
+        assert [int(record.value or b"") for record in everything(log, P0, max_records=7)] == list(range(300))
+
+    def test_read_from_the_middle(self, log: EventLog) -> None:
+        put(log, "single", *map(str, range(100)))
+        put(log, "single", *map(str, range(100, 110)))
+        for record in everything(log, P0)[::13]:
+            assert next(iter(log.read(P0, record.offset))) == record
+
+    def test_the_end_is_an_empty_batch(self, log: EventLog) -> None:
+        put(log, "single", "a")
+        end = log.watermarks(P0).high
+        batch = log.read(P0, end)
+        assert (len(batch), batch.next_offset, batch.topic_partition) == (0, end, P0)
+        with pytest.raises(OffsetOutOfRangeError):
+            log.read(P0, end + 1)
+
+    def test_watermarks(self, log: EventLog) -> None:
+        assert log.watermarks(P0) == (0, 0)
+        put(log, "single", "a", "b")
+        low, high = log.watermarks(P0)
+        assert low == 0
+        assert high == 2 or "dense_offsets" not in self.features
+
+    def test_offset_for_time(self, log: EventLog) -> None:
+        producer = log.producer()
+        for times in ([10, 20, 15], [30, 25], [40]):
+            with producer.transaction() as transaction:
+                for at in times:
+                    transaction.append("single", str(at).encode(), timestamp=at)
+        by_time = {record.timestamp: record.offset for record in everything(log, P0)}
+        cases = {0: 10, 10: 10, 11: 20, 20: 20, 21: 30, 30: 30, 31: 40, 40: 40}
+        assert {at: log.offset_for_time(P0, at) for at in cases} == {at: by_time[to] for at, to in cases.items()}
+        assert log.offset_for_time(P0, 41) == log.watermarks(P0).high
+
+    def test_wait(self, log: EventLog) -> None:
+        other = TopicPartition("orders", 3)
+        assert not log.wait({P0: 0, other: 0}, 0.01)
+        put(log, "single", "a")
+        end = log.watermarks(P0).high
+        assert log.wait({P0: 0, other: 0}, 0.0)
+        assert not log.wait({P0: end, other: 0}, 0.01)
+        timer = threading.Timer(0.05, put, (log, "orders", "b"), {"partition": 3})
+        timer.start()
+        assert log.wait({P0: end, other: 0}, SETTLE_S)
+        timer.join()
+
+
+class GroupConformance(LogConformance):
+    def test_start_positions(self, log: EventLog) -> None:
+        put(log, "single", "before")
+        earliest = log.consumer("early", ["single"])
+        latest = log.consumer("late", ["single"], start="latest")
+        settle(latest, partitions=1)
+        put(log, "single", "after")
+        assert [record.value for record in drain(earliest, 2)] == [b"before", b"after"]
+        assert [record.value for record in drain(latest, 1)] == [b"after"]
+
+    def test_unknown_start_is_refused(self, log: EventLog) -> None:
+        with pytest.raises(ValueError, match="middle"):
+            log.consumer("group", ["single"], start="middle")  # type: ignore[arg-type]
+
+    def test_goes_on_from_the_committed_position(self, log: EventLog) -> None:
+        put(log, "single", *map(str, range(10)))
+        consumer = log.consumer("group", ["single"])
+        fourth = drain(consumer, 10)[4]
+        with log.producer().transaction() as transaction:
+            transaction.commit_offsets(consumer.metadata, {P0: OffsetAndMetadata(fourth.offset, "memo")})
+        assert consumer.committed([P0, TopicPartition("orders", 0)]) == {P0: OffsetAndMetadata(fourth.offset, "memo")}
+        assert log.committed("group") == {P0: OffsetAndMetadata(fourth.offset, "memo")}
+        consumer.close()
+        again = log.consumer("group", ["single"])
+        assert [record.value for record in drain(again, 6)] == [b"4", b"5", b"6", b"7", b"8", b"9"]
+        assert log.committed("nobody") == {}
+
+    def test_offsets_commit_with_the_outputs_or_not_at_all(self, log: EventLog) -> None:
+        put(log, "single", "in")
+        consumer = log.consumer("group", ["single"])
+        (record,) = drain(consumer, 1)
+        position = {P0: OffsetAndMetadata(record.offset + 1)}
+        producer = log.producer()
+
+        def process(failing: bool) -> None:
+            with producer.transaction() as transaction:
+                transaction.append("orders", b"out", timestamp=0, partition=0)
+                transaction.commit_offsets(consumer.metadata, position)
+                if failing:
+                    raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            process(failing=True)
+        assert log.committed("group") == {}
+        assert values_of(log, TopicPartition("orders", 0)) == []
+        process(failing=False)
+        assert log.committed("group") == position
+        assert values_of(log, TopicPartition("orders", 0)) == ["out"]
+
+    def test_groups_do_not_share_positions(self, log: EventLog) -> None:
+        put(log, "single", "a", "b")
+        one, two = log.consumer("one", ["single"]), log.consumer("two", ["single"])
+        assert len(drain(one, 2)) == len(drain(two, 2)) == 2
+
+    def test_max_records_and_order(self, log: EventLog) -> None:
+        for start in range(0, 200, 20):
+            put(log, "single", *map(str, range(start, start + 20)))
+        consumer = log.consumer("group", ["single"])
+        seen: list[int] = []
+        deadline = time.monotonic() + SETTLE_S
+        while len(seen) < 200 and time.monotonic() < deadline:
+            records = [record for batch in consumer.poll(5, 1.0) for record in batch]
+            assert len(records) <= 25
+            seen += [int(record.value or b"") for record in records]
+        assert seen == list(range(200))
+
+    def test_partitions_take_turns(self, log: EventLog) -> None:
+        for partition in range(4):
+            put(log, "orders", *map(str, range(100)), partition=partition)
+        consumer = log.consumer("group", ["orders"])
+        met: set[int] = set()
+        count = 0
+        deadline = time.monotonic() + SETTLE_S
+        while len(met) < 4 and time.monotonic() < deadline:
+            for batch in consumer.poll(40, 1.0):
+                met.add(batch.topic_partition.partition)
+                count += len(batch)
+        assert met == {0, 1, 2, 3}
+        assert count < 400 or "dense_offsets" not in self.features
+
+    def test_poll_returns_at_once_without_records(self, log: EventLog) -> None:
+        consumer = log.consumer("group", ["single"])
+        settle(consumer, partitions=1)
+        begin = time.monotonic()
+        assert consumer.poll(10, 0.0) == []
+        assert time.monotonic() - begin < 1.0
+
+    def test_poll_waits_for_a_record(self, log: EventLog) -> None:
+        consumer = log.consumer("group", ["single"])
+        settle(consumer, partitions=1)
+        timer = threading.Timer(0.05, put, (log, "single", "late"))
+        timer.start()
+        (batch,) = consumer.poll(10, SETTLE_S)
+        timer.join()
+        assert batch.values == [b"late"]
+
+    def test_wakeup(self, log: EventLog) -> None:
+        consumer = log.consumer("group", ["single"])
+        settle(consumer, partitions=1)
+        begin = time.monotonic()
+        timer = threading.Timer(0.05, consumer.wakeup)
+        timer.start()
+        assert consumer.poll(10, SETTLE_S) == []
+        timer.join()
+        consumer.wakeup()
+        assert consumer.poll(10, SETTLE_S) == []
+        assert time.monotonic() - begin < SETTLE_S / 2
+        put(log, "single", "still read")
+        assert len(drain(consumer, 1)) == 1
+
+    def test_position_and_seek(self, log: EventLog) -> None:
+        put(log, "single", *map(str, range(10)))
+        consumer = log.consumer("group", ["single"])
+        records = drain(consumer, 10)
+        assert consumer.position(P0) >= records[-1].offset + 1
+        consumer.seek(P0, records[3].offset)
+        assert consumer.position(P0) == records[3].offset
+        assert [record.value for record in drain(consumer, 7)] == [b"3", b"4", b"5", b"6", b"7", b"8", b"9"]
+
+    def test_seek_drops_what_was_fetched(self, log: EventLog) -> None:
+        put(log, "single", *map(str, range(100)))
+        consumer = log.consumer("group", ["single"])
+        first = next(iter(drain(consumer, 1)))
+        consumer.seek(P0, first.offset)
+        assert [int(record.value or b"") for record in drain(consumer, 100)] == list(range(100))
+
+    def test_seek_within_the_listener(self, log: EventLog) -> None:
+        put(log, "single", *map(str, range(10)))
+        target = everything(log, P0)[6].offset
+
+        class Seeker(Listener):
+            def on_assigned(self, partitions: Collection[TopicPartition]) -> None:
+                super().on_assigned(partitions)
+                consumer.seek(P0, target)
+
+        consumer = log.consumer("group", ["single"], listener=Seeker())
+        assert [record.value for record in drain(consumer, 4)] == [b"6", b"7", b"8", b"9"]
+
+    def test_pause_and_resume(self, log: EventLog) -> None:
+        consumer = log.consumer("group", ["orders"])
+        settle(consumer, partitions=4)
+        paused = TopicPartition("orders", 1)
+        consumer.pause([paused])
+        put(log, "orders", "a", partition=0)
+        put(log, "orders", "b", partition=1)
+        assert [record.partition for record in drain(consumer, 1)] == [0]
+        assert consumer.poll(10, 0.05) == []
+        consumer.resume([paused])
+        assert [record.partition for record in drain(consumer, 1)] == [1]
+
+    def test_partitions_of_others_are_refused(self, log: EventLog) -> None:
+        consumer = log.consumer("group", ["single"])
+        settle(consumer, partitions=1)
+        other = TopicPartition("orders", 0)
+        for call in (consumer.position, lambda at: consumer.seek(at, 0), lambda at: consumer.pause([at])):
+            with pytest.raises(LogError, match="orders-0"):
+                call(other)
+
+    def test_a_closed_consumer(self, log: EventLog) -> None:
+        consumer = log.consumer("group", ["single"])
+        consumer.close()
+        consumer.close()
+        with pytest.raises(ClosedError):
+            consumer.poll(1, 0.0)
+
+
+class MembershipConformance(LogConformance):
+    def test_members_share_by_range(self, log: EventLog) -> None:
+        members = [log.consumer("group", ["orders", "payments"]) for _ in range(3)]
+        settle(*members, partitions=8)
+        for member in members:
+            orders = {number for topic, number in member.assignment if topic == "orders"}
+            assert orders == {number for topic, number in member.assignment if topic == "payments"}
+        assert sorted(len(member.assignment) for member in members) == [2, 2, 4]
+
+    def test_each_record_goes_to_one_member(self, log: EventLog) -> None:
+        one, two = log.consumer("group", ["orders"]), log.consumer("group", ["orders"])
+        settle(one, two, partitions=4)
+        for number in range(40):
+            put(log, "orders", str(number), partition=number % 4)
+        mine, theirs = drain(one, 20), drain(two, 20)
+        assert sorted(int(record.value or b"") for record in mine + theirs) == list(range(40))
+        assert {record.partition for record in mine}.isdisjoint({record.partition for record in theirs})
+
+    def test_a_member_that_leaves_hands_over(self, log: EventLog) -> None:
+        first, second = Listener(), Listener()
+        one = log.consumer("group", ["orders"], listener=first)
+        settle(one, partitions=4)
+        two = log.consumer("group", ["orders"], listener=second)
+        settle(one, two, partitions=4)
+        every = frozenset(TopicPartition("orders", number) for number in range(4))
+        assert first.calls[0] == ("assigned", every)
+        given = frozenset().union(*(what for call, what in first.calls if call == "revoked"))
+        assert two.assignment <= given
+        two.close()
+        assert second.calls[-1][0] == "revoked"
+        settle(one, partitions=4)
+        assert one.assignment == every
+        assert first.calls[-1][0] == "assigned"
+
+    def test_kept_partitions_keep_their_positions(self, log: EventLog) -> None:
+        one = log.consumer("group", ["orders"])
+        settle(one, partitions=4)
+        put(log, "orders", "a", partition=0)
+        assert len(drain(one, 1)) == 1
+        two = log.consumer("group", ["orders"])
+        again: list[Record] = []
+        settle(one, two, partitions=4, keep=again)
+        if TopicPartition("orders", 0) in one.assignment and "dense_offsets" in self.features:
+            assert again == []
+
+    def test_a_commit_for_partitions_that_moved_is_fenced(self, log: EventLog) -> None:
+        put(log, "orders", *"abcd", partition=3)
+        one = log.consumer("group", ["orders"])
+        records = drain(one, 4)
+        before = one.metadata
+        two = log.consumer("group", ["orders"])
+        settle(one, two, partitions=4)
+        moved = TopicPartition("orders", records[0].partition)
+        loser = one if moved not in one.assignment else two
+        producer = log.producer()
+        position = {moved: OffsetAndMetadata(records[-1].offset + 1)}
+
+        def commit_as(stale: GroupMetadata) -> None:
+            with producer.transaction() as transaction:
+                transaction.append("single", b"zombie", timestamp=0)
+                transaction.commit_offsets(stale, position)
+
+        for stale in (before, loser.metadata):
+            with pytest.raises(FencedError):
+                commit_as(stale)
+        assert everything(log, P0) == []
+        assert log.committed("group") == {}
+
+    def test_a_member_that_left_is_fenced(self, log: EventLog) -> None:
+        consumer = log.consumer("group", ["single"])
+        settle(consumer, partitions=1)
+        left = consumer.metadata
+        consumer.close()
+        with pytest.raises(FencedError), log.producer().transaction() as transaction:
+            transaction.commit_offsets(left, {P0: OffsetAndMetadata(0)})
+        assert log.committed("group") == {}
+
+    def test_committing_without_membership(self, log: EventLog) -> None:
+        producer = log.producer()
+        with producer.transaction() as transaction:
+            transaction.commit_offsets(GroupMetadata("group"), {P0: OffsetAndMetadata(0, "set by hand")})
+        assert log.committed("group") == {P0: OffsetAndMetadata(0, "set by hand")}
+        self.needs("memberless_fenced")
+        consumer = log.consumer("group", ["single"])
+        settle(consumer, partitions=1)
+        with pytest.raises(FencedError, match="member"), producer.transaction() as transaction:
+            transaction.commit_offsets(GroupMetadata("group"), {P0: OffsetAndMetadata(0)})
+        consumer.close()
+        with producer.transaction() as transaction:
+            transaction.commit_offsets(GroupMetadata("group"), {P0: OffsetAndMetadata(0)})
+
+    def test_members_may_want_different_topics(self, log: EventLog) -> None:
+        both = log.consumer("group", ["orders", "single"])
+        orders = log.consumer("group", ["orders"])
+        settle(both, orders, partitions=5)
+        assert P0 in both.assignment
+        assert {len(both.assignment), len(orders.assignment)} == {2, 3}
+
+    def test_groups_are_described(self, log: EventLog) -> None:
+        consumer = log.consumer("zeta", ["single"])
+        settle(consumer, partitions=1)
+        with log.producer().transaction() as transaction:
+            transaction.commit_offsets(GroupMetadata("alpha"), {P0: OffsetAndMetadata(0)})
+        alpha, zeta = log.groups()
+        assert (alpha.group, alpha.members, alpha.committed) == ("alpha", (), {P0: OffsetAndMetadata(0)})
+        assert zeta.group == "zeta"
+        assert [(member.member_id, member.assignment) for member in zeta.members] == [
+            (consumer.metadata.member_id, frozenset({P0}))
+        ]
+        consumer.close()
+        assert [group.group for group in log.groups()] == ["alpha"]
+
+    def test_closing_the_log_closes_what_came_from_it(self, log: EventLog) -> None:
+        consumer, producer = log.consumer("group", ["single"]), log.producer()
+        settle(consumer, partitions=1)
+        log.close()
+        log.close()
+        with pytest.raises(ClosedError):
+            consumer.poll(1, 0.0)
+        with pytest.raises(ClosedError), producer.transaction():
+            pass
+        with pytest.raises(ClosedError):
+            log.producer()
+        with pytest.raises(ClosedError):
+            log.consumer("group", ["single"])
