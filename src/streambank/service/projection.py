@@ -71,8 +71,8 @@ class Subscription(Generic[V]):
 class PartitionsListener(Protocol):
     """Told which partitions' rows this process looks after."""
 
-    def assigned(self, connection: Connection, partitions: Collection[TopicPartition]) -> None:
-        """New partitions; ``connection`` is in a write transaction that also makes sure of their positions."""
+    def assigned(self, member_id: str, partitions: Collection[TopicPartition]) -> None:
+        """Partitions to look after from now on, as this member of the group."""
 
     def revoked(self, partitions: Collection[TopicPartition]) -> None:
         """Partitions that belong to another process from now on."""
@@ -193,11 +193,11 @@ class Projection:
             return
         with self._database.begin() as connection:
             positions = {p: self._stored_position(connection, self._consumer, p) for p in sorted(partitions)}
-            if self._listener is not None:
-                self._listener.assigned(connection, partitions)
         for partition, offset in positions.items():
             self._consumer.seek(partition, offset)
         self._positions.update(positions)
+        if self._listener is not None:
+            self._listener.assigned(self._consumer.metadata.member_id, partitions)
 
     def _stored_position(self, connection: Connection, consumer: Consumer, partition: TopicPartition) -> int:
         low, high = self._log.watermarks(partition)
@@ -246,7 +246,7 @@ class Projection:
                 if record.value is None:
                     raise DeserializationError("a record without a value")
                 received.append(Received(topic.value.deserialize(record.value), record))
-            except DeserializationError as error:
+            except ValueError as error:
                 name = type(error).__name__
                 into.dead.append(dead_letter(self._group, record, exception=name, message=str(error)))
                 logger.warning(

@@ -1,0 +1,261 @@
+"""The sender: hands each due e-mail to the mail server, oldest first, one at a time.
+
+1. Make sure of the server before any row is touched, so that an outage costs no attempts.
+2. Mark the e-mail as being sent. The transaction that records the outcome of one e-mail also claims the next: one disk
+   flush for each.
+3. Hand it over.
+4. After the server's 250: the row is sent and EMAIL_SENT is in the outbox, in one transaction.
+
+A crash between 250 and 4, and only that, repeats an e-mail, with the same Message-ID. Each row belongs to the partition
+that its alert came from, and is sent by whoever the consumer group gives that partition to, in that member's name. If
+the partition moves on meanwhile, the new owner leaves the row to that member for as long as the group has it; once it
+is gone, the row is counted as a suspected repeat and sent again.
+"""
+
+import threading
+from collections.abc import Callable, Collection
+
+import structlog
+from sqlalchemy import Connection
+
+from streambank.bank.events import ALERT_NOTIFICATION, EMAIL_SENT, AlertNotification, EmailSent
+from streambank.bank.notifications import repository
+from streambank.bank.notifications.addresses import AddressError
+from streambank.bank.notifications.email import FormedEmail, form_email
+from streambank.bank.notifications.mailer import (
+    HandoverUnknownError,
+    MailConfigurationError,
+    Mailer,
+    MailError,
+    RecipientDeferredError,
+    RecipientRefusedError,
+)
+from streambank.bank.notifications.models import State
+from streambank.bank.notifications.repository import Claim
+from streambank.bank.notifications.settings import NotificationsSettings
+from streambank.clock import Clock, to_datetime
+from streambank.errors import check
+from streambank.log import TopicPartition
+from streambank.service.backoff import RandomFraction
+from streambank.service.database import Database
+from streambank.service.dead_letters import dead_letter
+from streambank.service.outbox import Outbox, outgoing
+
+logger = structlog.get_logger(__name__)
+
+IDLE_WAIT_S = 5.0
+"""How long the sender sleeps at most where nothing is due. Alerts wake it; this is for rows that another process wrote
+just before it lost their partition, and for a clock that was set."""
+
+OTHERS_WAIT_S = 0.5
+"""How soon to look again whether a member that is sending an e-mail of a partition of ours is still there."""
+
+
+class Sender:
+    """One sender of a service. Used by one thread, apart from :meth:`interrupt` and the partitions' calls."""
+
+    name = "notifications-sender"
+
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox,
+        mailer: Mailer,
+        settings: NotificationsSettings,
+        *,
+        group: str,
+        live_members: Callable[[], Collection[str]],
+        clock: Clock,
+        random: RandomFraction,
+    ) -> None:
+        self.sent_count = 0
+        self.suspected_repeat_count = 0
+        self.server_failures_in_a_row = 0
+        self._database = database
+        self._outbox = outbox
+        self._mailer = mailer
+        self._settings = settings
+        self._group = group
+        self._live_members = live_members
+        self._member_id = ""
+        self._clock = clock
+        self._random = random
+        self._partitions: frozenset[int] = frozenset()
+        self._server_due_at = 0
+        self._others_send = False
+        self._stopping = False
+        self._wake = threading.Event()
+
+    def assigned(self, member_id: str, partitions: Collection[TopicPartition]) -> None:
+        """Look after these partitions' e-mails too, as this member of the group."""
+        self._member_id = member_id
+        self._partitions |= {p.partition for p in partitions}
+        self._wake.set()
+
+    def revoked(self, partitions: Collection[TopicPartition]) -> None:
+        """Leave these partitions' e-mails to their new owner."""
+        self._partitions -= {p.partition for p in partitions}
+
+    def wake(self) -> None:
+        """There may be something to send. May be called from any thread."""
+        self._wake.set()
+
+    def interrupt(self) -> None:
+        """Let :meth:`run` look at its stop event now. May be called from any thread."""
+        self._stopping = True
+        self._mailer.interrupt()
+        self._wake.set()
+
+    def run(self, stop: threading.Event) -> None:
+        """Send what is due until ``stop`` is set and :meth:`interrupt` was called."""
+        try:
+            while not stop.is_set():
+                self._wake.clear()
+                self.send_due(stop)
+                wait_s = self._idle_s()
+                if wait_s > 0:
+                    self._wake.wait(wait_s)
+        finally:
+            self._mailer.close()
+
+    def send_due(self, stop: threading.Event | None = None) -> int:
+        """Send all that is due now; how many e-mails the server took."""
+        if self._clock() < self._server_due_at:
+            return 0
+        sent_before = self.sent_count
+        self._take_over()
+        if self._anything_due() and self._server_is_there():
+            with self._database.begin() as connection:
+                claim = self._claim(connection)
+            while claim is not None:
+                claim = self._send(claim, stop)
+        return self.sent_count - sent_before
+
+    def _take_over(self) -> None:
+        # Between two e-mails this sender itself sends nothing: a claim in its own name is from a past life too.
+        partitions = self._partitions
+        with self._database.read() as connection:
+            claimants = repository.claimants(connection, partitions)
+        others = claimants - {self._member_id}
+        living = set(self._live_members()) if others else set()
+        self._others_send = bool(others & living)
+        if gone := claimants - (living - {self._member_id}):
+            with self._database.begin() as connection:
+                recovered = repository.recover(connection, partitions, gone)
+            self.suspected_repeat_count += recovered
+            logger.warning("e-mails may be sent twice: a process ended while it sent them", count=recovered)
+
+    def _send(self, claim: Claim, stop: threading.Event | None) -> Claim | None:
+        """Work on one e-mail; the next one, already claimed."""
+        try:
+            email = self._form(claim)
+            self._mailer.send(self._settings.sender, email.recipient, email.content)
+        except (AddressError, RecipientRefusedError) as error:
+            with self._database.begin() as connection:
+                self._give_up(connection, claim, error)
+                return self._claim(connection, stop)
+        except RecipientDeferredError as error:
+            with self._database.begin() as connection:
+                self._defer(connection, claim, error)
+                return self._claim(connection, stop)
+        except MailError as error:
+            self._server_failed(error)
+            unknown = isinstance(error, HandoverUnknownError)
+            self.suspected_repeat_count += unknown
+            with self._database.begin() as connection:
+                # Not at once, in case that it is this e-mail which the server cannot bear: others go first then.
+                due_at = self._clock() + self._settings.server_backoff.delay_ms(claim.attempt, self._random)
+                repository.put_off(connection, claim, due_at, str(error), suspected_repeat=unknown)
+            return None
+        self.server_failures_in_a_row = 0
+        with self._database.begin() as connection:
+            self._record_sent(connection, claim, email)
+            following = self._claim(connection, stop)
+        self.sent_count += 1
+        return following
+
+    def _form(self, claim: Claim) -> FormedEmail:
+        check(claim.record.value is not None, "an e-mail that is not settled keeps its alert")
+        notification = ALERT_NOTIFICATION.value.deserialize(claim.record.value or b"")
+        try:
+            return form_email(notification, self._settings, claim.received_at)
+        except AddressError:
+            raise
+        except Exception as error:
+            # Whatever is odd about one alert, it must not stop the others; the dead letter keeps it for whoever looks.
+            logger.error("an e-mail could not be formed", alert_id=claim.alert_id, error=type(error).__name__)
+            raise RecipientRefusedError(f"the e-mail could not be formed: {type(error).__name__}") from error
+
+    def _record_sent(self, connection: Connection, claim: Claim, email: FormedEmail) -> None:
+        now = self._clock()
+        if not repository.settle(connection, claim, State.SENT, now, message_id=email.message_id):
+            logger.warning("an e-mail was sent by two processes; the other records it", alert_id=claim.alert_id)
+            return
+        alert = self._notification(claim)
+        event = EmailSent(
+            user_id=alert.user_id,
+            occurred_at=to_datetime(now),
+            recorded_at=alert.recorded_at,
+            alert_id=claim.alert_id,
+            message_id=email.message_id,
+            attempt=claim.attempt,
+            sent_at=to_datetime(now),
+        )
+        self._outbox.add(connection, [outgoing(EMAIL_SENT, event.alert_id, event, event.timestamp)])
+
+    def _give_up(self, connection: Connection, claim: Claim, error: AddressError | MailError) -> None:
+        now = self._clock()
+        if repository.settle(connection, claim, State.DEAD, now, last_error=str(error)):
+            reply = getattr(error, "reply", "")
+            message = f"{error}; the server said: {reply}" if reply else str(error)
+            letter = dead_letter(self._group, claim.record, exception=type(error).__name__, message=message)
+            self._outbox.add(connection, [letter])
+            logger.warning("an e-mail goes to the dead letters", alert_id=claim.alert_id, reason=str(error))
+
+    def _defer(self, connection: Connection, claim: Claim, error: RecipientDeferredError) -> None:
+        now = self._clock()
+        due_at = now + self._settings.recipient_backoff.delay_ms(claim.attempt, self._random)
+        if due_at - claim.first_attempt_at > self._settings.give_up_after_ms:
+            self._give_up(connection, claim, error)
+            return
+        reason = str(error)
+        repository.put_off(connection, claim, due_at, reason, suspected_repeat=False)
+        logger.info("an e-mail is put off", alert_id=claim.alert_id, attempt=claim.attempt, reason=reason)
+
+    def _server_is_there(self) -> bool:
+        try:
+            self._mailer.connect()
+        except MailError as error:
+            self._server_failed(error)
+            return False
+        return True
+
+    def _server_failed(self, error: MailError) -> None:
+        if self._stopping:
+            return
+        self.server_failures_in_a_row += 1
+        wait_ms = self._settings.server_backoff.delay_ms(self.server_failures_in_a_row, self._random)
+        self._server_due_at = self._clock() + wait_ms
+        log = logger.error if isinstance(error, MailConfigurationError) else logger.warning
+        log("e-mails wait", reason=str(error), failures_in_a_row=self.server_failures_in_a_row, next_try_ms=wait_ms)
+
+    def _notification(self, claim: Claim) -> AlertNotification:
+        return ALERT_NOTIFICATION.value.deserialize(claim.record.value or b"")
+
+    def _claim(self, connection: Connection, stop: threading.Event | None = None) -> Claim | None:
+        if stop is not None and stop.is_set():
+            return None
+        return repository.claim_next(connection, self._partitions, self._member_id, self._clock())
+
+    def _anything_due(self) -> bool:
+        with self._database.read() as connection:
+            return repository.is_due(connection, self._partitions, self._clock())
+
+    def _idle_s(self) -> float:
+        now = self._clock()
+        with self._database.read() as connection:
+            if not repository.is_due(connection, self._partitions, now):
+                due_at = repository.next_due_at(connection, self._partitions, now)
+                most_s = OTHERS_WAIT_S if self._others_send else IDLE_WAIT_S
+                return most_s if due_at is None else min(most_s, (due_at - now) / 1000)
+        return max(0, self._server_due_at - now) / 1000

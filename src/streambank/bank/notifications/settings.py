@@ -1,0 +1,106 @@
+"""The settings of the notifications service, checked once when they are made."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from streambank.bank.notifications.addresses import AddressError, domain_of, parse_address
+from streambank.errors import StreambankError
+from streambank.service.backoff import Backoff
+
+Tls: TypeAlias = Literal["none", "starttls", "tls"]
+
+RECIPIENT_BACKOFF = Backoff(first_ms=15_000, most_ms=300_000)
+"""Greylisting servers (RFC 6647) take a retry after some seconds to five minutes."""
+
+SERVER_BACKOFF = Backoff(first_ms=500, most_ms=60_000)
+"""A server that restarts is back within seconds, and alerts are late by as much as is waited here."""
+
+_LOOPBACK = re.compile(r"localhost|127\.\d+\.\d+\.\d+|::1")
+
+
+class SettingsError(StreambankError):
+    """A setting that cannot work; the text names it and says what it takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotificationsSettings:
+    """How e-mails are sent, and what they point to.
+
+    Attributes:
+        sender: the address e-mails come from; its domain also names the Message-IDs.
+        tls: ``none``, ``starttls`` (usually port 587) or ``tls`` from the first byte (usually port 465).
+        settings_url: the page where a user changes thresholds; linked from each e-mail. None: no link.
+        unsubscribe_url: an https address that takes RFC 8058 one-click posts. None: a mailto to the sender.
+        unsubscribe_key: the secret that signs unsubscribe links; needed with ``unsubscribe_url``.
+        connect_timeout_s: for opening a connection. A server on the same continent answers within one second.
+        reply_timeout_s: for each reply. RFC 5321 4.5.3.2 lets a client wait 5 minutes; a server that takes more than
+            one stalls all e-mails, and trying again later loses nothing.
+        accepted_timeout_s: for the reply after the message. Giving up here may send it twice (RFC 5321 4.5.3.2.6), so
+            this is the longest.
+        recipient_backoff: between attempts after the server put off one recipient.
+        server_backoff: between attempts while the server cannot be used at all.
+        give_up_after_ms: how long one recipient is tried before the e-mail becomes a dead letter. While the server
+            cannot be used at all, no e-mail is given up.
+
+    Raises:
+        SettingsError: a value that cannot work.
+    """
+
+    sender: str
+    sender_name: str = "streambank"
+    host: str = "127.0.0.1"
+    port: int = 1025
+    tls: Tls = "none"
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    settings_url: str | None = None
+    unsubscribe_url: str | None = None
+    unsubscribe_key: bytes | None = field(default=None, repr=False)
+    connect_timeout_s: float = 10.0
+    reply_timeout_s: float = 60.0
+    accepted_timeout_s: float = 120.0
+    recipient_backoff: Backoff = RECIPIENT_BACKOFF
+    server_backoff: Backoff = SERVER_BACKOFF
+    give_up_after_ms: int = 24 * 3_600_000
+
+    def __post_init__(self) -> None:
+        try:
+            parse_address(self.sender)
+        except AddressError as error:
+            raise SettingsError(f"sender: {error}") from error
+        if not 1 <= self.port <= 65_535:
+            raise SettingsError(f"port: {self.port} is not a port; SMTP servers listen on 587, 465 or 25")
+        if self.tls not in ("none", "starttls", "tls"):
+            raise SettingsError(f"tls: {self.tls!r} is not one of none, starttls, tls")
+        if (self.user is None) != (self.password is None):
+            raise SettingsError("user and password: give both, or neither")
+        if self.password is not None and self.tls == "none" and not _LOOPBACK.fullmatch(self.host):
+            raise SettingsError("tls: a password is not sent to another machine in the clear; use starttls or tls")
+        for name, url, schemes in (
+            ("settings_url", self.settings_url, {"http", "https"}),
+            ("unsubscribe_url", self.unsubscribe_url, {"https"}),
+        ):
+            if url is not None and not _is_url(url, schemes):
+                raise SettingsError(f"{name}: {url!r} is not an address of {' or '.join(sorted(schemes))}")
+        if self.unsubscribe_url is not None and len(self.unsubscribe_key or b"") < 16:
+            raise SettingsError("unsubscribe_key: with unsubscribe_url, give a secret of at least 16 bytes")
+        waits = (self.connect_timeout_s, self.reply_timeout_s, self.accepted_timeout_s, self.give_up_after_ms)
+        if min(waits) <= 0:
+            raise SettingsError("the time-outs and give_up_after_ms must be more than zero")
+
+    @property
+    def message_id_host(self) -> str:
+        """The right side of Message-IDs, and the name given to the server: the sender's domain, in ASCII."""
+        return domain_of(self.sender)
+
+
+def _is_url(url: str, schemes: set[str]) -> bool:
+    if re.search(r"[\s<>\"\x00-\x1f]", url) or not url.isascii():
+        return False
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in schemes and bool(parts.hostname)
