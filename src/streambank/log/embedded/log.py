@@ -45,10 +45,11 @@ class EmbeddedLog:
 
     def __init__(self, database: Database, processes: Path | None, settings: "_Settings") -> None:
         self._database = database
-        self._process_id = uuid7(settings.clock(), settings.random_bytes)
-        self._process_lock = ProcessLock(processes, self._process_id) if processes is not None else None
         self._log_id = _log_id(database, settings)
         self._catalog = Catalog(database)
+        # Not from the injected randomness: two processes with the same seed must not take each other's lock.
+        self._process_id = uuid7(settings.clock(), os.urandom)
+        self._process_lock = ProcessLock(processes, self._process_id) if processes is not None else None
         peers = (
             Peers(database.folder, self._log_id, self._process_id, database.connect_watcher)
             if database.folder is not None

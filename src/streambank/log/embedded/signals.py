@@ -8,8 +8,10 @@ behind them, so that nobody waits for ever.
 import contextlib
 import hashlib
 import os
+import selectors
 import socket
 import sqlite3
+import stat
 import sys
 import tempfile
 import threading
@@ -69,8 +71,10 @@ class Peers:
     """The sockets of the processes that share a folder."""
 
     def __init__(self, folder: Path, log_id: str, process_id: str, watcher: Callable[[], sqlite3.Connection]) -> None:
-        self._directory = _socket_directory(folder, log_id)
-        self._name = process_id
+        # The end of a UUIDv7 is its random part; short, since the path of a socket has little room.
+        self._prefix = hashlib.sha256(log_id.encode()).hexdigest()[:12] + "."
+        self._name = self._prefix + process_id[-12:]
+        self._directory = _socket_directory(folder, len(self._name))
         self._watcher = watcher
         self._mutex = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -99,7 +103,7 @@ class Peers:
         except OSError:
             return
         for name in names:
-            if name != self._name:
+            if name.startswith(self._prefix) and name != self._name:
                 self._send(f"{self._directory}/{name}")
 
     def close(self) -> None:
@@ -139,7 +143,6 @@ class Peers:
         receiver = _datagram_socket()
         try:
             receiver.bind(f"{self._directory}/{self._name}")
-            receiver.settimeout(FALLBACK_INTERVAL_S)
         except OSError:
             receiver.close()
             return None
@@ -150,27 +153,26 @@ class Peers:
             version = _data_version(connection)
             # What was committed while the thread started must not go unnoticed.
             on_commit()
-            while not self._closed:
-                heard = self._receive()
-                now = _data_version(connection)
-                if heard or now != version:
-                    version = now
-                    on_commit()
+            with selectors.DefaultSelector() as selector:
+                if self._receiver is not None:
+                    selector.register(self._receiver, selectors.EVENT_READ)
+                while not self._closed:
+                    heard = bool(selector.select(FALLBACK_INTERVAL_S))
+                    if heard:
+                        self._drain()
+                    now = _data_version(connection)
+                    if heard or now != version:
+                        version = now
+                        on_commit()
         finally:
             connection.close()
 
-    def _receive(self) -> bool:
-        if self._receiver is None:
-            threading.Event().wait(FALLBACK_INTERVAL_S)
-            return False
-        try:
-            self._receiver.recv(1)
+    def _drain(self) -> None:
+        """Take all the bytes there are: however many commits they stand for, one look finds them all."""
+        if self._receiver is not None:
             with contextlib.suppress(BlockingIOError):
                 while True:
-                    self._receiver.recv(1, socket.MSG_DONTWAIT)
-        except TimeoutError:
-            return False
-        return True
+                    self._receiver.recv(1)
 
 
 def _data_version(connection: sqlite3.Connection) -> int:
@@ -186,18 +188,17 @@ def _datagram_socket() -> socket.socket:
     return created
 
 
-def _socket_directory(folder: Path, log_id: str) -> Path | None:
+def _socket_directory(folder: Path, name_bytes: int) -> Path | None:
     """A directory that only this user can enter and whose paths are short enough; None where there is none."""
     if sys.platform == "win32":
         return None
     inside = folder.absolute() / "wake"
-    if len(os.fsencode(inside)) + 40 <= SOCKET_PATH_MAX_BYTES:
+    if len(os.fsencode(inside)) + 1 + name_bytes <= SOCKET_PATH_MAX_BYTES:
         inside.mkdir(mode=0o700, exist_ok=True)
         return inside
     base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
-    digest = hashlib.sha256(log_id.encode()).hexdigest()[:16]
-    outside = base / f"streambank-{digest}"
-    if len(os.fsencode(outside)) + 40 > SOCKET_PATH_MAX_BYTES:
+    outside = base / f"streambank-{os.getuid()}"
+    if len(os.fsencode(outside)) + 1 + name_bytes > SOCKET_PATH_MAX_BYTES:
         return None
     try:
         outside.mkdir(mode=0o700, exist_ok=True)
@@ -205,5 +206,5 @@ def _socket_directory(folder: Path, log_id: str) -> Path | None:
     except OSError:
         return None
     # The directory for temporary files is everybody's: somebody else may have made this name first.
-    private = found.st_uid == os.getuid() and not found.st_mode & 0o077 and outside.is_dir()
-    return outside if private and not outside.is_symlink() else None
+    private = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+    return outside if private else None
