@@ -1,6 +1,6 @@
 """The builder: turns calls into nodes, and nodes into a topology."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -37,17 +37,15 @@ class StreamBuilder:
 
     def stream(self, topic: Topic[K, V]) -> KStream[K, V]:
         """The topic's records as a stream. Asked for again, the same stream."""
-        name = f"stream({topic.name})"
-        if name not in self._nodes:
-            self.add_node(name, Source(topic), ())
+        self._declare(topic)
+        name = self.add_once(f"stream({topic.name})", Source(topic), ())
         return KStream(self, name, topic.key, topic.value, topic.partitions)
 
     def table(self, topic: Topic[K, V]) -> KTable[K, V]:
         """The topic as a table: the last value of each key. The topic itself rebuilds the table after a restart."""
-        name = f"table({topic.name})"
-        if name not in self._nodes:
-            store = StoreSpec(topic.name, topic.key, topic.value, changelog=topic.name, read_only=True)
-            self.add_node(name, TableSource(topic, store, materialized=False), ())
+        self._declare(topic)
+        store = StoreSpec(topic.name, topic.key, topic.value, changelog=topic.name, read_only=True)
+        name = self.add_once(f"table({topic.name})", TableSource(topic, store, materialized=False), ())
         return KTable(self, name, topic.key, topic.value, topic.partitions)
 
     def build(self) -> Topology:
@@ -66,11 +64,13 @@ class StreamBuilder:
             raise TopologyError(f"two operators are named {name!r}: give one of them another name=")
         topic = getattr(operator, "topic", None)
         if topic is not None:
-            other = self._topics.setdefault(topic.name, topic)
-            if other is not topic and other.config != topic.config:
-                raise TopologyError(f"topic {topic.name!r} is declared twice with different settings")
+            self._declare(topic)
         self._nodes[name] = Node(name, operator, tuple(parents))
         return name
+
+    def add_once(self, name: str, operator: Operator, parents: Sequence[str]) -> str:
+        """Used where asking again means the same operator: add it unless it is there."""
+        return name if name in self._nodes else self.add_node(name, operator, parents)
 
     def automatic_name(self, kind: str) -> str:
         """A name for an operator that owns nothing."""
@@ -82,6 +82,13 @@ class StreamBuilder:
         self._internal.add(topic.name)
         self.add_node(f"to({topic.name})", Sink(topic, drop_null_keys=drop_null_keys, kind="repartition"), (parent,))
         return self.add_node(f"stream({topic.name})", Source(topic), ())
+
+    def _declare(self, topic: Topic[Any, Any]) -> None:
+        other = self._topics.setdefault(topic.name, topic)
+        if other is not topic and other.config != topic.config:
+            raise TopologyError(
+                f"topic {topic.name!r} is declared twice with different settings: use one Topic object everywhere"
+            )
 
 
 def _with_old_values_and_stores(nodes: list[Node]) -> list[Node]:
@@ -105,7 +112,7 @@ def _with_old_values_and_stores(nodes: list[Node]) -> list[Node]:
 
 
 def _with_changelogs(nodes: list[Node]) -> list[Node]:
-    """Let a table that is written as it is to a compacted topic use that topic as its changelog."""
+    """Let a table that is written as it is to a compacted topic, with as many partitions, use that as its changelog."""
     by_name = {node.name: node for node in nodes}
     for table, sink in _written_tables(nodes):
         operator, topic = table.operator, sink.operator.topic  # type: ignore[attr-defined]
@@ -128,11 +135,20 @@ def _written_tables(nodes: Sequence[Node]) -> Iterator[tuple[Node, Node]]:
             table is not None
             and isinstance(table.operator, (Aggregate, Reduce))
             and sink.operator.topic.cleanup_policy == "compact"
+            and sink.operator.topic.partitions == _partitions(table, by_name)
             and written.count(sink.operator.topic.name) == 1
             and table.name not in taken
         ):
             taken.add(table.name)
             yield table, sink
+
+
+def _partitions(node: Node, by_name: Mapping[str, Node]) -> int:
+    """How many tasks the node runs in: as many as the topic that it gets its records from has partitions."""
+    while node.parents:
+        node = by_name[node.parents[0]]
+    count: int = node.operator.topic.partitions  # type: ignore[attr-defined]
+    return count
 
 
 def _check_serdes(nodes: Sequence[Node]) -> None:

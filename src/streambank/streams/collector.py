@@ -1,15 +1,15 @@
 """Collects what the tasks write until the transaction commits: columns per partition, ready for the log."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from itertools import cycle
+from typing import Any
 
 from streambank.log import TopicPartition, Transaction
 from streambank.log.partitioner import Partitioner
-from streambank.streams.errors import TopologyError
-
-Write: TypeAlias = Callable[[bytes | None, bytes | None, int, bytes | None], None]
-"""Takes key, value, timestamp and encoded headers."""
+from streambank.streams.operators.base import Process
+from streambank.streams.serde import Serde
+from streambank.streams.topic import HeadersOf
 
 
 @dataclass(slots=True)
@@ -21,18 +21,12 @@ class Columns:
     values: list[bytes | None] = field(default_factory=list)
     headers: list[bytes | None] = field(default_factory=list)
 
-    def writer(self) -> Write:
-        """The function that adds a record."""
-        add_timestamp, add_key = self.timestamps.append, self.keys.append
-        add_value, add_header = self.values.append, self.headers.append
-
-        def write(key: bytes | None, value: bytes | None, timestamp: int, headers: bytes | None) -> None:
-            add_timestamp(timestamp)
-            add_key(key)
-            add_value(value)
-            add_header(headers)
-
-        return write
+    def append(self, key: bytes | None, value: bytes | None, timestamp: int, headers: bytes | None) -> None:
+        """Add a record that is bytes already."""
+        self.timestamps.append(timestamp)
+        self.keys.append(key)
+        self.values.append(value)
+        self.headers.append(headers)
 
     def clear(self) -> None:
         """Forget the records."""
@@ -48,27 +42,35 @@ class RecordCollector:
         self._partitioners = {topic: Partitioner(count) for topic, count in partitions.items()}
         self._columns: dict[TopicPartition, Columns] = {}
 
-    def to_partition(self, topic: str, partition: int) -> Write:
-        """Writes to one partition."""
-        return self._column(topic, partition).writer()
+    def columns(self, topic: str, partition: int) -> Columns:
+        """The records for one partition."""
+        return self._columns.setdefault(TopicPartition(topic, partition), Columns())
 
-    def by_key(self, topic: str) -> Write:
-        """Writes each record to the partition of its key; records without one go to the partitions in turn."""
-        partitioner = self._partitioners.get(topic)
-        if partitioner is None:
-            raise TopologyError(f"topic {topic!r} is not one of the topology's")
-        writers = [self.to_partition(topic, partition) for partition in range(partitioner.partitions)]
-        partition_of, count, turn = partitioner.partition, len(writers), 0
-        if count == 1:
-            return writers[0]
+    def writer(
+        self,
+        topic: str,
+        key: Serde[Any],
+        value: Serde[Any],
+        *,
+        headers_of: HeadersOf[Any] | None = None,
+        partition: int | None = None,
+    ) -> Process:
+        """The function that serialises a record and adds it.
 
-        def write(key: bytes | None, value: bytes | None, timestamp: int, headers: bytes | None) -> None:
-            nonlocal turn
-            if key is None:
-                turn = (turn + 1) % count
-                writers[turn](None, value, timestamp, headers)
-            else:
-                writers[partition_of(key)](key, value, timestamp, headers)
+        It goes to ``partition``, else where its key belongs; without a key, to the partitions in turn. ``headers_of``
+        makes its headers; without it, it keeps those it comes with.
+        """
+        partitioner = self._partitioners[topic]
+        if partition is not None or partitioner.partitions == 1:
+            return _writer(self.columns(topic, partition or 0), key, value, headers_of)
+        writers = [
+            _writer(self.columns(topic, number), key, value, headers_of) for number in range(partitioner.partitions)
+        ]
+        partition_of, serialize_key, in_turn = partitioner.partition, key.serialize, cycle(writers)
+
+        def write(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
+            writer = next(in_turn) if key is None else writers[partition_of(serialize_key(key))]
+            writer(key, value, timestamp, headers)
 
         return write
 
@@ -87,5 +89,21 @@ class RecordCollector:
         for columns in self._columns.values():
             columns.clear()
 
-    def _column(self, topic: str, partition: int) -> Columns:
-        return self._columns.setdefault(TopicPartition(topic, partition), Columns())
+
+def _writer(columns: Columns, key: Serde[Any], value: Serde[Any], headers_of: HeadersOf[Any] | None) -> Process:
+    serialize_key, serialize = key.serialize, value.serialize
+    add_timestamp, add_key = columns.timestamps.append, columns.keys.append
+    add_value, add_headers = columns.values.append, columns.headers.append
+
+    def write(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
+        # Serialised first: if that fails, the columns are still equally long.
+        key_bytes = None if key is None else serialize_key(key)
+        value_bytes = None if value is None else serialize(value)
+        if headers_of is not None:
+            headers = None if value is None else headers_of(value, timestamp)
+        add_timestamp(timestamp)
+        add_key(key_bytes)
+        add_value(value_bytes)
+        add_headers(headers)
+
+    return write

@@ -3,9 +3,10 @@
 import traceback
 
 from streambank.log import Record, encode_headers
-from streambank.streams.collector import Write
+from streambank.streams.collector import Columns
 
 STACKTRACE_CHARACTERS_MAX = 8_000
+MESSAGE_CHARACTERS_MAX = 1_000
 
 EXCEPTION = "__streams.errors.exception"
 MESSAGE = "__streams.errors.message"
@@ -22,8 +23,8 @@ def dead_letter_headers(record: Record, error: BaseException) -> bytes | None:
         (
             *record.headers,
             (EXCEPTION, f"{type(error).__module__}.{type(error).__qualname__}".encode()),
-            (MESSAGE, str(error).encode()),
-            (STACKTRACE, trace.encode()),
+            (MESSAGE, _bytes(str(error)[:MESSAGE_CHARACTERS_MAX])),
+            (STACKTRACE, _bytes(trace)),
             (TOPIC, record.topic.encode()),
             (PARTITION, str(record.partition).encode()),
             (OFFSET, str(record.offset).encode()),
@@ -31,6 +32,11 @@ def dead_letter_headers(record: Record, error: BaseException) -> bytes | None:
     )
 
 
-def write_dead_letter(write: Write, record: Record, error: BaseException) -> None:
+def _bytes(text: str) -> bytes:
+    """The text in UTF-8, whatever an error had to quote: lone surrogates as escapes."""
+    return text.encode(errors="backslashreplace")
+
+
+def write_dead_letter(columns: Columns, record: Record, error: BaseException) -> None:
     """Write the record, key, value and timestamp byte for byte, with :func:`dead_letter_headers`."""
-    write(record.key, record.value, record.timestamp, dead_letter_headers(record, error))
+    columns.append(record.key, record.value, record.timestamp, dead_letter_headers(record, error))

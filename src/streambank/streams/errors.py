@@ -11,7 +11,7 @@ class TopologyError(StreamsError):
     """The topology cannot work. Raised when it is built; the text names the operator and the fix."""
 
 
-class DeserializationError(StreamsError):
+class DeserializationError(StreamsError, ValueError):
     """Bytes that are not a value of the topic's type."""
 
 

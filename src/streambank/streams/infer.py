@@ -1,5 +1,6 @@
 """Finds the serde of what a function returns in its annotations, so that typed programs need not say it twice."""
 
+import contextlib
 import types
 import typing
 from collections.abc import Callable, Iterable
@@ -15,11 +16,13 @@ class MissingSerde:
     def __init__(self, reason: str) -> None:
         self.reason = reason
 
-    def serialize(self, value: Any, /) -> bytes:
+    @property
+    def serialize(self) -> Callable[[Any], bytes]:
         """Raises TopologyError."""
         raise TopologyError(self.reason)
 
-    def deserialize(self, data: bytes, /) -> Any:
+    @property
+    def deserialize(self) -> Callable[[bytes], Any]:
         """Raises TopologyError."""
         raise TopologyError(self.reason)
 
@@ -27,6 +30,8 @@ class MissingSerde:
 def serde_for(of: Any) -> Serde[Any]:
     """The serde of a type: text, bytes and integers in Kafka's own forms, everything else as JSON."""
     of = _without_none(of)
+    while isinstance(of, typing.NewType):
+        of = of.__supertype__
     known: dict[Any, Serde[Any]] = {str: STRING, bytes: BYTES, int: LONG}
     return known[of] if of in known else JsonSerde(of)
 
@@ -57,12 +62,13 @@ def returned_pair(function: Callable[..., Any], what: str, *, iterable: bool = F
 
 def _from_annotation(function: Callable[..., Any], what: str, part: Callable[[Any], Any]) -> Serde[Any]:
     annotation = part(_return_annotation(function))
-    if annotation in (None, Any, object) or isinstance(annotation, typing.TypeVar):
-        return MissingSerde(
-            f"{what}: its type is not known, so it cannot be stored or sent. Annotate what "
-            f"{getattr(function, '__qualname__', function)!r} returns, or pass a serde"
-        )
-    return serde_for(annotation)
+    if annotation not in (None, type(None), Any, object, typing.Self) and not isinstance(annotation, typing.TypeVar):
+        with contextlib.suppress(TypeError):  # msgspec's answer to a type that JSON has no form for
+            return serde_for(annotation)
+    return MissingSerde(
+        f"{what}: its type is not known, so it cannot be stored or sent. Annotate what "
+        f"{getattr(function, '__qualname__', function)!r} returns, or pass a serde"
+    )
 
 
 def _return_annotation(function: Callable[..., Any]) -> Any:
@@ -70,9 +76,13 @@ def _return_annotation(function: Callable[..., Any]) -> Any:
     if isinstance(function, type):
         return function
     try:
-        return typing.get_type_hints(getattr(target, "__func__", target)).get("return")
+        annotation = typing.get_type_hints(getattr(target, "__func__", target)).get("return")
     except (NameError, TypeError):
         return None
+    owner = getattr(function, "__self__", None)
+    if annotation is typing.Self and owner is not None:
+        return owner if isinstance(owner, type) else type(owner)
+    return annotation
 
 
 def _item(annotation: Any) -> Any:

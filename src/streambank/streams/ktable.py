@@ -51,7 +51,7 @@ class KTable(Generic[K, V]):
         """The table's updates as a stream, tombstones included."""
         from streambank.streams.kstream import KStream
 
-        node = self._builder.add_node(self._builder.automatic_name("to-stream"), ToStream(), (self._node,))
+        node = self._builder.add_once(f"to-stream({self._node})", ToStream(), (self._node,))
         return KStream(self._builder, node, self._key, self._value, self._partitions)
 
     def join(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from itertools import repeat
+from operator import length_hint
 from typing import Any
 
 from streambank.log import OffsetAndMetadata, Record, RecordBatch, TopicPartition, decode_headers
@@ -22,14 +24,31 @@ class RecordFailedError(Exception):
 
 
 class Position:
-    """Where a task is: what its operators may ask about the record in work."""
+    """Where a task is: its stream time, and the record in work, for messages."""
 
-    __slots__ = ("offset", "stream_time", "topic_partition")
+    __slots__ = ("_batch", "_rows", "_stop", "stream_time")
 
     def __init__(self) -> None:
         self.stream_time = NO_STREAM_TIME
-        self.topic_partition: TopicPartition | None = None
-        self.offset = -1
+        self._batch: RecordBatch | None = None
+        self._stop = 0
+        self._rows: Iterator[object] = iter(())
+
+    def enter(self, batch: RecordBatch, stop: int, rows: Iterator[object]) -> None:
+        """A run begins that ends before row ``stop``.
+
+        ``rows`` has as many items left as the run has rows left, so that no record need be counted as it goes by.
+        """
+        self._batch, self._stop, self._rows = batch, stop, rows
+
+    @property
+    def row(self) -> int:
+        """The row in work."""
+        return self._stop - length_hint(self._rows) - 1
+
+    def __str__(self) -> str:
+        """Topic, partition and offset of the record in work."""
+        return "-" if self._batch is None else f"{self._batch.topic_partition} offset {self._batch.offsets[self.row]}"
 
 
 class InputQueue:
@@ -42,10 +61,10 @@ class InputQueue:
         value: Serde[Any],
         process: Process,
         *,
-        reject: Callable[[Record, Exception], None],
+        reject: Callable[[Record, Exception], None] | None,
         drop: Callable[[str], None],
     ) -> None:
-        """``reject`` takes a record that cannot be decoded or was found to fail; it raises to stop processing.
+        """``reject`` takes a record that cannot be decoded or was found to fail; None: processing stops before it.
 
         ``drop`` is told why the record in work is left out.
         """
@@ -80,56 +99,73 @@ class InputQueue:
     def run(self, position: Position, bound: int, limit: int) -> int:
         """Process up to ``limit`` records in order, as long as their timestamps are at most ``bound``.
 
-        Returns how many. Ends after a poison record, so that it is committed before the next one is met.
+        Returns how many; at least one. Ends before and after a record that is left out, so that poison is committed
+        before the next one is met.
 
         Raises:
-            RecordFailedError: an operator raised.
+            RecordFailedError: an operator raised, or there is no ``reject`` for a record that needs it.
         """
         batch, start = self._batches[self._batch], self._row
-        position.topic_partition = self.topic_partition
-        stop = min(start + limit, len(batch))
-        if self.poison:
-            stop, rejected = self._before_poison(batch, start, stop)
-            if rejected:
-                self._advance(batch, start, start + 1)
-                return 1
-        end = self._loop(position, batch, start, stop, bound)
+        position.enter(batch, start + 1, iter(()))
+        timestamp, offset = batch.timestamps[start], batch.offsets[start]
+        if offset in self.poison:
+            self._reject_row(batch, start, self.poison[offset])
+            end = start + 1
+        elif timestamp < 0:
+            self._drop("negative timestamp")
+            end = start + 1
+        else:
+            end = self._loop(position, batch, start, self._stop(batch, start, bound, limit))
         self._advance(batch, start, end)
         return end - start
 
-    def _loop(self, position: Position, batch: RecordBatch, start: int, stop: int, bound: int) -> int:
-        decode_key, decode_value, process = self._decode_key, self._decode_value, self._process
-        stream_time = position.stream_time
-        headers = batch.headers if batch.headers is not None else (None,) * len(batch)
-        columns = zip(
-            batch.offsets[start:stop],
-            batch.timestamps[start:stop],
-            batch.keys[start:stop],
-            batch.values[start:stop],
-            headers[start:stop],
-            strict=True,
-        )
-        offset = -1
+    def _stop(self, batch: RecordBatch, start: int, bound: int, limit: int) -> int:
+        """The row before which to stop: the first that is too late, has a negative timestamp, or is poison."""
+        stop = min(start + limit, len(batch))
+        for offset in self.poison:
+            row = bisect_left(batch.offsets, offset)
+            if start < row < stop:
+                stop = row
+        timestamps = batch.timestamps[start:stop]
+        if max(timestamps) > bound or min(timestamps) < 0:
+            stop = next(row for row, at in enumerate(timestamps, start) if at > bound or at < 0)
+        return stop
+
+    def _loop(self, position: Position, batch: RecordBatch, start: int, stop: int) -> int:
+        """Process the rows from ``start`` to before ``stop``; returns the row after the last one done."""
+        process, stream_time = self._process, position.stream_time
+        rows = iter(batch.timestamps[start:stop])
+        position.enter(batch, stop, rows)
+        headers = batch.headers[start:stop] if batch.headers is not None else repeat(None)
+        keys = _decoded(self._decode_key, batch.keys[start:stop])
+        values = _decoded(self._decode_value, batch.values[start:stop])
         try:
-            for offset, timestamp, key_bytes, value_bytes, header in columns:
-                if timestamp > bound:
-                    return bisect_left(batch.offsets, offset)
-                position.offset = offset
+            for timestamp, key, value, header in zip(rows, keys, values, headers, strict=False):
                 if timestamp > stream_time:
                     stream_time = position.stream_time = timestamp
-                elif timestamp < 0:
-                    self._drop("negative timestamp")
-                    continue
-                try:
-                    key = None if key_bytes is None else decode_key(key_bytes)
-                    value = None if value_bytes is None else decode_value(value_bytes)
-                except Exception as error:
-                    self._reject(self._record(batch, offset), error)
-                    continue
                 process(key, value, timestamp, header)
         except Exception as error:
-            raise RecordFailedError(self, offset, error) from error
+            self._reject_if_undecodable(batch, position.row, error)
+            return position.row + 1
         return stop
+
+    def _reject_if_undecodable(self, batch: RecordBatch, row: int, error: Exception) -> None:
+        """Whether the decoding failed or an operator, only another attempt at decoding tells."""
+        key, value = batch.keys[row], batch.values[row]
+        try:
+            if key is not None:
+                self._decode_key(key)
+            if value is not None:
+                self._decode_value(value)
+        except Exception as undecodable:
+            self._reject_row(batch, row, undecodable)
+        else:
+            raise RecordFailedError(self, batch.offsets[row], error) from error
+
+    def _reject_row(self, batch: RecordBatch, row: int, error: Exception) -> None:
+        if self._reject is None:
+            raise RecordFailedError(self, batch.offsets[row], error) from error
+        self._reject(self._record(batch, row), error)
 
     def offset_to_commit(self) -> OffsetAndMetadata | None:
         """Where to read on after a restart, with the partition's time; None where nothing has been processed."""
@@ -165,22 +201,16 @@ class InputQueue:
         while self._batch < len(self._batches) and self._row >= len(self._batches[self._batch]):
             self._batch, self._row = self._batch + 1, 0
 
-    def _before_poison(self, batch: RecordBatch, start: int, stop: int) -> tuple[int, bool]:
-        """Where to stop so as not to process a poison record; whether the first one was such, and is rejected now."""
-        rows = [bisect_left(batch.offsets, offset) for offset in self.poison]
-        ahead = min((row for row in rows if start <= row < stop), default=stop)
-        if ahead > start:
-            return ahead, False
-        offset = batch.offsets[start]
-        if offset not in self.poison:
-            return stop, False
-        self._reject(self._record(batch, offset), self.poison[offset])
-        return stop, True
-
     @staticmethod
-    def _record(batch: RecordBatch, offset: int) -> Record:
-        row = bisect_left(batch.offsets, offset)
+    def _record(batch: RecordBatch, row: int) -> Record:
         headers = decode_headers(batch.headers[row]) if batch.headers is not None else ()
-        return Record(
-            *batch.topic_partition, offset, batch.timestamps[row], batch.keys[row], batch.values[row], headers
-        )
+        topic, partition = batch.topic_partition
+        key, value = batch.keys[row], batch.values[row]
+        return Record(topic, partition, batch.offsets[row], batch.timestamps[row], key, value, headers)
+
+
+def _decoded(decode: Callable[[bytes], Any], column: Sequence[bytes | None]) -> Iterator[Any]:
+    """The column decoded as it is read, which leaves the call to C where nothing is None."""
+    if None in column:
+        return (None if data is None else decode(data) for data in column)
+    return map(decode, column)  # type: ignore[arg-type]

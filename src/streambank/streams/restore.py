@@ -8,7 +8,7 @@ from typing import TypeAlias
 import structlog
 
 from streambank.log import EventLog, RecordBatch, TopicPartition
-from streambank.streams.errors import DeserializationError, RestoreError
+from streambank.streams.errors import RestoreError
 from streambank.streams.store import KeyValueStore
 
 logger = structlog.get_logger(__name__)
@@ -67,7 +67,7 @@ def _load(store: KeyValueStore, batch: RecordBatch, rows: int) -> None:
             continue
         try:
             load(decode_key(key), None if value is None else decode(value), timestamp)
-        except DeserializationError as error:
+        except ValueError as error:
             if not store.spec.read_only:
                 raise RestoreError(
                     f"store {store.spec.name!r} cannot be restored: {batch.topic_partition} offset {offset}: {error}. "

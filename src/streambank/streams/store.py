@@ -1,40 +1,28 @@
 """A task's key-value store: in memory, rebuilt from its changelog, with an undo for the transaction in work."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from typing import Any
 
-from streambank.streams.operators.base import Stored, StoreSpec
-
-LogUpdate: TypeAlias = Callable[[bytes | None, bytes | None, int, bytes | None], None]
+from streambank.streams.operators.base import Process, Stored, StoreSpec
 
 
 class KeyValueStore:
     """Keys and values in a dict; each update goes to the changelog too, unless another operator writes that.
 
     Values are kept as objects and must not be changed in place. Until :meth:`committed`, :meth:`rollback` brings back
-    what was there before.
+    what was there before. ``log_update`` writes an update to the changelog.
+
+    Attributes:
+        get: the value and timestamp of a key, None where there is none.
+        put: set a key's value and timestamp; a value of None deletes the key.
     """
 
-    def __init__(self, spec: StoreSpec, log_update: LogUpdate | None) -> None:
+    def __init__(self, spec: StoreSpec, log_update: Process | None) -> None:
         self.spec = spec
         self._entries: dict[Any, Stored] = {}
         self._undo: dict[Any, Stored | None] = {}
-        self._log_update = log_update
         self.get: Callable[[Any], Stored | None] = self._entries.get
-
-    def put(self, key: Any, value: Any, timestamp: int, /) -> None:
-        """Set the key; a value of None deletes it."""
-        entries, undo = self._entries, self._undo
-        if key not in undo:
-            undo[key] = entries.get(key)
-        if value is None:
-            entries.pop(key, None)
-        else:
-            entries[key] = (value, timestamp)
-        if self._log_update is not None:
-            spec = self.spec
-            data = None if value is None else spec.value.serialize(value)
-            self._log_update(spec.key.serialize(key), data, timestamp, None)
+        self.put = self._putter(log_update)
 
     def load(self, key: Any, value: Any, timestamp: int) -> None:
         """Set an entry that comes from the changelog."""
@@ -62,3 +50,23 @@ class KeyValueStore:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def _putter(self, log_update: Process | None) -> Callable[[Any, Any, int], None]:
+        # A closure, since this runs once per record and looking names up on self costs a tenth of it.
+        entries, get, remember = self._entries, self._entries.get, self._undo.setdefault
+
+        def put(key: Any, value: Any, timestamp: int) -> None:
+            remember(key, get(key))
+            if value is None:
+                entries.pop(key, None)
+            else:
+                entries[key] = (value, timestamp)
+
+        if log_update is None:
+            return put
+
+        def put_and_log(key: Any, value: Any, timestamp: int) -> None:
+            put(key, value, timestamp)
+            log_update(key, value, timestamp, None)
+
+        return put_and_log

@@ -9,12 +9,13 @@ from typing import Any
 import structlog
 
 from streambank.log import OffsetAndMetadata, Record, RecordBatch, TopicPartition
-from streambank.streams.collector import RecordCollector, Write
+from streambank.streams.collector import RecordCollector
 from streambank.streams.config import StreamsConfig
 from streambank.streams.dead_letters import write_dead_letter
-from streambank.streams.operators.base import Process, View, fan_out
+from streambank.streams.operators.base import Process, StoreSpec, View, fan_out
 from streambank.streams.queue import InputQueue, Position
 from streambank.streams.store import KeyValueStore
+from streambank.streams.topic import Topic
 from streambank.streams.topology import SubTopology, Topology
 
 logger = structlog.get_logger(__name__)
@@ -53,7 +54,7 @@ class StreamTask:
                 source.topic.key,
                 source.topic.value,
                 processes[source.node],
-                reject=self._context.reject,
+                reject=self._context.reject if config.on_error == "dead-letter" else None,
                 drop=self._context.drop,
             )
             for source, name in names
@@ -170,7 +171,7 @@ class _Context:
         self._collector, self._drops = collector, drops
         self._operators = {node.name: node.operator for node in sub_topology.nodes}
         self.stores = {
-            spec.name: KeyValueStore(spec, self._changelog_writer(spec.name) if spec.changelog is None else None)
+            spec.name: KeyValueStore(spec, self._changelog_writer(spec) if spec.changelog is None else None)
             for spec in sub_topology.stores
         }
 
@@ -196,21 +197,19 @@ class _Context:
         view: View = operator.view(self)
         return view
 
-    def sink(self, topic: str, partition: int | None) -> Write:
-        name = self._topology.topic_name(topic, self._config.application_id)
-        return self._collector.by_key(name) if partition is None else self._collector.to_partition(name, partition)
+    def sink(self, topic: Topic[Any, Any], *, own_partition: bool) -> Process:
+        name = self._topology.topic_name(topic.name, self._config.application_id)
+        partition = self.partition if own_partition else None
+        return self._collector.writer(name, topic.key, topic.value, headers_of=topic.headers, partition=partition)
 
     def drop(self, reason: str) -> None:
         self._drops[reason] += 1
         count = self._drops[reason]
         if count & (count - 1) == 0:
-            at = self.position
-            logger.warning("record dropped", reason=reason, at=str(at.topic_partition), offset=at.offset, count=count)
+            logger.warning("record dropped", reason=reason, at=str(self.position), count=count)
 
     def reject(self, record: Record, error: Exception) -> None:
-        """Send a record to the dead letters, or raise ``error`` where the application is to stop."""
-        if self._config.on_error == "fail":
-            raise error
+        """Send a record to the dead letters."""
         topic = self._config.dead_letter_topic
         logger.error(
             "record to dead letters",
@@ -221,10 +220,8 @@ class _Context:
             dead_letters=topic,
         )
         self._drops["dead letter"] += 1
-        write_dead_letter(self._collector.to_partition(topic, 0), record, error)
+        write_dead_letter(self._collector.columns(topic, 0), record, error)
 
-    def _changelog_writer(self, store: str) -> Write:
-        spec = self._topology.stores[store]
-        return self._collector.to_partition(
-            self._topology.changelog_name(spec, self._config.application_id), self.partition
-        )
+    def _changelog_writer(self, spec: StoreSpec) -> Process:
+        name = self._topology.changelog_name(spec, self._config.application_id)
+        return self._collector.writer(name, spec.key, spec.value, partition=self.partition)

@@ -31,21 +31,21 @@ class Aggregate(Stateless):
         store = context.store(self.store.name)
         get, put = store.get, store.put
 
-        def process(key: Any, value: Any, timestamp: int, headers: bytes | None) -> None:
+        def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
             if key is None or value is None:
                 drop("null key" if key is None else "null value")
                 return
             stored = get(key)
             if stored is None:
-                old = None
+                previous = None
                 new = aggregator(key, value, initializer())
             else:
-                old, stored_timestamp = stored
-                new = aggregator(key, value, old)
+                previous, stored_timestamp = stored
+                new = aggregator(key, value, previous)
                 if stored_timestamp > timestamp:
                     timestamp = stored_timestamp
             put(key, new, timestamp)
-            forward(key, (new, old), timestamp, headers)
+            forward(key, new, timestamp, headers, previous)
 
         return process
 

@@ -9,13 +9,20 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 from streambank.streams.serde import Serde
+from streambank.streams.topic import Topic
 
-Process: TypeAlias = Callable[[Any, Any, int, bytes | None], None]
-"""Takes a record: key, value, timestamp in ms, encoded headers. On a table's edge the value is a :data:`Change`."""
 
-Change: TypeAlias = tuple[Any, Any]
-"""A table's update: new value and old value. The new one is None for a delete; the old one where there was none, or
-where no operator downstream asked for old values."""
+class Process(Protocol):
+    """Takes a record: key, value, timestamp in ms, encoded headers.
+
+    On a table's edge the record is an update: ``value`` is the new value, None for a delete, and ``old`` the one
+    before; None where there was none, or where no operator downstream asked for old values. Stream operators take no
+    notice of ``old``, so that a table's updates are a stream as they are.
+    """
+
+    def __call__(self, key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None, /) -> None:
+        """Process the record."""
+
 
 Stored: TypeAlias = tuple[Any, int]
 """A store's entry: value and timestamp."""
@@ -67,10 +74,8 @@ class TaskContext(Protocol):
     def view(self, node: str) -> View:
         """Reads the table that the node makes."""
 
-    def sink(
-        self, topic: str, partition: int | None
-    ) -> Callable[[bytes | None, bytes | None, int, bytes | None], None]:
-        """Writes records (key, value, timestamp, headers) to a topic: to that partition, or where the key belongs."""
+    def sink(self, topic: Topic[Any, Any], *, own_partition: bool) -> Process:
+        """Writes records to a topic: to the partition of the same number as the task's, or where their keys belong."""
 
     def drop(self, reason: str) -> None:
         """Count, and log once in a while, that the record in work goes no further."""
@@ -144,18 +149,18 @@ def fan_out(targets: Sequence[Process]) -> Process:
     if len(targets) == 2:
         first, second = targets
 
-        def both(key: Any, value: Any, timestamp: int, headers: bytes | None) -> None:
-            first(key, value, timestamp, headers)
-            second(key, value, timestamp, headers)
+        def both(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
+            first(key, value, timestamp, headers, old)
+            second(key, value, timestamp, headers, old)
 
         return both
 
-    def each(key: Any, value: Any, timestamp: int, headers: bytes | None) -> None:
+    def each(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
         for target in targets:
-            target(key, value, timestamp, headers)
+            target(key, value, timestamp, headers, old)
 
     return each
 
 
-def _ignore(key: Any, value: Any, timestamp: int, headers: bytes | None) -> None:
+def _ignore(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
     """What follows the last operator."""

@@ -19,7 +19,7 @@ class Filter(Stateless):
         """Forward the record if the predicate says ``keep``."""
         predicate, keep = self.predicate, self.keep
 
-        def process(key: Any, value: Any, timestamp: int, headers: bytes | None) -> None:
+        def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
             if bool(predicate(key, value)) is keep:
                 forward(key, value, timestamp, headers)
 

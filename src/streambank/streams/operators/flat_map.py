@@ -18,7 +18,7 @@ class FlatMap(Stateless):
         """Forward each mapped record in order, with the timestamp and headers of the one it came from."""
         mapper = self.mapper
 
-        def process(key: Any, value: Any, timestamp: int, headers: bytes | None) -> None:
+        def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
             for new_key, new_value in mapper(key, value):
                 forward(new_key, new_value, timestamp, headers)
 

@@ -18,7 +18,7 @@ class FlatMapValues(Stateless):
         """Forward each value in order."""
         mapper = self.mapper
 
-        def process(key: Any, value: Any, timestamp: int, headers: bytes | None) -> None:
+        def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
             for new_value in mapper(value):
                 forward(key, new_value, timestamp, headers)
 

@@ -18,7 +18,7 @@ class Map(Stateless):
         """Forward the mapped record with the same timestamp and headers."""
         mapper = self.mapper
 
-        def process(key: Any, value: Any, timestamp: int, headers: bytes | None) -> None:
+        def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
             new_key, new_value = mapper(key, value)
             forward(new_key, new_value, timestamp, headers)
 

@@ -18,7 +18,7 @@ class MapValues(Stateless):
         """Forward the record with its mapped value."""
         mapper = self.mapper
 
-        def process(key: Any, value: Any, timestamp: int, headers: bytes | None) -> None:
+        def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
             forward(key, mapper(value), timestamp, headers)
 
         return process

@@ -18,7 +18,7 @@ class Peek(Stateless):
         """Forward the record unchanged after the action."""
         action = self.action
 
-        def process(key: Any, value: Any, timestamp: int, headers: bytes | None) -> None:
+        def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
             action(key, value)
             forward(key, value, timestamp, headers)
 

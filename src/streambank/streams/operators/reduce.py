@@ -26,20 +26,20 @@ class Reduce(Stateless):
         store = context.store(self.store.name)
         get, put = store.get, store.put
 
-        def process(key: Any, value: Any, timestamp: int, headers: bytes | None) -> None:
+        def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
             if key is None or value is None:
                 drop("null key" if key is None else "null value")
                 return
             stored = get(key)
             if stored is None:
-                old, new = None, value
+                previous, new = None, value
             else:
-                old, stored_timestamp = stored
-                new = reducer(old, value)
+                previous, stored_timestamp = stored
+                new = reducer(previous, value)
                 if stored_timestamp > timestamp:
                     timestamp = stored_timestamp
             put(key, new, timestamp)
-            forward(key, (new, old), timestamp, headers)
+            forward(key, new, timestamp, headers, previous)
 
         return process
 

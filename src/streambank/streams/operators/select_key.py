@@ -18,7 +18,7 @@ class SelectKey(Stateless):
         """Forward the record under its new key."""
         selector = self.selector
 
-        def process(key: Any, value: Any, timestamp: int, headers: bytes | None) -> None:
+        def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
             forward(selector(key, value), value, timestamp, headers)
 
         return process

@@ -23,23 +23,14 @@ class Sink(Stateless):
 
     def bind(self, context: TaskContext, forward: Process) -> Process:
         """Serialise the record and write it with its timestamp; headers are the topic's own, else the record's."""
-        topic, drop_null_keys, drop = self.topic, self.drop_null_keys, context.drop
-        write = context.sink(topic.name, context.partition if self.own_partition else None)
-        serialize_key, serialize, headers_of = topic.key.serialize, topic.value.serialize, topic.headers
+        write, drop = context.sink(self.topic, own_partition=self.own_partition), context.drop
+        if not self.drop_null_keys:
+            return write
 
-        def process(key: Any, value: Any, timestamp: int, headers: bytes | None) -> None:
+        def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
             if key is None:
-                if drop_null_keys:
-                    drop("null key")
-                    return
-                key_bytes = None
+                drop("null key")
             else:
-                key_bytes = serialize_key(key)
-            if value is None:
-                write(key_bytes, None, timestamp, headers if headers_of is None else None)
-            else:
-                if headers_of is not None:
-                    headers = headers_of(value, timestamp)
-                write(key_bytes, serialize(value), timestamp, headers)
+                write(key, value, timestamp, headers)
 
         return process

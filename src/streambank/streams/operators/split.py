@@ -25,7 +25,7 @@ class Branch(Stateless):
         """Forward the record if it belongs to this branch."""
         earlier, predicate = self.earlier, self.predicate
 
-        def process(key: Any, value: Any, timestamp: int, headers: bytes | None) -> None:
+        def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
             for taken in earlier:
                 if taken(key, value):
                     return

@@ -30,7 +30,7 @@ class StreamTableJoin(Stateless):
         """Forward the joined record."""
         row_of, joiner, left, drop = context.view(self.table), self.joiner, self.left, context.drop
 
-        def process(key: Any, value: Any, timestamp: int, headers: bytes | None) -> None:
+        def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
             if value is None or (key is None and not left):
                 drop("null value" if value is None else "null key")
                 return

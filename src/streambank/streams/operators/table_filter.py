@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from streambank.streams.operators.base import Change, Process, Stateless, Stored, TaskContext, View
+from streambank.streams.operators.base import Process, Stateless, Stored, TaskContext, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,12 @@ class TableFilter(Stateless):
         """Forward the update as the filtered table sees it."""
         passing, old_values = self._passing(), self.old_values
 
-        def process(key: Any, change: Change, timestamp: int, headers: bytes | None) -> None:
-            new = passing(key, change[0])
-            old = passing(key, change[1]) if old_values else None
-            if old_values and new is None and old is None:
+        def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
+            new = passing(key, value)
+            before = passing(key, old) if old_values else None
+            if old_values and new is None and before is None:
                 return
-            forward(key, (new, old), timestamp, headers)
+            forward(key, new, timestamp, headers, before)
 
         return process
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from streambank.streams.operators.base import Change, Process, Stateless, Stored, TaskContext, View
+from streambank.streams.operators.base import Process, Stateless, Stored, TaskContext, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,9 @@ class TableMapValues(Stateless):
         """Forward the update with mapped values."""
         mapper, old_values = self.mapper, self.old_values
 
-        def process(key: Any, change: Change, timestamp: int, headers: bytes | None) -> None:
-            new, old = change
-            mapped_old = mapper(old) if old_values and old is not None else None
-            forward(key, (None if new is None else mapper(new), mapped_old), timestamp, headers)
+        def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
+            before = mapper(old) if old_values and old is not None else None
+            forward(key, None if value is None else mapper(value), timestamp, headers, before)
 
         return process
 

@@ -30,23 +30,23 @@ class TableSource(Stateless):
         drop = context.drop
         if not self.materialized:
 
-            def pass_on(key: Any, value: Any, timestamp: int, headers: bytes | None) -> None:
+            def pass_on(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
                 if key is None:
                     drop("null key")
                 else:
-                    forward(key, (value, None), timestamp, headers)
+                    forward(key, value, timestamp, headers)
 
             return pass_on
         store = context.store(self.store.name)
         get, put = store.get, store.put
 
-        def process(key: Any, value: Any, timestamp: int, headers: bytes | None) -> None:
+        def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
             if key is None:
                 drop("null key")
                 return
             stored = get(key)
             put(key, value, timestamp)
-            forward(key, (value, stored[0] if stored is not None else None), timestamp, headers)
+            forward(key, value, timestamp, headers, stored[0] if stored is not None else None)
 
         return process
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from streambank.streams.operators.base import Change, Process, Stateless, Stored, TaskContext, View
+from streambank.streams.operators.base import Process, Stateless, Stored, TaskContext, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +39,17 @@ class TableTableJoinSide(Stateless):
         other_of, old_values = context.view(self.other), self.old_values
         other_optional, joined = self.other_optional, self._joined()
 
-        def process(key: Any, change: Change, timestamp: int, headers: bytes | None) -> None:
-            new, old = change
+        def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
             stored = other_of(key)
             if stored is None:
-                if not other_optional or (new is None and old is None):
+                if not other_optional or (value is None and old is None):
                     return
                 other = None
             else:
                 other, other_timestamp = stored
                 if other_timestamp > timestamp:
                     timestamp = other_timestamp
-            forward(key, (joined(new, other), joined(old, other) if old_values else None), timestamp, headers)
+            forward(key, joined(value, other), timestamp, headers, joined(old, other) if old_values else None)
 
         return process
 
