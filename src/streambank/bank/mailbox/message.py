@@ -1,0 +1,168 @@
+"""Reads a message (RFC 5322, MIME) into the shapes that Mailpit's API gives it."""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email import message_from_bytes
+from email.errors import MessageError
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import getaddresses, parsedate_to_datetime
+from html import unescape
+from typing import Any, TypeAlias
+
+Json: TypeAlias = dict[str, Any]
+
+SNIPPET_CHARS_MAX = 250
+SEARCH_CHARS_MAX = 20_000
+"""How much of a message's text is searched: a statement of many pages is found by its beginning."""
+
+_TAGS = re.compile(r"<(style|script|title)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What SMTP said about a message: from, to, and who authenticated."""
+
+    mail_from: str
+    recipients: tuple[str, ...]
+    username: str = ""
+
+
+class ParsedMessage:
+    """One message. Nothing in it is trusted: whatever cannot be read is left empty."""
+
+    def __init__(self, raw: bytes) -> None:
+        self._message: EmailMessage = message_from_bytes(raw, _class=EmailMessage, policy=SMTP)
+        self._size = len(raw)
+
+    @property
+    def text(self) -> str:
+        """The plain text, empty if there is none."""
+        return self._body("plain")
+
+    @property
+    def html(self) -> str:
+        """The HTML, empty if there is none."""
+        return self._body("html")
+
+    def headers(self) -> dict[str, list[str]]:
+        """Every header's values by name, decoded."""
+        found: dict[str, list[str]] = {}
+        for name, value in self._message.raw_items():
+            found.setdefault(name, []).append(self._decoded(name, value))
+        return found
+
+    def summary(self, envelope: Envelope) -> Json:
+        """Mailpit's MessageSummary, but for what the store knows (ID, Created, Read)."""
+        addresses = {name: self._addresses(name) for name in ("From", "To", "Cc", "Reply-To")}
+        visible = {a["Address"].lower() for name in ("To", "Cc") for a in addresses[name]}
+        return {
+            "MessageID": self._header("Message-ID").strip().strip("<>"),
+            "From": (addresses["From"] or [{"Name": "", "Address": envelope.mail_from}])[0],
+            "To": addresses["To"],
+            "Cc": addresses["Cc"],
+            "Bcc": [{"Name": "", "Address": r} for r in envelope.recipients if r.lower() not in visible],
+            "ReplyTo": addresses["Reply-To"],
+            "Subject": self._header("Subject"),
+            "Username": envelope.username,
+            "Tags": [],
+            "Size": self._size,
+            "Attachments": len(self._attachments()),
+            "Snippet": " ".join(self._plain().split())[:SNIPPET_CHARS_MAX],
+        }
+
+    def full(self, summary: Json, mail_from: str, received: datetime) -> Json:
+        """Mailpit's Message: the summary with date, bodies and attachments."""
+        kept = ("ID", "MessageID", "From", "To", "Cc", "Bcc", "ReplyTo", "Subject", "Tags", "Username", "Size")
+        header = self._header("List-Unsubscribe")
+        return {
+            **{name: summary[name] for name in kept},
+            "ReturnPath": mail_from,
+            "Date": rfc3339(self._date() or received),
+            "ListUnsubscribe": {
+                "Header": header,
+                "Links": re.findall(r"<\s*((?:https?|mailto):[^>\s]+)\s*>", header),
+                "Errors": "",
+                "HeaderPost": self._header("List-Unsubscribe-Post"),
+            },
+            "Text": self.text,
+            "HTML": self.html,
+            "Inline": [],
+            "Attachments": [_attachment(n, part) for n, part in enumerate(self._attachments(), 1)],
+        }
+
+    def search_text(self, summary: Json) -> str:
+        """What a search without a field looks at, case-folded."""
+        people = (summary["From"], *summary["To"], *summary["Cc"], *summary["Bcc"])
+        words = [summary["Subject"], *(f"{p['Name']} {p['Address']}" for p in people), self._plain()]
+        return "\n".join(words).casefold()[:SEARCH_CHARS_MAX]
+
+    def _plain(self) -> str:
+        return self.text or unescape(_TAGS.sub(" ", self.html))
+
+    def _body(self, subtype: str) -> str:
+        try:
+            part = self._message.get_body((subtype,))
+            content = part.get_content() if part is not None else ""
+        except (MessageError, LookupError, ValueError, AttributeError, TypeError):
+            # An unknown charset or a broken encoding: the raw message is still there to look at.
+            return ""
+        return content if isinstance(content, str) else ""
+
+    def _attachments(self) -> list[EmailMessage]:
+        try:
+            return [part for part in self._message.iter_attachments() if isinstance(part, EmailMessage)]
+        except (MessageError, ValueError, AttributeError, TypeError, LookupError):
+            return []
+
+    def _header(self, name: str) -> str:
+        value = next((v for n, v in self._message.raw_items() if n.lower() == name.lower()), "")
+        return self._decoded(name, value)
+
+    def _decoded(self, name: str, value: Any) -> str:
+        try:
+            return str(SMTP.header_fetch_parse(name, value))
+        except Exception:
+            # The header parser of the standard library raises many things on headers made to break it.
+            return " ".join(str(value).split())
+
+    def _addresses(self, name: str) -> list[Json]:
+        values = [self._decoded(n, v) for n, v in self._message.raw_items() if n.lower() == name.lower()]
+        return [{"Name": display, "Address": address} for display, address in getaddresses(values) if address]
+
+    def _date(self) -> datetime | None:
+        try:
+            date = parsedate_to_datetime(self._header("Date"))
+        except (ValueError, TypeError, IndexError, OverflowError):
+            return None
+        return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+
+
+def rfc3339(moment: datetime) -> str:
+    """A time as Mailpit's JSON has it."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def names(people: Iterable[Json]) -> str:
+    """People in one line, for lists."""
+    return ", ".join(p["Address"] for p in people)
+
+
+def _attachment(number: int, part: EmailMessage) -> Json:
+    payload = part.get_payload(decode=True)
+    content = payload if isinstance(payload, bytes) else b""
+    return {
+        "PartID": str(number),
+        "FileName": part.get_filename() or "",
+        "ContentType": part.get_content_type(),
+        "ContentID": str(part.get("Content-ID", "")).strip("<>"),
+        "Size": len(content),
+        "Checksums": {
+            "MD5": hashlib.md5(content, usedforsecurity=False).hexdigest(),
+            "SHA1": hashlib.sha1(content, usedforsecurity=False).hexdigest(),
+            "SHA256": hashlib.sha256(content).hexdigest(),
+        },
+    }
