@@ -1,0 +1,92 @@
+"""Kafka Streams' own cases, run in memory, in a folder, and with a crash after every input."""
+
+from pathlib import Path
+
+import pytest
+from tests.data import require
+from tests.streams.conformance.cases import CASES_FILE, OPERATORS, WAITING, Case, case_id, load_cases, operator_modules
+from tests.streams.conformance.drive import drive
+from tests.streams.conformance.shapes import KINDS, build_case
+
+from streambank.log.embedded import EmbeddedLog
+from streambank.streams.testing import TopologyTestDriver
+
+CASES = load_cases()
+RUN = [case for case in CASES if case["topology"]["kind"] in KINDS]
+
+
+@pytest.mark.parametrize("case", RUN, ids=case_id)
+def test_in_memory(case: Case) -> None:
+    with TopologyTestDriver(build_case(case)) as driver:
+        drive(case, driver, after_each=lambda: None)
+
+
+@pytest.mark.parametrize("case", RUN, ids=case_id)
+def test_in_a_folder(case: Case, tmp_path: Path) -> None:
+    with (
+        EmbeddedLog.open(tmp_path / "log", synchronous="OFF") as log,
+        TopologyTestDriver(build_case(case), log=log) as driver,
+    ):
+        drive(case, driver, after_each=lambda: None)
+
+
+@pytest.mark.parametrize("case", RUN, ids=case_id)
+def test_with_a_crash_after_every_input(case: Case) -> None:
+    with TopologyTestDriver(build_case(case)) as driver:
+        drive(case, driver, after_each=driver.crash)
+
+
+def test_every_case_is_run_or_its_kind_waits() -> None:
+    require(CASES_FILE)
+    kinds = {case["topology"]["kind"] for case in CASES}
+    assert kinds == KINDS.keys() | WAITING.keys()
+    assert not KINDS.keys() & WAITING.keys()
+
+
+def test_a_new_operator_takes_its_kinds_off_the_waiting_list() -> None:
+    new = operator_modules() - OPERATORS
+    assert not new, "move the kinds that these can express from WAITING to KINDS, then add them to OPERATORS"
+    assert operator_modules() == OPERATORS
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        ({"value": "another"}, "after input 4"),
+        ({"timestamp": 6}, "after input 4"),
+        ({"key": 1}, "after input 4"),
+        ({"after": 5}, "after input 4"),
+    ],
+    ids=["value", "timestamp", "key", "place"],
+)
+def test_a_wrong_expectation_is_noticed(broken: dict[str, object], says: str) -> None:
+    case = _synthetic(broken)
+    with TopologyTestDriver(build_case(case)) as driver, pytest.raises(AssertionError, match=says):
+        drive(case, driver, after_each=lambda: None)
+
+
+def test_the_case_that_is_broken_there_is_right_as_it_stands() -> None:
+    case = _synthetic({})
+    with TopologyTestDriver(build_case(case)) as driver:
+        drive(case, driver, after_each=lambda: None)
+
+
+def _synthetic(changed: dict[str, object]) -> Case:
+    times = [("table", "row", 1), ("table", None, 2), ("stream", "lost", 3), ("table", "new", 4), ("stream", "met", 5)]
+    return {
+        "name": "synthetic",
+        "topology": {
+            "kind": "stream_table_join",
+            "stream": "stream",
+            "table": "table",
+            "how": "inner",
+            "joiner": 'lambda l, r: f"{l}-{r}"',
+        },
+        "inputs": [{"topic": at, "key": 0, "value": value, "timestamp": time} for at, value, time in times]
+        + [{"topic": "table", "key": 0, "value": None, "timestamp": 6}],
+        "expected": [{"after": 4, "topic": "output", "key": 0, "value": "met-new", "timestamp": 5} | changed],
+        "checkpoints": [],
+        "assert": {"granularity": "per_input", "order": "exact", "timestamps": True, "collapse": "none"},
+        "source_file": "none",
+        "test_method": "none",
+    }
