@@ -1,0 +1,33 @@
+"""The lag of every group, looked up at most once a second."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+from streambank.cli.reading import lags
+from streambank.log import EventLog
+
+LOOK_EVERY_S = 1.0
+
+
+class LagView:
+    """For a display that is drawn more often than lags are worth looking up."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self._looked_s = float("-inf")
+        self._groups: Sequence[tuple[str, int]] = ()
+
+    def groups(self) -> Sequence[tuple[str, int]]:
+        """Each group that has members, and how many records it is behind."""
+        now_s = time.monotonic()
+        if now_s - self._looked_s >= LOOK_EVERY_S:
+            self._looked_s = now_s
+            members = [group for group in self._log.groups() if group.members]
+            behind: Counter[str] = Counter({group.group: 0 for group in members})
+            for partition in lags(self._log, members):
+                behind[partition.group] += partition.lag
+            self._groups = sorted(behind.items())
+        return self._groups

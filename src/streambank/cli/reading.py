@@ -1,0 +1,114 @@
+"""Reading a log without a group: whole topics, the last value of each key, and how far groups are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from streambank.cli.errors import CommandError, say
+from streambank.log import EventLog, GroupDescription, OffsetAndMetadata, RecordBatch, TopicPartition
+from streambank.streams.errors import DeserializationError
+
+if TYPE_CHECKING:
+    from streambank.streams import Topic
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+READ_RECORDS = 20_000
+
+
+def require_topic(log: EventLog, name: str) -> int:
+    """How many partitions the topic has. Raises CommandError, naming those that exist."""
+    topics = log.topics()
+    if name not in topics:
+        known = ", ".join(topics) or "none yet"
+        raise CommandError(f"there is no topic {name!r}. Topics: {known}")
+    return topics[name].partitions
+
+
+def batches(log: EventLog, topic_partition: TopicPartition, start: int, end: int) -> Iterator[RecordBatch]:
+    """The records of a partition from ``start`` to before ``end``; the last batch may go somewhat beyond."""
+    offset = start
+    while offset < end:
+        batch = log.read(topic_partition, offset, READ_RECORDS)
+        if batch.next_offset <= offset:
+            return
+        offset = batch.next_offset
+        yield batch
+
+
+def values(log: EventLog, topic: Topic[K, V]) -> Iterator[V]:
+    """Every value of a topic that can be decoded; none if there is no such topic yet."""
+    for batch in _all_batches(log, topic.name):
+        for offset, raw in zip(batch.offsets, batch.values, strict=True):
+            value = _decode(topic, batch.topic_partition, offset, raw)
+            if value is not None:
+                yield value
+
+
+def latest(log: EventLog, topic: Topic[str, V]) -> dict[str, V]:
+    """The last value of each key; a key whose last record is a tombstone is left out."""
+    found: dict[bytes, tuple[TopicPartition, int, bytes | None]] = {}
+    for batch in _all_batches(log, topic.name):
+        for offset, key, raw in zip(batch.offsets, batch.keys, batch.values, strict=True):
+            if key is not None:
+                found[key] = (batch.topic_partition, offset, raw)
+    decoded: dict[str, V] = {}
+    for key, (at, offset, raw) in found.items():
+        value = _decode(topic, at, offset, raw)
+        if value is not None:
+            decoded[topic.key.deserialize(key)] = value
+    return decoded
+
+
+def _all_batches(log: EventLog, name: str) -> Iterator[RecordBatch]:
+    config = log.topics().get(name)
+    for partition in range(config.partitions if config is not None else 0):
+        at = TopicPartition(name, partition)
+        low, high = log.watermarks(at)
+        yield from batches(log, at, low, high)
+
+
+def _decode(topic: Topic[K, V], at: TopicPartition, offset: int, raw: bytes | None) -> V | None:
+    if raw is None:
+        return None
+    try:
+        return topic.value.deserialize(raw)
+    except DeserializationError as error:
+        say(f"streambank: passed over {at} offset {offset}, which cannot be decoded: {error}")
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionLag:
+    """How far a group is in one partition. ``committed`` is None where it has committed nothing yet."""
+
+    group: str
+    topic: str
+    partition: int
+    committed: int | None
+    low: int
+    end: int
+    member: str | None
+
+    @property
+    def lag(self) -> int:
+        """The records between the group's position and the end, at most: compaction may have removed some."""
+        start = self.low if self.committed is None else max(self.committed, self.low)
+        return max(0, self.end - start)
+
+
+def lags(log: EventLog, groups: list[GroupDescription] | None = None) -> list[PartitionLag]:
+    """Every partition that a group has a position in or reads now, by group, topic and partition."""
+    found = []
+    for group in log.groups() if groups is None else groups:
+        readers = {at: member.member_id for member in group.members for at in member.assignment}
+        committed: Mapping[TopicPartition, OffsetAndMetadata] = group.committed
+        for at in sorted(readers.keys() | committed.keys()):
+            low, high = log.watermarks(at)
+            position = committed.get(at)
+            offset = position.offset if position is not None else None
+            found.append(PartitionLag(group.group, at.topic, at.partition, offset, low, high, readers.get(at)))
+    return found
