@@ -1,8 +1,9 @@
 """A service's own database: SQLAlchemy, migrated when it is opened, one file of SQLite by default."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,9 @@ class Database:
         self._engine = engine
         self._reading = engine.execution_options(**{_READ_ONLY: True})
         self._after_commit: list[Callable[[], None]] = []
+        # SQLite takes one writer at a time, and one that finds it taken sleeps for milliseconds before it looks again.
+        # Threads of one process can queue up without that.
+        self._one_writer = threading.Lock() if engine.dialect.name == "sqlite" else nullcontext()
 
     @classmethod
     def open(cls, where: Path | str, *migrations: Migrations, create: bool = True) -> "Database":
@@ -73,8 +77,8 @@ class Database:
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
-        """A write transaction: commits durably when the block ends, rolls back when it raises."""
-        with self._engine.begin() as connection:
+        """A write transaction: commits durably when the block ends, rolls back when it raises. They do not nest."""
+        with self._one_writer, self._engine.begin() as connection:
             yield connection
         for hook in self._after_commit:
             hook()
