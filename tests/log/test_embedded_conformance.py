@@ -6,13 +6,12 @@ from typing import ClassVar
 
 import pytest
 from tests.log.conformance import (
-    GroupConformance,
     LogConformance,
-    MembershipConformance,
     ReadingConformance,
     TopicConformance,
     WritingConformance,
 )
+from tests.log.group_conformance import GroupConformance, MembershipConformance
 
 from streambank.log import EventLog
 from streambank.log.embedded import EmbeddedLog

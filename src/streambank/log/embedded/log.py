@@ -20,7 +20,7 @@ from streambank.log.embedded.locks import ProcessLock
 from streambank.log.embedded.reader import check_range, offset_for_time, read_batch, watermarks
 from streambank.log.embedded.signals import Peers, Signals
 from streambank.log.embedded.writer import EmbeddedProducer, WriterParts
-from streambank.log.errors import ClosedError
+from streambank.log.errors import ClosedError, LogError
 from streambank.log.interface import GroupDescription, RebalanceListener, StartPosition
 from streambank.log.partitioner import Partitioner
 from streambank.log.records import OffsetAndMetadata, RecordBatch, TopicPartition, Watermarks
@@ -90,6 +90,7 @@ class EmbeddedLog:
         ``background_cleaning`` runs :meth:`clean` once a minute from a thread; by default for a log with a folder.
 
         Raises:
+            LogError: the folder cannot be made or used.
             StorageVersionError: the folder holds another version's log, or something else, or a damaged file.
             ValueError: a setting is out of range.
         """
@@ -98,11 +99,7 @@ class EmbeddedLog:
         if session_timeout_ms < 1 or record_max_bytes < 1 or (size_max_bytes is not None and size_max_bytes < 1):
             raise ValueError("session_timeout_ms, record_max_bytes and size_max_bytes must be positive")
         settings = _Settings(clock, monotonic_ms, random_bytes, session_timeout_ms, record_max_bytes)
-        processes = None
-        if folder is not None:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            processes = folder / "processes"
-            processes.mkdir(mode=0o700, exist_ok=True)
+        processes = _make_folders(folder) if folder is not None else None
         database = Database(folder, synchronous, size_max_bytes)
         try:
             log = cls(database, processes, settings)
@@ -248,6 +245,16 @@ class _Settings:
         self.random_bytes = random_bytes
         self.session_timeout_ms = session_timeout_ms
         self.record_max_bytes = record_max_bytes
+
+
+def _make_folders(folder: Path) -> Path:
+    processes = folder / "processes"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        processes.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise LogError(f"{folder} cannot hold a log ({error.strerror}); choose a folder you may write to") from error
+    return processes
 
 
 def _log_id(database: Database, settings: _Settings) -> str:
