@@ -25,9 +25,13 @@ class LagView:
         now_s = time.monotonic()
         if now_s - self._looked_s >= LOOK_EVERY_S:
             self._looked_s = now_s
-            members = [group for group in self._log.groups() if group.members]
-            behind: Counter[str] = Counter({group.group: 0 for group in members})
-            for partition in lags(self._log, members):
-                behind[partition.group] += partition.lag
-            self._groups = sorted(behind.items())
+            self._groups = self.look()
         return self._groups
+
+    def look(self) -> Sequence[tuple[str, int]]:
+        """The same, looked up now."""
+        members = [group for group in self._log.groups() if group.members]
+        behind: Counter[str] = Counter({group.group: 0 for group in members})
+        for partition in lags(self._log, members):
+            behind[partition.group] += partition.lag
+        return sorted(behind.items())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -43,6 +43,21 @@ class ScopeChoice:
     label: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A threshold to set. It takes the place of those in the same direction, unless they are to be kept.
+
+    ``since_ms`` is the event time from which it holds; None: now.
+    """
+
+    on: ScopeChoice
+    direction: Direction
+    level_minor: int
+    margin_minor: int
+    keep: bool = False
+    since_ms: int | None = None
+
+
 @contextlib.contextmanager
 def editing(folder: DataFolder) -> Iterator[None]:
     """Hold the lock on the thresholds."""
@@ -74,32 +89,35 @@ def find_scope(log: EventLog, account: str | None, user: str | None, currency: s
     return ScopeChoice(user_id, Scope.TOTAL, scope_id, of, label)
 
 
-def put(
-    log: EventLog, on: ScopeChoice, direction: Direction, level_minor: int, margin_minor: int, *, keep: bool
-) -> None:
-    """Add a threshold; without ``keep`` in the place of those in the same direction."""
+def put(log: EventLog, changes: Sequence[Change]) -> None:
+    """Set thresholds, all in one transaction."""
     now_ms = system_clock()
-    threshold = Threshold(
-        threshold_id=uuid7(now_ms), direction=direction, level_minor=level_minor, rearm_margin_minor=margin_minor
-    )
-    before = latest(log, ACCOUNT_THRESHOLDS).get(on.scope_id)
-    others = before.thresholds if before is not None else ()
-    if not keep:
-        others = tuple(other for other in others if other.direction is not direction)
     now = to_datetime(now_ms)
-    _write(
-        log,
-        AccountThresholds(
+    thresholds = {scope_id: on.thresholds for scope_id, on in latest(log, ACCOUNT_THRESHOLDS).items()}
+    records: dict[str, AccountThresholds] = {}
+    for change in changes:
+        on = change.on
+        before = thresholds.get(on.scope_id, ())
+        if not change.keep:
+            before = tuple(other for other in before if other.direction is not change.direction)
+        added = Threshold(
+            threshold_id=uuid7(now_ms),
+            direction=change.direction,
+            level_minor=change.level_minor,
+            rearm_margin_minor=change.margin_minor,
+        )
+        thresholds[on.scope_id] = (*before, added)
+        records[on.scope_id] = AccountThresholds(
             user_id=on.user_id,
-            occurred_at=now,
+            occurred_at=now if change.since_ms is None else to_datetime(change.since_ms),
             recorded_at=now,
             event_id=uuid7(now_ms),
             scope=on.scope,
             scope_id=on.scope_id,
             currency=on.currency,
-            thresholds=(*others, threshold),
-        ),
-    )
+            thresholds=thresholds[on.scope_id],
+        )
+    _write(log, list(records.values()))
 
 
 def remove(log: EventLog, id_or_beginning: str) -> None:
@@ -122,7 +140,7 @@ def remove(log: EventLog, id_or_beginning: str) -> None:
     rest = tuple(threshold for threshold in on.thresholds if threshold is not gone)
     _write(
         log,
-        msgspec.structs.replace(on, occurred_at=now, recorded_at=now, event_id=uuid7(now_ms), thresholds=rest),
+        [msgspec.structs.replace(on, occurred_at=now, recorded_at=now, event_id=uuid7(now_ms), thresholds=rest)],
     )
 
 
@@ -143,11 +161,12 @@ def _currency(people: People, user_id: str, code: str | None) -> Currency:
     return held.pop()
 
 
-def _write(log: EventLog, thresholds: AccountThresholds) -> None:
+def _write(log: EventLog, records: Sequence[AccountThresholds]) -> None:
     log.create_topics([ACCOUNT_THRESHOLDS.config])
     producer = log.producer()
     try:
         with producer.transaction() as transaction:
-            ACCOUNT_THRESHOLDS.write(transaction, thresholds.scope_id, thresholds, thresholds.timestamp)
+            for thresholds in records:
+                ACCOUNT_THRESHOLDS.write(transaction, thresholds.scope_id, thresholds, thresholds.timestamp)
     finally:
         producer.close()

@@ -72,8 +72,8 @@ def set_threshold(
     account: AccountOption = None,
     user: UserOption = None,
     currency: CurrencyOption = None,
-    below: str | None = None,
-    above: str | None = None,
+    below: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+    above: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     margin: str = "0",
     add: Annotated[bool, Parameter(negative="")] = False,
     data: DataOption = None,
@@ -106,12 +106,21 @@ def set_threshold(
         rearm_minor = parse_amount(margin, scope.currency, "--margin")
         if rearm_minor < 0:
             raise UsageError(f"--margin: {margin} is less than 0")
-        for direction, text in ((Direction.BELOW, below), (Direction.ABOVE, above)):
-            if text is None:
-                continue
-            level_minor = parse_amount(text, scope.currency, f"--{direction.value}")
-            thresholds.put(log, scope, direction, level_minor, rearm_minor, keep=add)
-            say(f"{scope.label}: an alert when the balance is {direction.value} {money(level_minor, scope.currency)}")
+        changes = [
+            thresholds.Change(
+                on=scope,
+                direction=direction,
+                level_minor=parse_amount(text, scope.currency, f"--{direction.value}"),
+                margin_minor=rearm_minor,
+                keep=add,
+            )
+            for direction, text in ((Direction.BELOW, below), (Direction.ABOVE, above))
+            if text is not None
+        ]
+        thresholds.put(log, changes)
+    for change in changes:
+        level = money(change.level_minor, scope.currency)
+        say(f"{scope.label}: an alert when the balance is {change.direction.value} {level}")
 
 
 @app.command(name="thresholds")

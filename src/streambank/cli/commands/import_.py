@@ -1,0 +1,142 @@
+"""``streambank import``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from cyclopts import Parameter
+
+from streambank.cli.folder import DataOption
+from streambank.cli.output import OutputOption
+
+
+@dataclass(frozen=True, slots=True)
+class CsvOptions:
+    """How a CSV file is to be read, where what is detected is not right.
+
+    Attributes
+    ----------
+    currency
+        The ISO 4217 code, where the file does not say.
+    account
+        The account's name, where the file does not say.
+    number
+        The account's number; its last four digits are kept.
+    opening_balance
+        What the account held before the first row.
+    column
+        ROLE=NAME or ROLE=NUMBER (from 1), as often as needed. Roles: date, value_date, amount, debit, credit,
+        indicator, currency, balance, counterparty, counterparty_account, remittance, category, kind, id,
+        end_to_end_id, account.
+    date_style
+        The order of day, month and year.
+    decimal_mark
+        What is before the cents.
+    sign
+        negated for credit cards that show spending as positive.
+    row_order
+        Which rows come first.
+    encoding
+        Such as utf-8 or cp1250.
+    delimiter
+        What is between the columns.
+    header_line
+        The line with the columns' names, from 1; 0 for none.
+    debit_word
+        What the indicator column says for money going out, as often as needed.
+    credit_word
+        What the indicator column says for money coming in, as often as needed.
+    timezone
+        The time zone of times of day, such as Europe/Prague.
+    """
+
+    currency: str | None = None
+    account: str | None = None
+    number: str | None = None
+    opening_balance: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None
+    column: Annotated[list[str], Parameter(negative="")] = field(default_factory=list)
+    date_style: Literal["ymd", "dmy", "mdy"] | None = None
+    decimal_mark: Literal[".", ","] | None = None
+    sign: Literal["signed", "negated"] | None = None
+    row_order: Literal["oldest-first", "newest-first"] | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    header_line: int | None = None
+    debit_word: Annotated[list[str], Parameter(negative="")] = field(default_factory=list)
+    credit_word: Annotated[list[str], Parameter(negative="")] = field(default_factory=list)
+    timezone: str = "UTC"
+
+
+CsvOption: TypeAlias = Annotated[CsvOptions, Parameter(name="*", group="CSV files")]
+Flag: TypeAlias = Annotated[bool, Parameter(negative="")]
+NumberOption: TypeAlias = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """What to import, for whom, and how.
+
+    Attributes
+    ----------
+    format
+        auto tells the Berka data set from CSV by itself.
+    email
+        CSV: whose accounts these are, and where their alerts go.
+    name
+        CSV: the owner's name.
+    live
+        Treat the entries as if they happened now, so that alerts are raised.
+    alert_below
+        Alert when the balance of an imported account falls below this amount.
+    alert_above
+        Alert when the balance of an imported account rises above this amount.
+    margin
+        How far the balance must be back before the next alert.
+    yes
+        Import without a question.
+    dry_run
+        Show what would be imported, and write nothing.
+    rejects
+        Write the rows that cannot be imported to this CSV file, each with the reason.
+    """
+
+    format: Literal["auto", "csv", "berka"] = "auto"
+    email: str | None = None
+    name: str | None = None
+    live: Flag = False
+    alert_below: NumberOption = None
+    alert_above: NumberOption = None
+    margin: str = "0"
+    yes: Annotated[bool, Parameter(name=["--yes", "-y"], negative="")] = False
+    dry_run: Flag = False
+    rejects: Path | None = None
+
+
+ImportOption: TypeAlias = Annotated[ImportOptions, Parameter(name="*")]
+_DEFAULTS, _CSV_DEFAULTS = ImportOptions(), CsvOptions()
+
+
+def import_(
+    file: Path,
+    /,
+    *,
+    options: ImportOption = _DEFAULTS,
+    csv: CsvOption = _CSV_DEFAULTS,
+    data: DataOption = None,
+    output: OutputOption = "table",
+) -> int:
+    """Read a bank's statements in: a CSV file of any layout, or the Berka data set (its transactions or folder).
+
+    Shows first how the file is understood, and asks before anything is written. Importing a file again, or another
+    that overlaps with it, adds only what is new. Works beside a running `streambank up`.
+
+    Parameters
+    ----------
+    file
+        The file, or the Berka data set's folder.
+    """
+    from streambank.cli.importing import run_import
+
+    return run_import(file, options, csv, data, output)

@@ -1,0 +1,333 @@
+"""What ``streambank import`` does: open the file, show what it would do, ask, write, and tell what was done."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from streambank.bank.events import Currency, Direction, Origin, to_decimal
+from streambank.bank.imports import (
+    BerkaSource,
+    CsvOverrides,
+    CsvSource,
+    ImportedAccount,
+    ImportedUser,
+    Importer,
+    ImportFileError,
+    ImportProgress,
+    ImportResult,
+    Preview,
+    Role,
+    Source,
+    berka_trans,
+    detect,
+    preview,
+)
+from streambank.bank.notifications.addresses import AddressError, parse_address
+from streambank.cli.errors import EXIT_USAGE, UsageError, say
+from streambank.cli.folder import DataFolder, data_folder, tilde
+from streambank.cli.formats import amount, money, parse_amount
+from streambank.cli.output import Column, Format, print_json, print_json_line, print_table
+from streambank.cli.people import People
+from streambank.clock import system_clock
+from streambank.ids import derived_id
+from streambank.log import EventLog, open_log
+
+if TYPE_CHECKING:
+    from streambank.cli.commands.import_ import CsvOptions, ImportOptions
+
+PREVIEW_ROWS = 8
+
+
+def run_import(file: Path, options: ImportOptions, csv: CsvOptions, data: Path | None, output: Format) -> int:
+    """Run the command; its exit code."""
+    folder = data_folder(data)
+    if not file.exists():
+        raise ImportFileError(f"there is no file {file}")
+    source = _open(file, options, csv, folder)
+    if folder.log.is_dir():
+        with folder.open_log() as log:
+            seen = preview(source, log, rows_max=PREVIEW_ROWS)
+    else:
+        seen = preview(source, None, rows_max=PREVIEW_ROWS)
+    levels = _levels(options, {account.currency for account in seen.accounts})
+    if output == "table":
+        _show(seen)
+    if options.dry_run or not _confirmed(seen, folder, options):
+        if output != "table":
+            (print_json if output == "json" else print_json_line)(_preview_item(seen))
+        return 0 if options.dry_run or sys.stdin.isatty() else EXIT_USAGE
+    folder.create()
+    log = open_log(folder.log)
+    try:
+        if levels:
+            _set_thresholds(log, folder, seen, levels)
+        result = _write(log, source, seen, options)
+    finally:
+        log.close()
+    _tell(result, output)
+    return 0
+
+
+def _open(file: Path, options: ImportOptions, csv: CsvOptions, folder: DataFolder) -> Source:
+    is_berka = options.format == "berka" or (options.format == "auto" and berka_trans(file) is not None)
+    if is_berka:
+        return BerkaSource(file)
+    if file.is_dir():
+        raise ImportFileError(f"{file} is a folder without the Berka data set; name one CSV file")
+    detection = detect(file, _overrides(csv))
+    if detection.problems:
+        for setting in detection.settings:
+            say(f"  {setting.name}: {setting.value} ({setting.why})")
+        raise ImportFileError(f"{file} is not clear yet: " + "; ".join(map(_with_options, detection.problems)))
+    return CsvSource(detection, _owner(options, csv, folder))
+
+
+def _with_options(problem: str) -> str:
+    """The problem, with the settings it names written as options of this command."""
+    problem = re.sub(r"\(columns: (\w+)\)", r"(--column \1=NAME)", problem)
+    return re.sub(r"\(([a-z_]+)\)", lambda match: f"(--{match[1].replace('_', '-')})", problem)
+
+
+def _owner(options: ImportOptions, csv: CsvOptions, folder: DataFolder) -> ImportedUser:
+    if options.email is None:
+        raise UsageError("give --email ADDRESS: whose accounts these are, and where their alerts go")
+    try:
+        parse_address(options.email)
+    except AddressError as error:
+        raise UsageError(f"--email: {error}") from error
+    known = None
+    if folder.log.is_dir():
+        with folder.open_log() as log:
+            profiles = People.read(log).profiles.values()
+        known = next((one for one in profiles if one.email.casefold() == options.email.casefold()), None)
+    if known is not None:
+        name = options.name or known.name
+        return ImportedUser(
+            user_id=known.user_id, email=known.email, name=name, locale=known.locale, timezone=known.timezone
+        )
+    return ImportedUser(
+        user_id=derived_id("user", options.email.casefold()),
+        email=options.email,
+        name=options.name or options.email.partition("@")[0],
+        timezone=csv.timezone,
+    )
+
+
+def _overrides(csv: CsvOptions) -> CsvOverrides:
+    opening: Decimal | None = None
+    if csv.opening_balance is not None:
+        try:
+            opening = Decimal(csv.opening_balance.replace(",", ""))
+        except InvalidOperation:
+            raise UsageError(f"--opening-balance: {csv.opening_balance!r} is not an amount, such as 1234.50") from None
+    return CsvOverrides(
+        encoding=csv.encoding,
+        delimiter=csv.delimiter,
+        header_line=csv.header_line,
+        decimal_mark=csv.decimal_mark,
+        date_style=csv.date_style,
+        row_order=csv.row_order,
+        sign=csv.sign,
+        columns=dict(map(_column, csv.column)),
+        debit_words=frozenset(csv.debit_word),
+        credit_words=frozenset(csv.credit_word),
+        currency=csv.currency,
+        account=csv.account,
+        number=csv.number,
+        opening_balance=opening,
+        timezone=csv.timezone,
+    )
+
+
+def _column(text: str) -> tuple[Role, str | int]:
+    role, equals, where = text.partition("=")
+    try:
+        found = Role(role.strip().replace("-", "_"))
+    except ValueError:
+        raise UsageError(f"--column: {role!r} is no role; roles: {', '.join(one.value for one in Role)}") from None
+    if not equals or not where.strip():
+        raise UsageError(f"--column: write {found.value}=NAME, or {found.value}=NUMBER")
+    return found, int(where) if where.strip().isdigit() else where.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """A threshold for every account of a currency."""
+
+    direction: Direction
+    level_minor: int
+    margin_minor: int
+
+
+def _levels(options: ImportOptions, currencies: Iterable[Currency]) -> dict[Currency, list[_Level]]:
+    wanted = [(Direction.BELOW, options.alert_below), (Direction.ABOVE, options.alert_above)]
+    levels: dict[Currency, list[_Level]] = {}
+    for currency in currencies:
+        margin_minor = parse_amount(options.margin, currency, "--margin")
+        if margin_minor < 0:
+            raise UsageError(f"--margin: {options.margin} is less than 0")
+        found = [
+            _Level(direction, parse_amount(text, currency, f"--alert-{direction.value}"), margin_minor)
+            for direction, text in wanted
+            if text is not None
+        ]
+        if found:
+            levels[currency] = found
+    return levels
+
+
+def _set_thresholds(log: EventLog, folder: DataFolder, seen: Preview, levels: dict[Currency, list[_Level]]) -> None:
+    """Before the entries, and dated before them, so that with --live each of them is compared."""
+    from streambank.bank.events import Scope
+    from streambank.cli import thresholds
+
+    first = seen.first_day
+    since_ms = (
+        round(datetime(first.year, first.month, first.day, tzinfo=UTC).timestamp() * 1000) - 86_400_000
+        if first is not None
+        else system_clock()
+    )
+    changes = [
+        thresholds.Change(
+            on=thresholds.ScopeChoice(
+                account.user_id, Scope.ACCOUNT, account.account_id, account.currency, account.name
+            ),
+            direction=level.direction,
+            level_minor=level.level_minor,
+            margin_minor=level.margin_minor,
+            since_ms=max(0, since_ms),
+        )
+        for account in seen.accounts
+        for level in levels.get(account.currency, [])
+    ]
+    with thresholds.editing(folder):
+        thresholds.put(log, changes)
+
+
+def _confirmed(seen: Preview, folder: DataFolder, options: ImportOptions) -> bool:
+    if options.yes or options.dry_run:
+        return not options.dry_run
+    if not sys.stdin.isatty():
+        say("streambank: nothing was written. To import this, run it again with --yes; to only look, with --dry-run")
+        return False
+    print(f"\nImport {seen.new:,} new entries into {tilde(folder.path)}? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().casefold() in ("y", "yes"):
+        return True
+    say("nothing was written")
+    return False
+
+
+def _write(log: EventLog, source: Source, seen: Preview, options: ImportOptions) -> ImportResult:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("importing"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rows]:,} rows, {task.fields[rate]:,.0f}/s"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not sys.stderr.isatty(), transient=True) as bar:
+        task = bar.add_task("import", total=1.0, rows=0, rate=0.0)
+
+        def show(progress: ImportProgress) -> None:
+            rows = progress.imported + progress.duplicates + progress.rejected
+            elapsed_s = bar.tasks[task].elapsed or 0.0
+            bar.update(task, completed=progress.fraction, rows=rows, rate=rows / max(elapsed_s, 0.001))
+
+        return Importer(log, system_clock).run(
+            source,
+            origin=Origin.LIVE if options.live else Origin.IMPORT,
+            rejects_path=options.rejects,
+            progress=show,
+        )
+
+
+def _show(seen: Preview) -> None:
+    print(f"{seen.label}: how it is understood")
+    settings = [(s.name, s.value, "sure" if s.sure else "a guess", s.why) for s in seen.settings]
+    print_table([Column("SETTING"), Column("VALUE"), Column("HOW SURE"), Column("WHY")], settings)
+    print("\nFirst entries")
+    rows = [
+        (
+            row.entry.booking_date,
+            row.account.name,
+            money(row.entry.signed_minor, row.account.currency),
+            row.entry.counterparty or row.entry.kind or "",
+            row.entry.remittance or "",
+            "there already" if row.present else "new",
+        )
+        for row in seen.rows
+    ]
+    columns = [Column("DATE"), Column("ACCOUNT"), Column("AMOUNT", right=True), Column("WITH"), Column("TEXT")]
+    print_table([*columns, Column("IS")], rows)
+    print()
+    period = f", {seen.first_day} to {seen.last_day}" if seen.first_day else ""
+    print(
+        f"{seen.new:,} new entries in {len(seen.accounts):,} accounts{period}; {seen.duplicates:,} are there already;"
+        f" {seen.rejected:,} rows cannot be imported"
+    )
+    for currency, total in seen.totals.items():
+        print(
+            f"{currency.value}: {amount(total.credit_minor, currency)} in, {amount(total.debit_minor, currency)} out,"
+            f" {amount(total.net_minor, currency)} in all"
+        )
+    for text in (*map(str, seen.rejects), *seen.warnings):
+        say(f"streambank: {text}")
+
+
+def _preview_item(seen: Preview) -> dict[str, Any]:
+    return {
+        "file": seen.label,
+        "settings": [{"name": s.name, "value": s.value, "sure": s.sure, "why": s.why} for s in seen.settings],
+        "new": seen.new,
+        "duplicates": seen.duplicates,
+        "rejected": seen.rejected,
+        "accounts": [_account_item(account) for account in seen.accounts],
+        "totals": {
+            currency.value: {
+                "in": str(to_decimal(total.credit_minor, currency)),
+                "out": str(to_decimal(total.debit_minor, currency)),
+            }
+            for currency, total in seen.totals.items()
+        },
+        "rejects": [str(reject) for reject in seen.rejects],
+    }
+
+
+def _account_item(account: ImportedAccount) -> dict[str, str]:
+    return {"account_id": account.account_id, "name": account.name, "currency": account.currency.value}
+
+
+def _tell(result: ImportResult, output: Format) -> None:
+    if output != "table":
+        item = {
+            "imported": result.imported,
+            "duplicates": result.duplicates,
+            "rejected": result.rejected,
+            "left_out": result.left_out,
+            "accounts": [
+                {"account_id": a.account_id, "name": a.name, "currency": a.currency.value} for a in result.accounts
+            ],
+            "rejects": [str(reject) for reject in result.rejects],
+            "rejects_file": str(result.rejects_path) if result.rejects_path is not None else None,
+        }
+        (print_json if output == "json" else print_json_line)(item)
+        return
+    print(
+        f"\nimported {result.imported:,} entries; {result.duplicates:,} were there already; {result.rejected:,} rows"
+        " could not be imported"
+    )
+    if result.rejects_path is not None:
+        print(f"those rows, with the reasons: {result.rejects_path}")
+    elif result.rejected:
+        print("to get those rows in a file, with the reasons: --rejects FILE")

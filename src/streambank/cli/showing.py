@@ -1,0 +1,276 @@
+"""What ``streambank demo`` does: the bank, a source of generated people, and a picture of both."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Protocol
+
+from streambank.bank.events import AlertRaised
+from streambank.cli import logs
+from streambank.cli.activity import Activity
+from streambank.cli.folder import DataFolder, tilde
+from streambank.cli.formats import amount, clock_time, milliseconds, money
+from streambank.cli.lagging import LagView
+from streambank.cli.output import stdout_console
+from streambank.cli.platform import Platform
+from streambank.cli.restores import Restores
+from streambank.cli.screen import Screen
+from streambank.cli.supervisor import stop_on_signals
+from streambank.cli.watcher import Watcher
+from streambank.clock import system_clock
+
+CATCH_UP_LOOK_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What was asked for."""
+
+    people: int
+    days: int
+    rate: float
+    seed: int
+    duration_s: float | None
+    port: int
+    data: Path | None
+
+
+class Phase(Enum):
+    """How far the demo is."""
+
+    PAST = "generating the past"
+    CATCHING_UP = "working out the balances"
+    LIVE = "live"
+
+
+class StoppedError(Exception):
+    """Raised from within the loading of the past, to leave it."""
+
+
+class Source(Protocol):
+    """Where the entries come from."""
+
+    def load_history(self, progress: Callable[[int, int], None]) -> None:
+        """Write the past; ``progress`` is told how much of how much is done, and may raise."""
+
+    def run(self, stop: threading.Event) -> None:
+        """Write live entries until ``stop`` is set."""
+
+
+class DemoRole:
+    """Drives the source through the phases: the past, waiting until the balances know it, then live."""
+
+    def __init__(self, source: Source, lag: LagView, on_live: Callable[[], None]) -> None:
+        self.name = "demo"
+        self.phase = Phase.PAST
+        self.done, self.total = 0, 0
+        self.live_since_s: float | None = None
+        self._source = source
+        self._lag = lag
+        self._on_live = on_live
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until ``stop`` is set."""
+
+        def progress(done: int, total: int) -> None:
+            self.done, self.total = done, total
+            if stop.is_set():
+                raise StoppedError
+
+        try:
+            self._source.load_history(progress)
+        except StoppedError:
+            return
+        self.phase = Phase.CATCHING_UP
+        while self._behind() and not stop.wait(CATCH_UP_LOOK_S):
+            pass
+        if stop.is_set():
+            return
+        self._on_live()
+        self.live_since_s = time.monotonic()
+        self.phase = Phase.LIVE
+        self._source.run(stop)
+
+    def interrupt(self) -> None:
+        """Nothing to do: the source sees the stop event."""
+
+    def _behind(self) -> bool:
+        behind = dict(self._lag.look())
+        self.total = max(self.total, behind.get("balances", 0))
+        self.done = self.total - behind.get("balances", 0)
+        return behind.keys() < {"balances", "alerts"} or any(behind.values())
+
+
+def show(options: DemoOptions) -> None:
+    """Run the demo until Ctrl-C, or for its duration."""
+    terminal = sys.stdout.isatty()
+    with _folder(options.data) as (folder, kept):
+        logs.configure(level="info" if terminal else "warning", file=folder.path / logs.LOG_FILE if terminal else None)
+        restores = Restores()
+        with Platform(
+            folder, "demo", smtp=None, mailbox_port=options.port, mailbox_smtp_port=0, on_restore=restores
+        ) as platform:
+            demo = _Demo(platform, options, restores)
+            (demo.run_on_terminal if terminal else demo.run_plain)()
+            demo.print_summary(kept)
+
+
+@contextmanager
+def _folder(data: Path | None) -> Iterator[tuple[DataFolder, bool]]:
+    """The folder that was named, or a temporary one that goes at the end; and whether it is kept."""
+    if data is not None:
+        folder = DataFolder(data.expanduser().absolute())
+        folder.create()
+        yield folder, True
+        return
+    path = Path(tempfile.mkdtemp(prefix="streambank-demo-"))
+    try:
+        yield DataFolder(path), False
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+class _Demo:
+    def __init__(self, platform: Platform, options: DemoOptions, restores: Restores) -> None:
+        from streambank.bank.demo import DemoSource
+
+        self._platform = platform
+        self._options = options
+        self._restores = restores
+        self._activity = Activity()
+        self._watcher = Watcher(platform.log, self._activity)
+        source = DemoSource(
+            platform.log,
+            system_clock,
+            seed=options.seed,
+            people=options.people,
+            days=options.days,
+            rate=options.rate,
+        )
+        self._role = DemoRole(source, LagView(platform.log), lambda: self._watcher.show_present(40))
+        self._stop = threading.Event()
+
+    def run_on_terminal(self) -> None:
+        """A progress bar for the past, then the picture."""
+        from rich.live import Live
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+        console = stdout_console()
+        bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            auto_refresh=False,
+            transient=True,
+        )
+        tasks = {phase: bar.add_task(phase.value, start=False) for phase in (Phase.PAST, Phase.CATCHING_UP)}
+        screen = self._screen()
+        lag = LagView(self._platform.log)
+        live = Live(console=console, screen=True, auto_refresh=False)
+
+        def draw() -> None:
+            self._stop_when_over()
+            phase = self._role.phase
+            if phase is Phase.LIVE:
+                if not live.is_started:
+                    bar.stop()
+                    live.start()
+                screen.notice = str(self._restores)
+                screen.lag = lag.groups()
+                live.update(screen, refresh=True)
+            else:
+                bar.start_task(tasks[phase])
+                bar.update(tasks[phase], completed=self._role.done, total=max(self._role.total, 1))
+                bar.refresh()
+
+        bar.start()
+        try:
+            with stop_on_signals(self._stop):
+                self._platform.run(self._stop, draw, [self._watcher, self._role])
+        finally:
+            bar.stop()
+            live.stop()
+
+    def run_plain(self) -> None:
+        """A line for each alert and e-mail."""
+        said: set[Phase] = set()
+
+        def tick() -> None:
+            self._stop_when_over()
+            phase = self._role.phase
+            if phase not in said:
+                said.add(phase)
+                print(phase.value, flush=True)
+
+        self._activity.on_alert = self._print_alert
+        self._activity.on_email = self._print_email
+        print(f"mailbox  {self._mailbox_hint()}", flush=True)
+        with stop_on_signals(self._stop):
+            self._platform.run(self._stop, tick, [self._watcher, self._role])
+
+    def print_summary(self, kept: bool) -> None:
+        """What happened, where the data is, and what to try next."""
+        self._watcher.step()
+        totals = self._activity.totals()
+        live_s = time.monotonic() - self._role.live_since_s if self._role.live_since_s is not None else 0.0
+        print()
+        print(f"{totals.events:,} events, of them live for {clock_time(live_s)}")
+        print(f"{totals.alerts:,} alerts, {totals.emails:,} e-mails")
+        print(f"from an entry's record to its e-mail: {_latency(totals.p50_ms)} median, {_latency(totals.p99_ms)} p99")
+        folder = self._platform.folder.path
+        if kept:
+            print(f"\nThe data is in {tilde(folder)}. Try:")
+            for command in ("balances", "alerts", "tail alert.raised", "mailbox", "up"):
+                print(f"  streambank {command} --data {folder}")
+        else:
+            print("\nThe data was temporary and is gone. To keep it and look into it:")
+            print("  streambank demo --data ./demo")
+            print("  streambank balances --data ./demo")
+
+    def _screen(self) -> Screen:
+        screen = Screen(self._activity, title="streambank demo")
+        screen.footer = (
+            f"mailbox {self._platform.mailbox_url}",
+            (
+                f"{self._options.people:,} people, {self._options.rate:g} entries/s, seed {self._options.seed}"
+                f"   data {tilde(self._platform.folder.path)}   Ctrl-C stops"
+            ),
+        )
+        return screen
+
+    def _mailbox_hint(self) -> str:
+        mailbox = self._platform.mailbox
+        return mailbox.url if mailbox is not None else "-"
+
+    def _stop_when_over(self) -> None:
+        since_s, duration_s = self._role.live_since_s, self._options.duration_s
+        if since_s is not None and duration_s is not None and time.monotonic() - since_s >= duration_s:
+            self._stop.set()
+
+    def _print_alert(self, alert: AlertRaised) -> None:
+        people, threshold = self._activity.people, alert.threshold
+        print(
+            f"{alert.recorded_at.astimezone():%H:%M:%S}  alert   {people.name(alert.user_id)}, {people.scope(alert)}:"
+            f" {money(alert.after_minor, alert.currency)} is {threshold.direction.value}"
+            f" {amount(threshold.level_minor, alert.currency)}",
+            flush=True,
+        )
+
+    def _print_email(self, alert: AlertRaised | None, latency_ms: float) -> None:
+        whom = self._activity.people.name(alert.user_id) if alert is not None else "somebody"
+        print(f"{'':8}  e-mail  to {whom}, after {milliseconds(latency_ms)}", flush=True)
+
+
+def _latency(value: float | None) -> str:
+    return "none yet" if value is None else milliseconds(value)
