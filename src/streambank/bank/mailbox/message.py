@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email import message_from_bytes
-from email.errors import HeaderParseError, MessageError
+from email.errors import HeaderParseError
 from email.header import decode_header, make_header
-from email.message import EmailMessage
-from email.policy import SMTP
+from email.message import Message
+from email.policy import compat32
 from email.utils import getaddresses, parsedate_to_datetime
 from html import unescape
 from typing import Any, TypeAlias
@@ -36,7 +36,8 @@ class ParsedMessage:
     """One message. Nothing in it is trusted: whatever cannot be read is left empty."""
 
     def __init__(self, raw: bytes) -> None:
-        self._message: EmailMessage = message_from_bytes(raw, _class=EmailMessage, policy=SMTP)
+        # The older of the standard library's two message classes: it parses in a tenth of the time.
+        self._message = message_from_bytes(raw, policy=compat32)
         self._size = len(raw)
 
     @property
@@ -105,19 +106,20 @@ class ParsedMessage:
         return self.text or unescape(_TAGS.sub(" ", self.html))
 
     def _body(self, subtype: str) -> str:
-        try:
-            part = self._message.get_body((subtype,))
-            content = part.get_content() if part is not None else ""
-        except (MessageError, LookupError, ValueError, AttributeError, TypeError):
-            # An unknown charset or a broken encoding: the raw message is still there to look at.
+        part = next((p for p in self._leaves() if p.get_content_type() == f"text/{subtype}" and not _is_file(p)), None)
+        if part is None:
             return ""
-        return content if isinstance(content, str) else ""
-
-    def _attachments(self) -> list[EmailMessage]:
+        charset = part.get_content_charset("utf-8")
         try:
-            return [part for part in self._message.iter_attachments() if isinstance(part, EmailMessage)]
-        except (MessageError, ValueError, AttributeError, TypeError, LookupError):
-            return []
+            return _payload(part).decode(charset, "replace")
+        except LookupError:
+            return _payload(part).decode("utf-8", "replace")
+
+    def _attachments(self) -> list[Message]:
+        return [part for part in self._leaves() if _is_file(part)]
+
+    def _leaves(self) -> list[Message]:
+        return [part for part in self._message.walk() if not part.is_multipart()]
 
     def _header(self, name: str) -> str:
         return _decoded(next(iter(self._values(name)), ""))
@@ -157,9 +159,17 @@ def names(people: Iterable[Json]) -> str:
     return ", ".join(p["Address"] for p in people)
 
 
-def _attachment(number: int, part: EmailMessage) -> Json:
+def _is_file(part: Message) -> bool:
+    return part.get_content_maintype() != "text" or part.get_content_disposition() == "attachment"
+
+
+def _payload(part: Message) -> bytes:
     payload = part.get_payload(decode=True)
-    content = payload if isinstance(payload, bytes) else b""
+    return payload if isinstance(payload, bytes) else b""
+
+
+def _attachment(number: int, part: Message) -> Json:
+    content = _payload(part)
     return {
         "PartID": str(number),
         "FileName": part.get_filename() or "",
