@@ -1,6 +1,8 @@
 """Finds the serde of what a function returns in its annotations, so that typed programs need not say it twice."""
 
 import contextlib
+import functools
+import inspect
 import types
 import typing
 from collections.abc import Callable, Iterable
@@ -72,9 +74,11 @@ def _from_annotation(function: Callable[..., Any], what: str, part: Callable[[An
 
 
 def _return_annotation(function: Callable[..., Any]) -> Any:
-    target = function if hasattr(function, "__annotations__") else getattr(function, "__call__", None)  # noqa: B004
+    while isinstance(function, functools.partial):
+        function = function.func
     if isinstance(function, type):
         return function
+    target = function if inspect.isroutine(function) else type(function).__call__
     try:
         annotation = typing.get_type_hints(getattr(target, "__func__", target)).get("return")
     except (NameError, TypeError):
