@@ -132,6 +132,8 @@ class OutboxRelay:
             if self._producer is None:
                 self._open()
                 rows = self._next_rows()
+            elif rows[0].id != self._position + 1:
+                raise FencedError("another relay has published and deleted rows")
             if rows:
                 self._publish(rows)
         except FencedError:

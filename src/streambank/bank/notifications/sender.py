@@ -176,9 +176,8 @@ class Sender:
 
     def _form(self, claim: Claim) -> FormedEmail:
         check(claim.record.value is not None, "an e-mail that is not settled keeps its alert")
-        notification = ALERT_NOTIFICATION.value.deserialize(claim.record.value or b"")
         try:
-            return form_email(notification, self._settings, claim.received_at)
+            return form_email(self._notification(claim), self._settings, claim.received_at)
         except AddressError:
             raise
         except Exception as error:

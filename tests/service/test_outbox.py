@@ -1,0 +1,202 @@
+import random
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert
+from tests.service.support import (
+    OUT,
+    OUTBOX_ID,
+    ROWS,
+    CrashError,
+    CrashingLog,
+    Number,
+    Ticker,
+    open_database,
+    read,
+    rows,
+)
+
+from streambank.errors import InvariantError
+from streambank.log.embedded import EmbeddedLog
+from streambank.service.database import KIT_MIGRATIONS, Database
+from streambank.service.errors import StaleDatabaseError
+from streambank.service.outbox import STAND_BY_MS, Outbox, OutboxRelay, OutgoingRecord, outbox_length, outgoing
+
+
+def relay_of(
+    log: EmbeddedLog, database: Database, clock: Ticker | None = None, outbox_id: str = OUTBOX_ID
+) -> OutboxRelay:
+    log.create_topics([OUT.config])
+    return OutboxRelay(log, database, service="numbers", outbox_id=outbox_id, clock=clock or Ticker())
+
+
+def put(database: Database, *numbers: int) -> None:
+    with database.begin() as connection:
+        for n in numbers:
+            connection.execute(insert(ROWS).values(n=n))
+        Outbox().add(connection, [outgoing(OUT, str(n), Number(n), n) for n in numbers])
+
+
+def published(log: EmbeddedLog) -> list[int]:
+    return [OUT.value.deserialize(r.value or b"").n for r in read(log, "out")]
+
+
+def test_records_arrive_once_in_order_as_they_were(tmp_path: Path) -> None:
+    with EmbeddedLog.open(None) as log:
+        database = open_database(tmp_path / "a.db", log)
+        relay = relay_of(log, database)
+        put(database, 1, 2)
+        put(database, 3)
+        assert [relay.step(), relay.step()] == [3, 0]
+        put(database, 4)
+        assert relay.step() == 1
+        assert [(r.key, r.value, r.timestamp) for r in read(log, "out")] == [
+            (str(n).encode(), b'{"n":%d}' % n, n) for n in (1, 2, 3, 4)
+        ]
+        assert outbox_length(database) == 0
+        relay.close()
+        database.close()
+
+
+def test_a_rolled_back_transaction_publishes_nothing(tmp_path: Path) -> None:
+    with EmbeddedLog.open(None) as log:
+        database = open_database(tmp_path / "a.db", log)
+        relay = relay_of(log, database)
+        with pytest.raises(CrashError):  # noqa: PT012, SIM117 - the block is what is tested
+            with database.begin() as connection:
+                Outbox().add(connection, [OutgoingRecord("out", None, b"x", None, 1)])
+                raise CrashError
+        put(database, 5)
+        assert relay.step() == 1
+        assert published(log) == [5]
+        relay.close()
+        database.close()
+
+
+@pytest.mark.parametrize("where", ["before commit", "after commit"])
+def test_a_crash_around_the_commit_neither_loses_nor_repeats(tmp_path: Path, where: str) -> None:
+    log = CrashingLog.open(None)
+    assert isinstance(log, CrashingLog)
+    database = open_database(tmp_path / "a.db", log)
+    relay = relay_of(log, database)
+    put(database, 1, 2)
+    log.crash = where
+    with pytest.raises(CrashError):
+        relay.step()
+    assert published(log) == ([] if where == "before commit" else [1, 2])
+    log.crash = None
+    put(database, 3)
+    restarted = relay_of(log, database)
+    while outbox_length(database):
+        restarted.step()
+    assert published(log) == [1, 2, 3]
+    restarted.close()
+    database.close()
+    log.close()
+
+
+def test_crashes_anywhere(tmp_path: Path) -> None:
+    chance = random.Random(11)
+    log = CrashingLog.open(None)
+    assert isinstance(log, CrashingLog)
+    database = open_database(tmp_path / "a.db", log)
+    relay, written = relay_of(log, database), 0
+    for _ in range(60):
+        count = chance.randrange(4)
+        put(database, *range(written, written + count))
+        written += count
+        log.crash = chance.choice([None, "before commit", "after commit"])
+        try:
+            relay.step()
+        except CrashError:
+            relay = relay_of(log, database)
+    log.crash = None
+    relay.step()
+    assert published(log) == list(range(written)) == rows(database)
+    relay.close()
+    database.close()
+    log.close()
+
+
+def test_the_newer_relay_works_and_the_older_takes_over_when_it_is_gone(tmp_path: Path) -> None:
+    clock = Ticker()
+    with EmbeddedLog.open(None) as log:
+        database = open_database(tmp_path / "a.db", log)
+        older, newer = relay_of(log, database, clock), relay_of(log, database, clock)
+        put(database, 1)
+        assert older.step() == 1
+        put(database, 2)
+        assert newer.step() == 1
+        put(database, 3)
+        # Fenced by the newer one; it must not fence back for as long as the newer one may be at work.
+        assert [older.step(), older.step()] == [0, 0]
+        assert newer.step() == 1
+        put(database, 4)
+        assert older.step() == 0
+        clock.now_ms += STAND_BY_MS
+        assert older.step() == 1
+        assert published(log) == [1, 2, 3, 4]
+        older.close()
+        newer.close()
+        database.close()
+
+
+def test_a_new_database_starts_anew_and_an_older_copy_is_refused(tmp_path: Path) -> None:
+    with EmbeddedLog.open(None) as log:
+        database = open_database(tmp_path / "a.db", log)
+        relay = relay_of(log, database)
+        put(database, 1, 2, 3)
+        relay.step()
+        relay.close()
+        database.close()
+
+        stale = open_database(tmp_path / "b.db", log)
+        put(stale, 8)
+        with pytest.raises(StaleDatabaseError, match="older copy"):
+            relay_of(log, stale).step()
+        assert outbox_length(stale) == 1
+        new = relay_of(log, stale, outbox_id="another")
+        assert new.step() == 1
+        assert published(log) == [1, 2, 3, 8]
+        new.close()
+        stale.close()
+
+
+def test_an_outbox_without_a_log_is_a_bug(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "a.db", KIT_MIGRATIONS)
+    with pytest.raises(InvariantError), database.begin() as connection:
+        Outbox().add(connection, [OutgoingRecord("out", None, b"x", None, 1)])
+    database.close()
+
+
+def test_batches_are_bounded_by_bytes_and_by_records(tmp_path: Path) -> None:
+    with EmbeddedLog.open(None) as log:
+        database = open_database(tmp_path / "a.db", log)
+        relay = relay_of(log, database)
+        with database.begin() as connection:
+            Outbox().add(connection, [OutgoingRecord("out", b"k", b"x" * 900_000, None, 1)] * 5)
+            Outbox().add(connection, [OutgoingRecord("out", b"k", b"x", None, 1)] * 600)
+        assert [relay.step() for _ in range(4)] == [4, 500, 101, 0]
+        relay.close()
+        database.close()
+
+
+def test_a_running_relay_is_woken_by_a_commit(tmp_path: Path) -> None:
+    with EmbeddedLog.open(None) as log:
+        database = open_database(tmp_path / "a.db", log)
+        relay, stop = relay_of(log, database), threading.Event()
+        thread = threading.Thread(target=relay.run, args=(stop,))
+        thread.start()
+        time.sleep(0.1)
+        started = time.monotonic()
+        put(database, 1)
+        while not published(log):
+            time.sleep(0.005)
+        assert time.monotonic() - started < 0.8
+        stop.set()
+        relay.interrupt()
+        thread.join(1)
+        assert not thread.is_alive()
+        database.close()
