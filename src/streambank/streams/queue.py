@@ -13,13 +13,14 @@ from streambank.streams.operators.base import Process
 from streambank.streams.serde import Serde
 
 NO_STREAM_TIME = -1
+_TIME = "t="
 
 
 class RecordFailedError(Exception):
     """Internal: processing raised. Says which record of which queue; the cause is chained."""
 
     def __init__(self, queue: InputQueue, offset: int, cause: Exception) -> None:
-        super().__init__(f"{queue.topic_partition} offset {offset}: {cause}")
+        super().__init__(f"{queue.topic_partition} offset {offset}: {type(cause).__name__}: {cause}")
         self.queue, self.offset, self.cause = queue, offset, cause
 
 
@@ -79,6 +80,12 @@ class InputQueue:
         self._mark = (0, 0, NO_STREAM_TIME)
         self.buffered = 0
 
+    def resume_at(self, committed: OffsetAndMetadata) -> None:
+        """Take over the partition's time that was committed with its offset; an offset set by a tool may have none."""
+        if committed.metadata.startswith(_TIME) and committed.metadata[len(_TIME) :].isdecimal():
+            self.partition_time = int(committed.metadata[len(_TIME) :])
+            self._mark = (*self._mark[:2], self.partition_time)
+
     def add(self, batch: RecordBatch) -> None:
         """Append a fetched batch."""
         if self.next_offset is None:
@@ -136,11 +143,11 @@ class InputQueue:
         process, stream_time = self._process, position.stream_time
         rows = iter(batch.timestamps[start:stop])
         position.enter(batch, stop, rows)
-        headers = batch.headers[start:stop] if batch.headers is not None else repeat(None)
+        headers = batch.headers[start:stop] if batch.headers is not None else repeat(None, stop - start)
         keys = _decoded(self._decode_key, batch.keys[start:stop])
         values = _decoded(self._decode_value, batch.values[start:stop])
         try:
-            for timestamp, key, value, header in zip(rows, keys, values, headers, strict=False):
+            for timestamp, key, value, header in zip(rows, keys, values, headers, strict=True):
                 if timestamp > stream_time:
                     stream_time = position.stream_time = timestamp
                 process(key, value, timestamp, header)
@@ -171,7 +178,13 @@ class InputQueue:
         """Where to read on after a restart, with the partition's time; None where nothing has been processed."""
         if self.next_offset is None or self._mark[:2] == (self._batch, self._row):
             return None
-        return OffsetAndMetadata(self.next_offset, f"t={self.partition_time}")
+        return OffsetAndMetadata(self.next_offset, f"{_TIME}{self.partition_time}" if self.partition_time >= 0 else "")
+
+    @property
+    def advanced(self) -> int:
+        """How many records were processed since the last commit."""
+        done = sum(len(batch) for batch in self._batches[: self._batch]) + self._row
+        return done - self._mark[1]
 
     def committed(self) -> None:
         """What was processed is final."""

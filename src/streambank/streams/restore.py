@@ -45,7 +45,7 @@ def restore(
     """
     start, end = log.watermarks(changelog)
     if store.spec.read_only:
-        end = min(end, committed if committed is not None else start)
+        end = max(start, min(end, committed if committed is not None else start))
     offset, records = start, 0
     on_progress(RestoreProgress(store.spec.name, changelog, start, offset, end, records))
     while offset < end:
@@ -67,7 +67,7 @@ def _load(store: KeyValueStore, batch: RecordBatch, rows: int) -> None:
             continue
         try:
             load(decode_key(key), None if value is None else decode(value), timestamp)
-        except ValueError as error:
+        except Exception as error:
             if not store.spec.read_only:
                 raise RestoreError(
                     f"store {store.spec.name!r} cannot be restored: {batch.topic_partition} offset {offset}: {error}. "

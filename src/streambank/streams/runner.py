@@ -9,9 +9,21 @@ from dataclasses import dataclass
 
 import structlog
 
-from streambank.log import EventLog, FencedError, RecordBatch, StorageFullError, TopicConfig, TopicPartition
+from streambank.errors import check
+from streambank.log import (
+    EventLog,
+    FencedError,
+    InvalidRecordError,
+    LogError,
+    RecordBatch,
+    RecordTooLargeError,
+    StorageFullError,
+    TopicConfig,
+    TopicPartition,
+)
 from streambank.streams.collector import RecordCollector
 from streambank.streams.config import StreamsConfig
+from streambank.streams.drops import Drops
 from streambank.streams.errors import ProcessingError
 from streambank.streams.queue import RecordFailedError
 from streambank.streams.restore import OnRestore, RestoreProgress, restore
@@ -64,7 +76,8 @@ class StreamRunner:
         self._tasks: dict[tuple[int, int], StreamTask] = {}
         self._by_partition: dict[TopicPartition, StreamTask] = {}
         self._stopping = threading.Event()
-        self.drops: Counter[str] = Counter()
+        self._drops = Drops()
+        self._alone = 0
         self.counters = Counters()
         self._producer = log.producer()
         names = [topology.topic_name(topic.name, config.application_id) for topic in topology.source_topics]
@@ -102,12 +115,19 @@ class StreamRunner:
         except FencedError:
             self._start_over()
             return 0
+        except (RecordTooLargeError, InvalidRecordError) as error:
+            processed = self._refused(error)
         self.counters.records += processed
         return processed
 
     def stores(self, name: str) -> list[KeyValueStore]:
         """The store's parts that this member keeps, one a partition it owns."""
         return [task.stores[name] for task in self._tasks.values() if name in task.stores]
+
+    @property
+    def drops(self) -> Counter[str]:
+        """How many records went no further, by reason; those to the dead letters included."""
+        return self._drops.counts
 
     @property
     def assignment(self) -> frozenset[TopicPartition]:
@@ -133,18 +153,40 @@ class StreamRunner:
                 highs[topic_partition] = self._log.watermarks(topic_partition).high
             return self._consumer.position(topic_partition) < highs[topic_partition]
 
+        limit = 1 if self._alone else self._config.poll_records
         while True:
             try:
-                return sum(task.process(self._config.poll_records, behind) for task in self._tasks.values())
+                processed = 0
+                for task in self._tasks.values():
+                    processed += task.process(limit, behind)
+                    if self._alone and processed:
+                        break
+                self._alone = max(0, self._alone - processed)
+                return processed
             except RecordFailedError as failed:
                 self._roll_back()
-                if self._config.on_error == "fail":
-                    raise ProcessingError(
-                        f"{self._config.application_id} stopped before {failed.queue.topic_partition} offset "
-                        f"{failed.offset}: {type(failed.cause).__name__}: {failed.cause}. Nothing of it was written; "
-                        "mend the program and start again, or let on_error='dead-letter' put such records aside"
-                    ) from failed.cause
-                failed.queue.poison[failed.offset] = failed.cause
+                self._put_aside(failed)
+
+    def _put_aside(self, failed: RecordFailedError) -> None:
+        """Let the record go to the dead letters when it comes up again, or stop."""
+        if self._config.on_error == "fail":
+            raise ProcessingError(
+                f"{self._config.application_id} stopped before {failed}. Nothing of it was written; mend the program "
+                "and start again, or let on_error='dead-letter' put such records aside"
+            ) from failed.cause
+        failed.queue.poison[failed.offset] = failed.cause
+
+    def _refused(self, error: LogError) -> int:
+        """The log refuses a record that was written. Find out whose it is: one record a transaction, for this cycle."""
+        culprits = [queue for task in self._tasks.values() for queue in task.advanced()]
+        processed = sum(queue.advanced for queue in culprits)
+        self._roll_back()
+        if processed == 1:
+            queue = culprits[0]
+            check(queue.next_offset not in queue.poison, f"a dead letter is refused: {error}")
+            self._put_aside(RecordFailedError(queue, queue.next_offset or 0, error))
+        self._alone = processed
+        return 0
 
     def _commit(self) -> None:
         offsets = {at: offset for task in self._tasks.values() for at, offset in task.offsets().items()}
@@ -161,6 +203,7 @@ class StreamRunner:
                 if self._stopping.wait(self._config.storage_retry_s):
                     raise
         self._collector.clear()
+        self._drops.committed()
         for task in self._tasks.values():
             task.committed()
         self.counters.written += written
@@ -168,6 +211,7 @@ class StreamRunner:
 
     def _roll_back(self) -> None:
         self._collector.clear()
+        self._drops.rollback()
         for task in self._tasks.values():
             task.rollback()
 
@@ -210,7 +254,7 @@ class StreamRunner:
 
     def _add_task(self, sub: SubTopology, partition: int) -> None:
         task = StreamTask(
-            self._topology, sub, partition, config=self._config, collector=self._collector, drops=self.drops
+            self._topology, sub, partition, config=self._config, collector=self._collector, drops=self._drops
         )
         committed = self._consumer.committed(list(task.inputs))
         for store in task.stores.values():

@@ -14,13 +14,15 @@ class KeyValueStore:
 
     Attributes:
         get: the value and timestamp of a key, None where there is none.
-        put: set a key's value and timestamp; a value of None deletes the key.
+        put: set a key's value and timestamp, given what ``get`` has said of it; a value of None deletes the key.
     """
 
     def __init__(self, spec: StoreSpec, log_update: Process | None) -> None:
         self.spec = spec
         self._entries: dict[Any, Stored] = {}
-        self._undo: dict[Any, Stored | None] = {}
+        # What put replaced since the last commit, in order. Two lists: tuples would be work for the garbage collector.
+        self._undo_keys: list[Any] = []
+        self._undo_stored: list[Stored | None] = []
         self.get: Callable[[Any], Stored | None] = self._entries.get
         self.put = self._putter(log_update)
 
@@ -33,16 +35,17 @@ class KeyValueStore:
 
     def committed(self) -> None:
         """What was put is final."""
-        self._undo.clear()
+        self._undo_keys.clear()
+        self._undo_stored.clear()
 
     def rollback(self) -> None:
         """Undo what was put since the last commit."""
-        for key, stored in self._undo.items():
+        for key, stored in zip(reversed(self._undo_keys), reversed(self._undo_stored), strict=True):
             if stored is None:
                 self._entries.pop(key, None)
             else:
                 self._entries[key] = stored
-        self._undo.clear()
+        self.committed()
 
     def items(self) -> Iterator[tuple[Any, Stored]]:
         """Every entry, in no particular order."""
@@ -51,12 +54,13 @@ class KeyValueStore:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def _putter(self, log_update: Process | None) -> Callable[[Any, Any, int], None]:
+    def _putter(self, log_update: Process | None) -> Callable[[Any, Any, int, Stored | None], None]:
         # A closure, since this runs once per record and looking names up on self costs a tenth of it.
-        entries, get, remember = self._entries, self._entries.get, self._undo.setdefault
+        entries, remember_key, remember = self._entries, self._undo_keys.append, self._undo_stored.append
 
-        def put(key: Any, value: Any, timestamp: int) -> None:
-            remember(key, get(key))
+        def put(key: Any, value: Any, timestamp: int, stored: Stored | None) -> None:
+            remember_key(key)
+            remember(stored)
             if value is None:
                 entries.pop(key, None)
             else:
@@ -65,8 +69,8 @@ class KeyValueStore:
         if log_update is None:
             return put
 
-        def put_and_log(key: Any, value: Any, timestamp: int) -> None:
-            put(key, value, timestamp)
+        def put_and_log(key: Any, value: Any, timestamp: int, stored: Stored | None) -> None:
+            put(key, value, timestamp, stored)
             log_update(key, value, timestamp, None)
 
         return put_and_log

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,11 +11,13 @@ from streambank.log import OffsetAndMetadata, Record, RecordBatch, TopicPartitio
 from streambank.streams.collector import RecordCollector
 from streambank.streams.config import StreamsConfig
 from streambank.streams.dead_letters import write_dead_letter
+from streambank.streams.drops import Drops
 from streambank.streams.operators.base import Process, StoreSpec, View, fan_out
+from streambank.streams.operators.table_source import TableSource
 from streambank.streams.queue import InputQueue, Position
 from streambank.streams.store import KeyValueStore
 from streambank.streams.topic import Topic
-from streambank.streams.topology import SubTopology, Topology
+from streambank.streams.topology import SourceNode, SubTopology, Topology
 
 logger = structlog.get_logger(__name__)
 
@@ -39,7 +40,7 @@ class StreamTask:
         *,
         config: StreamsConfig,
         collector: RecordCollector,
-        drops: Counter[str],
+        drops: Drops,
     ) -> None:
         self.sub_topology = sub_topology
         self.partition = partition
@@ -54,7 +55,7 @@ class StreamTask:
                 source.topic.key,
                 source.topic.value,
                 processes[source.node],
-                reject=self._context.reject if config.on_error == "dead-letter" else None,
+                reject=self._context.rejecter(source) if config.on_error == "dead-letter" else None,
                 drop=self._context.drop,
             )
             for source, name in names
@@ -80,9 +81,9 @@ class StreamTask:
         """Take over the times that were committed with the offsets."""
         for queue in self._queues:
             if queue.topic_partition in committed:
-                _, time = committed[queue.topic_partition].metadata.split("t=") or ("", "")
-                queue.partition_time = int(time)
-        self._context.position.stream_time = max(queue.partition_time for queue in self._queues)
+                queue.resume_at(committed[queue.topic_partition])
+        stream_time = max(queue.partition_time for queue in self._queues)
+        self._context.position.stream_time = self._context.committed_stream_time = stream_time
 
     def add(self, batch: RecordBatch) -> None:
         """Take in a fetched batch of one of :attr:`inputs`."""
@@ -114,6 +115,10 @@ class StreamTask:
         """What to commit for the records processed since the last commit."""
         found = ((queue.topic_partition, queue.offset_to_commit()) for queue in self._queues)
         return {topic_partition: offset for topic_partition, offset in found if offset is not None}
+
+    def advanced(self) -> list[InputQueue]:
+        """The queues of which something was processed since the last commit."""
+        return [queue for queue in self._queues if queue.advanced]
 
     def committed(self) -> None:
         """The transaction committed."""
@@ -162,7 +167,7 @@ class _Context:
         partition: int,
         config: StreamsConfig,
         collector: RecordCollector,
-        drops: Counter[str],
+        drops: Drops,
     ) -> None:
         self.partition = partition
         self.position = Position()
@@ -203,13 +208,32 @@ class _Context:
         return self._collector.writer(name, topic.key, topic.value, headers_of=topic.headers, partition=partition)
 
     def drop(self, reason: str) -> None:
-        self._drops[reason] += 1
-        count = self._drops[reason]
+        count = self._drops.add(reason)
         if count & (count - 1) == 0:
             logger.warning("record dropped", reason=reason, at=str(self.position), count=count)
 
-    def reject(self, record: Record, error: Exception) -> None:
-        """Send a record to the dead letters."""
+    def rejecter(self, source: SourceNode) -> Callable[[Record, Exception], None]:
+        """The function that puts a record of that source aside."""
+        operator = self._operators[source.node]
+        if not (isinstance(operator, TableSource) and operator.materialized):
+            return self._reject
+        store, topic = self.stores[operator.store.name], source.topic
+
+        def reject_update(record: Record, error: Exception) -> None:
+            # A table is what its topic says, after a restore too: only what follows from the update failed.
+            self._reject(record, error)
+            if record.key is None:
+                return
+            try:
+                key = topic.key.deserialize(record.key)
+                value = None if record.value is None else topic.value.deserialize(record.value)
+            except Exception:
+                return
+            store.put(key, value, record.timestamp, store.get(key))
+
+        return reject_update
+
+    def _reject(self, record: Record, error: Exception) -> None:
         topic = self._config.dead_letter_topic
         logger.error(
             "record to dead letters",
@@ -219,7 +243,7 @@ class _Context:
             error=type(error).__name__,
             dead_letters=topic,
         )
-        self._drops["dead letter"] += 1
+        self._drops.add("dead letter")
         write_dead_letter(self._collector.columns(topic, 0), record, error)
 
     def _changelog_writer(self, spec: StoreSpec) -> Process:

@@ -44,7 +44,7 @@ class Aggregate(Stateless):
                 new = aggregator(key, value, previous)
                 if stored_timestamp > timestamp:
                     timestamp = stored_timestamp
-            put(key, new, timestamp)
+            put(key, new, timestamp, stored)
             forward(key, new, timestamp, headers, previous)
 
         return process

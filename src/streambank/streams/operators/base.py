@@ -50,11 +50,16 @@ class StoreSpec:
 class Store(Protocol):
     """A task's key-value store. Keys are unique; a value is never None."""
 
-    def get(self, key: Any, /) -> Stored | None:
-        """The key's value and timestamp."""
+    @property
+    def get(self) -> View:
+        """Reads a key's value and timestamp."""
 
-    def put(self, key: Any, value: Any, timestamp: int, /) -> None:
-        """Set the key; a value of None deletes it."""
+    @property
+    def put(self) -> Callable[[Any, Any, int, Stored | None], None]:
+        """Sets a key's value and timestamp; a value of None deletes it.
+
+        The last argument is what :attr:`get` returned for the key just before.
+        """
 
 
 class TaskContext(Protocol):

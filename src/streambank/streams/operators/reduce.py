@@ -38,7 +38,7 @@ class Reduce(Stateless):
                 new = reducer(previous, value)
                 if stored_timestamp > timestamp:
                     timestamp = stored_timestamp
-            put(key, new, timestamp)
+            put(key, new, timestamp, stored)
             forward(key, new, timestamp, headers, previous)
 
         return process

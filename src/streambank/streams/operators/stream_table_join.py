@@ -30,14 +30,19 @@ class StreamTableJoin(Stateless):
         """Forward the joined record."""
         row_of, joiner, left, drop = context.view(self.table), self.joiner, self.left, context.drop
 
-        def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
-            if value is None or (key is None and not left):
-                drop("null value" if value is None else "null key")
-                return
-            stored = None if key is None else row_of(key)
-            if stored is not None:
-                forward(key, joiner(value, stored[0]), timestamp, headers)
+        def unmatched(key: Any, value: Any, timestamp: int, headers: bytes | None) -> None:
+            if value is None:
+                drop("null value")
             elif left:
                 forward(key, joiner(value, None), timestamp, headers)
+            elif key is None:
+                drop("null key")
+
+        def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
+            stored = None if key is None else row_of(key)
+            if stored is None or value is None:
+                unmatched(key, value, timestamp, headers)
+            else:
+                forward(key, joiner(value, stored[0]), timestamp, headers)
 
         return process

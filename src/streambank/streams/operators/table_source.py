@@ -45,7 +45,7 @@ class TableSource(Stateless):
                 drop("null key")
                 return
             stored = get(key)
-            put(key, value, timestamp)
+            put(key, value, timestamp, stored)
             forward(key, value, timestamp, headers, stored[0] if stored is not None else None)
 
         return process
