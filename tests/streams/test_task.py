@@ -1,6 +1,5 @@
 """A task alone: which record is next, what a rollback brings back, and what is committed with the offsets."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from tests.streams.support import ANY, IN, IN2, OUT, TABLE
 from streambank.log import OffsetAndMetadata, RecordBatch, TopicPartition
 from streambank.streams import StreamBuilder, StreamsConfig, Topology
 from streambank.streams.collector import RecordCollector
+from streambank.streams.drops import Drops
 from streambank.streams.operators.base import Process, Stateless, TaskContext
 from streambank.streams.queue import RecordFailedError
 from streambank.streams.task import StreamTask
@@ -50,7 +50,7 @@ def task_of(topology: Topology) -> StreamTask:
     config = StreamsConfig(application_id="app")
     collector = RecordCollector({topic.name: topic.partitions for topic in topology.topic_configs("app")})
     (sub,) = topology.sub_topologies
-    return StreamTask(topology, sub, 0, config=config, collector=collector, drops=Counter())
+    return StreamTask(topology, sub, 0, config=config, collector=collector, drops=Drops())
 
 
 def noting(seen: list[tuple[str, int]], *, with_table: bool = False) -> Topology:
