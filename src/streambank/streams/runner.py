@@ -109,16 +109,18 @@ class StreamRunner:
         batches = self._consumer.poll(self._config.poll_records, 0.0 if self._has_work() else timeout_s)
         self._reconcile_tasks()
         self._take_in(batches)
-        try:
-            processed = self._process()
-            self._commit()
-        except FencedError:
-            self._start_over()
-            return 0
-        except (RecordTooLargeError, InvalidRecordError) as error:
-            processed = self._refused(error)
-        self.counters.records += processed
-        return processed
+        while True:
+            try:
+                processed = self._process()
+                self._commit()
+            except FencedError:
+                self._start_over()
+                return 0
+            except (RecordTooLargeError, InvalidRecordError) as error:
+                self._refused(error)
+            else:
+                self.counters.records += processed
+                return processed
 
     def stores(self, name: str) -> list[KeyValueStore]:
         """The store's parts that this member keeps, one a partition it owns."""
@@ -176,7 +178,7 @@ class StreamRunner:
             ) from failed.cause
         failed.queue.poison[failed.offset] = failed.cause
 
-    def _refused(self, error: LogError) -> int:
+    def _refused(self, error: LogError) -> None:
         """The log refuses a record that was written. Find out whose it is: one record a transaction, for this cycle."""
         culprits = [queue for task in self._tasks.values() for queue in task.advanced()]
         processed = sum(queue.advanced for queue in culprits)
@@ -186,7 +188,6 @@ class StreamRunner:
             check(queue.next_offset not in queue.poison, f"a dead letter is refused: {error}")
             self._put_aside(RecordFailedError(queue, queue.next_offset or 0, error))
         self._alone = processed
-        return 0
 
     def _commit(self) -> None:
         offsets = {at: offset for task in self._tasks.values() for at, offset in task.offsets().items()}
