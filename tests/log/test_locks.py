@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from streambank.log.embedded.locks import FairLock, FileLock, ProcessLock, process_is_alive
+from streambank.log.embedded.locks import FairLock, FileLock, ProcessLock, Turn, process_is_alive
 
 
 def test_the_fair_lock_goes_round_in_order() -> None:
     lock = FairLock()
-    lock.acquire()
+    mine = lock.acquire()
     order: list[int] = []
 
     def take(number: int) -> None:
-        lock.acquire()
+        turn = lock.acquire()
         order.append(number)
-        lock.release()
+        lock.release(turn)
 
     threads = []
     for number in range(8):
@@ -25,7 +25,7 @@ def test_the_fair_lock_goes_round_in_order() -> None:
         threads[-1].start()
         while len(lock._queue) <= number:
             time.sleep(0.001)
-    lock.release()
+    lock.release(mine)
     for thread in threads:
         thread.join()
     assert order == list(range(8))
@@ -38,12 +38,12 @@ def test_the_fair_lock_lets_one_in_at_a_time() -> None:
     def work() -> None:
         nonlocal inside, most
         for _ in range(200):
-            lock.acquire()
+            turn = lock.acquire()
             inside += 1
             most = max(most, inside)
             time.sleep(0)
             inside -= 1
-            lock.release()
+            lock.release(turn)
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -56,31 +56,46 @@ def test_the_fair_lock_lets_one_in_at_a_time() -> None:
 @pytest.mark.parametrize("handed_over", [False, True])
 def test_an_interrupted_wait_leaves_the_fair_lock_usable(handed_over: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     lock = FairLock()
-    lock.acquire()
+    theirs: list[Turn] = []
+    holder = threading.Thread(target=lambda: theirs.append(lock.acquire()))
+    holder.start()
+    holder.join()
+    # A thread that has ended may leave its number to another one.
+    theirs[0].thread = -1
 
-    class Turn:
-        def __init__(self) -> None:
-            self.calls = 0
+    class Interrupted:
+        calls = 0
 
         def acquire(self) -> None:
             self.calls += 1
             if self.calls == 2:
                 if handed_over:
-                    lock.release()
+                    lock.release(theirs[0])
                 raise KeyboardInterrupt
 
         def release(self) -> None:
             pass
 
-    real = threading.Lock
-    monkeypatch.setattr("streambank.log.embedded.locks.threading.Lock", Turn)
-    with pytest.raises(KeyboardInterrupt):
-        lock.acquire()
-    monkeypatch.setattr("streambank.log.embedded.locks.threading.Lock", real)
+    with monkeypatch.context() as patch:
+        patch.setattr("streambank.log.embedded.locks.threading.Lock", Interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            lock.acquire()
     if not handed_over:
-        lock.release()
-    lock.acquire()
-    lock.release()
+        lock.release(theirs[0])
+    turn = lock.acquire()
+    assert lock.holds(turn)
+    assert not lock._queue
+    lock.release(turn)
+
+
+def test_an_interrupted_holder_takes_its_lock_over() -> None:
+    lock = FairLock()
+    forgotten = lock.acquire()
+    turn = lock.acquire()
+    lock.release(forgotten)
+    assert lock.holds(turn)
+    lock.release(turn)
+    assert not lock.holds(turn)
 
 
 def test_file_locks_exclude_each_other(tmp_path: Path) -> None:

@@ -147,12 +147,14 @@ def concatenate(batches: Sequence[RecordBatch]) -> RecordBatch:
     if len(batches) == 1:
         return batches[0]
     first, last = batches[0], batches[-1]
-    offsets: list[int] = []
+    dense = all(isinstance(batch.offsets, range) for batch in batches)
+    offsets: list[int] | range = range(first.offsets[0], last.next_offset) if dense and len(first) else []
+    if len(offsets) != sum(map(len, batches)):
+        offsets = [offset for batch in batches for offset in batch.offsets]
     timestamps: list[int] = []
     keys: list[bytes | None] = []
     values: list[bytes | None] = []
     for batch in batches:
-        offsets += batch.offsets
         timestamps += batch.timestamps
         keys += batch.keys
         values += batch.values

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from streambank.log.embedded.locks import FairLock, FileLock
+from streambank.log.embedded.locks import FairLock, FileLock, Turn
 from streambank.log.embedded.schema import APPLICATION_ID, FORMAT_VERSION, PAGE_BYTES, TABLES, log_file
 from streambank.log.errors import ClosedError, LogError, StorageCorruptError, StorageFullError, StorageVersionError
 
@@ -18,7 +18,7 @@ Synchronous: TypeAlias = Literal["FULL", "NORMAL", "OFF"]
 BUSY_TIMEOUT_S = 30.0
 """Writers queue for the file lock before they reach SQLite, so that only a checkpoint or a backup makes them wait."""
 
-WAL_CHECKPOINT_PAGES = 2_000
+WAL_CHECKPOINT_PAGES = 4_000
 WAL_KEPT_BYTES = 64 << 20
 CACHE_KIB = 16_384
 
@@ -60,12 +60,13 @@ class Database:
         """A connection for reading. Each statement sees what is committed when it starts."""
         self._check_open()
         if self.folder is None:
-            self._lock.acquire()
+            turn = self._lock.acquire()
             try:
+                self._check_open()
                 with translated(self.folder):
                     yield self._writer
             finally:
-                self._lock.release()
+                self._lock.release(turn)
             return
         connection = self._idle_connection()
         try:
@@ -88,17 +89,34 @@ class Database:
     @contextlib.contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """A transaction that commits at the end of the block and is rolled back when it raises."""
-        self._lock.acquire()
+        turn = self._lock.acquire()
         try:
             self._check_open()
             if self._file_lock is not None:
                 self._file_lock.acquire()
             with translated(self.folder):
-                yield from _transaction(self._writer)
+                yield from self._transaction(turn)
         finally:
-            if self._file_lock is not None and not self._closed:
-                self._file_lock.release()
-            self._lock.release()
+            if self._lock.holds(turn):
+                if self._file_lock is not None and not self._closed:
+                    self._file_lock.release()
+                self._lock.release(turn)
+
+    def _transaction(self, turn: Turn) -> Iterator[sqlite3.Connection]:
+        connection = self._writer
+        if connection.in_transaction:
+            # Left behind by a block that was interrupted before it could end it.
+            connection.execute("ROLLBACK")
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            # SQLite may have rolled back already (a full disk), or have committed just before Ctrl-C; and a block that
+            # was interrupted may be finished only when another one has the connection.
+            if self._lock.holds(turn) and connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
 
     def connect_watcher(self) -> sqlite3.Connection:
         """A connection of its own for whoever asks; it closes it itself."""
@@ -107,7 +125,7 @@ class Database:
 
     def close(self) -> None:
         """Close every connection, after the transaction that may be under way. Idempotent."""
-        self._lock.acquire()
+        turn = self._lock.acquire()
         try:
             if self._closed:
                 return
@@ -120,7 +138,7 @@ class Database:
             if self._file_lock is not None:
                 self._file_lock.close()
         finally:
-            self._lock.release()
+            self._lock.release(turn)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -157,18 +175,6 @@ class Database:
                 self._idle.append(connection)
                 return
         connection.close()
-
-
-def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield connection
-        connection.execute("COMMIT")
-    except BaseException:
-        # SQLite may have rolled back already (a full disk), or have committed just before Ctrl-C.
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
 
 
 @contextlib.contextmanager

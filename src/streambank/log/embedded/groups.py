@@ -256,6 +256,7 @@ class Groups:
 
 def ensure_group(connection: sqlite3.Connection, group: str) -> int:
     """The group's number; it is made if need be. Within a write transaction."""
-    connection.execute("INSERT INTO groups (name) VALUES (?) ON CONFLICT DO NOTHING", (group,))
-    (group_id,) = connection.execute("SELECT group_id FROM groups WHERE name = ?", (group,)).fetchone()
-    return int(group_id)
+    found = connection.execute("SELECT group_id FROM groups WHERE name = ?", (group,)).fetchone()
+    if found is None:
+        found = connection.execute("INSERT INTO groups (name) VALUES (?) RETURNING group_id", (group,)).fetchone()
+    return int(found[0])

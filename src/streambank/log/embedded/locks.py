@@ -40,43 +40,59 @@ PROCESS_LOCKS = sys.platform != "win32"
 """Whether the end of another process shows at once."""
 
 
+class Turn:
+    """One thread's place in a :class:`FairLock`."""
+
+    __slots__ = ("thread", "wake")
+
+    def __init__(self, thread: int) -> None:
+        self.thread = thread
+        self.wake: threading.Lock | None = None
+
+
 class FairLock:
-    """A lock that goes to the waiting threads in the order they came. Not reentrant."""
+    """A lock that goes to the waiting threads in the order they came.
+
+    Not reentrant. A thread that holds the lock and comes again was interrupted (Ctrl-C) before it could release it:
+    it takes the lock over, so that an interrupted program can still close what it opened.
+    """
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
-        self._held = False
-        self._queue: deque[threading.Lock] = deque()
+        self._owner: Turn | None = None
+        self._queue: deque[Turn] = deque()
 
-    def acquire(self) -> None:
+    def acquire(self) -> Turn:
         """Wait for the lock."""
+        turn = Turn(threading.get_ident())
         with self._mutex:
-            if not self._held:
-                self._held = True
-                return
-            turn = threading.Lock()
-            turn.acquire()
+            if self._owner is None or self._owner.thread == turn.thread:
+                self._owner = turn
+                return turn
+            turn.wake = threading.Lock()
+            turn.wake.acquire()
             self._queue.append(turn)
         try:
-            turn.acquire()
+            turn.wake.acquire()
         except BaseException:
-            self._give_up(turn)
+            self.release(turn)
             raise
+        return turn
 
-    def release(self) -> None:
-        """Hand the lock to whoever has waited longest."""
+    def release(self, turn: Turn) -> None:
+        """Hand the lock to whoever has waited longest. Gives up a turn that still waits; ignores one that is over."""
         with self._mutex:
-            if self._queue:
-                self._queue.popleft().release()
-            else:
-                self._held = False
+            if self._owner is not turn:
+                with contextlib.suppress(ValueError):
+                    self._queue.remove(turn)
+                return
+            self._owner = self._queue.popleft() if self._queue else None
+            if self._owner is not None and self._owner.wake is not None:
+                self._owner.wake.release()
 
-    def _give_up(self, turn: threading.Lock) -> None:
-        with self._mutex, contextlib.suppress(ValueError):
-            self._queue.remove(turn)
-            return
-        # Not in the queue any more: the lock was handed over while this thread was being interrupted.
-        self.release()
+    def holds(self, turn: Turn) -> bool:
+        """Whether that turn has the lock now."""
+        return self._owner is turn
 
 
 class FileLock:
