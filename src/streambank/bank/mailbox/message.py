@@ -54,7 +54,7 @@ class ParsedMessage:
         """Every header's values by name, decoded."""
         found: dict[str, list[str]] = {}
         for name, value in self._message.raw_items():
-            found.setdefault(name, []).append(_decoded(str(value)))
+            found.setdefault(_clean(name), []).append(_decoded(str(value)))
         return found
 
     def summary(self, envelope: Envelope) -> Json:
@@ -111,8 +111,8 @@ class ParsedMessage:
             return ""
         charset = part.get_content_charset("utf-8")
         try:
-            return _payload(part).decode(charset, "replace")
-        except LookupError:
+            return _clean(_payload(part).decode(charset, "replace"))
+        except (LookupError, ValueError):
             return _payload(part).decode("utf-8", "replace")
 
     def _attachments(self) -> list[Message]:
@@ -130,7 +130,7 @@ class ParsedMessage:
     def _addresses(self, name: str) -> list[Json]:
         # Taken apart before decoding: an encoded name may hold a comma.
         found = getaddresses([" ".join(value.split()) for value in self._values(name)])
-        return [{"Name": _decoded(display), "Address": address} for display, address in found if address]
+        return [{"Name": _decoded(display), "Address": _clean(address)} for display, address in found if address]
 
     def _date(self) -> datetime | None:
         try:
@@ -142,11 +142,20 @@ class ParsedMessage:
 
 def _decoded(value: str) -> str:
     # RFC 2047. The parser behind EmailMessage's own headers does this too, at ten times the cost.
-    folded = " ".join(value.split())
+    folded = _clean(" ".join(value.split()))
     try:
-        return str(make_header(decode_header(folded)))
+        return _clean(str(make_header(decode_header(folded))))
     except (HeaderParseError, LookupError, UnicodeError, ValueError):
         return folded
+
+
+def _clean(text: str) -> str:
+    # The parser keeps bytes that are not ASCII as lone surrogates, which neither JSON nor a database takes. They are
+    # UTF-8 nearly always (RFC 6532).
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
 
 
 def rfc3339(moment: datetime) -> str:
@@ -172,9 +181,9 @@ def _attachment(number: int, part: Message) -> Json:
     content = _payload(part)
     return {
         "PartID": str(number),
-        "FileName": part.get_filename() or "",
-        "ContentType": part.get_content_type(),
-        "ContentID": str(part.get("Content-ID", "")).strip("<>"),
+        "FileName": _clean(part.get_filename() or ""),
+        "ContentType": _clean(part.get_content_type()),
+        "ContentID": _clean(str(part.get("Content-ID", ""))).strip("<>"),
         "Size": len(content),
         "Checksums": {
             "MD5": hashlib.md5(content, usedforsecurity=False).hexdigest(),

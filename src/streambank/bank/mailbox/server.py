@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
 
@@ -29,6 +29,9 @@ START_TIMEOUT_S = 10.0
 BATCH_MESSAGES_MAX = 100
 QUEUE_MESSAGES_MAX = 100
 """Messages that arrived but are not stored yet; together with the size limit this bounds the memory they take."""
+
+
+_Arrival: TypeAlias = tuple[Envelope, bytes, asyncio.Future[None]]
 
 
 class MailboxServer:
@@ -163,7 +166,7 @@ class _Writer:
     def __init__(self, store: MailboxStore, counters: "Counters") -> None:
         self._store = store
         self._counters = counters
-        self._queue: asyncio.Queue[tuple[Envelope, bytes, asyncio.Future[None]]] = asyncio.Queue(QUEUE_MESSAGES_MAX)
+        self._queue: asyncio.Queue[_Arrival] = asyncio.Queue(QUEUE_MESSAGES_MAX)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="mailbox-store")
 
     async def deliver(self, envelope: Envelope, raw: bytes) -> None:
@@ -174,27 +177,37 @@ class _Writer:
 
     async def run(self) -> None:
         """Store what arrives until cancelled."""
-        loop = asyncio.get_running_loop()
         while True:
             batch = [await self._queue.get()]
             while len(batch) < BATCH_MESSAGES_MAX and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
-            arrivals = [(envelope, raw) for envelope, raw, _ in batch]
-            failure: Exception | None = None
-            try:
-                await loop.run_in_executor(self._executor, self._store.add, arrivals)
-            except Exception as error:
-                failure = error
+            failure = await self._store_batch(batch)
+            if failure is not None and len(batch) > 1:
+                # One message must not keep the others out.
+                for alone in batch:
+                    self._answer([alone], await self._store_batch([alone]))
             else:
-                self._counters.accepted += len(batch)
-                self._counters.accepted_bytes += sum(len(raw) for _, raw in arrivals)
-            for _, _, stored in batch:
-                if stored.done():
-                    continue
-                if failure is None:
-                    stored.set_result(None)
-                else:
-                    stored.set_exception(failure)
+                self._answer(batch, failure)
+
+    async def _store_batch(self, batch: list[_Arrival]) -> Exception | None:
+        arrivals = [(envelope, raw) for envelope, raw, _ in batch]
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._executor, self._store.add, arrivals)
+        except Exception as error:
+            return error
+        self._counters.accepted += len(batch)
+        self._counters.accepted_bytes += sum(len(raw) for _, raw in arrivals)
+        return None
+
+    @staticmethod
+    def _answer(batch: list[_Arrival], failure: Exception | None) -> None:
+        for _, _, stored in batch:
+            if stored.done():
+                continue
+            if failure is None:
+                stored.set_result(None)
+            else:
+                stored.set_exception(failure)
 
     def close(self) -> None:
         """Wait for the batch at hand."""

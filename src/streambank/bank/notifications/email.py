@@ -29,7 +29,9 @@ from streambank.ids import derived_id
 TEXT_CHARS_MAX = 80
 """Names come from elsewhere; more than this is no name, and a subject line has no room for it."""
 
-_ACCOUNT_NUMBER = re.compile(r"\b[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){8,30}\b|\d(?:[ /-]?\d){8,}")
+_ACCOUNT_NUMBER = re.compile(
+    r"\b[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{4}){2,7}(?:[ -]?\d{1,3}|[A-Z0-9]{1,3})?\b|\d(?:[ /-]?\d){8,}"
+)
 """An IBAN (ISO 13616), or nine digits and more: people put account numbers into names."""
 
 _UNSAFE_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
@@ -166,7 +168,7 @@ def safe_text(text: str, *, hide_numbers: bool = True) -> str:
     )
     line = " ".join(visible.split())
     if hide_numbers:
-        line = _ACCOUNT_NUMBER.sub(lambda number: f"••{number[0][-4:]}", line)
+        line = _ACCOUNT_NUMBER.sub(lambda number: f"••{re.sub('[^0-9A-Z]', '', number[0])[-4:]}", line)
     return line if len(line) <= TEXT_CHARS_MAX else line[: TEXT_CHARS_MAX - 1].rstrip() + "…"
 
 

@@ -1,0 +1,51 @@
+"""A process that forks a notifications service for each line it reads: a life costs no imports, and can be killed.
+
+Arguments: the data folder, the SMTP port, the secret. It prints each service's process id, and when it died.
+"""
+
+import logging
+import os
+import sys
+import threading
+from pathlib import Path
+
+import alembic.command  # noqa: F401 - imported before the forks
+import structlog
+
+from streambank.bank.notifications import DATABASE, NotificationsService, NotificationsSettings, SmtpMailer
+from streambank.log.embedded import EmbeddedLog
+from streambank.service.backoff import Backoff
+from streambank.service.database import Database
+
+
+def live(folder: Path, port: int, secret: str) -> None:
+    """Run a service until it is killed."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    settings = NotificationsSettings(
+        sender="alerts@streambank.example",
+        port=port,
+        user="notifications",
+        password=secret,
+        server_backoff=Backoff(first_ms=20, most_ms=100),
+    )
+    log = EmbeddedLog.open(folder / "log")
+    database = Database.open(folder / "notifications.db", *DATABASE)
+    NotificationsService(log, database, SmtpMailer(settings), settings).run(threading.Event())
+
+
+def main(folder: str, port: str, secret: str) -> None:
+    """Fork a service per line of input, one after another."""
+    for _ in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                live(Path(folder), int(port), secret)
+            finally:
+                os._exit(1)
+        print(pid, flush=True)
+        os.waitpid(pid, 0)
+        print("dead", flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

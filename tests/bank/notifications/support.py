@@ -1,0 +1,211 @@
+"""Alerts, a mail server that follows a script, and a service put together from both."""
+
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from streambank.bank.events import (
+    ALERT_NOTIFICATION,
+    EMAIL_SENT,
+    AlertNotification,
+    AlertRaised,
+    Currency,
+    Direction,
+    EmailSent,
+    EntrySummary,
+    Scope,
+    Threshold,
+)
+from streambank.bank.notifications import DATABASE, Mailer, NotificationsService, NotificationsSettings
+from streambank.bank.notifications.mailer import MailError
+from streambank.log import EventLog, Record, TopicPartition
+from streambank.service.database import Database
+
+NOON = datetime(2026, 11, 24, 11, 0, tzinfo=UTC)
+NOON_MS = round(NOON.timestamp() * 1000)
+SETTINGS = NotificationsSettings(sender="alerts@streambank.example", settings_url="https://bank.example/settings")
+
+
+class Ticker:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, now_ms: int = NOON_MS) -> None:
+        self.now_ms = now_ms
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+
+def notification(n: int = 1, user: str = "user-1", **changes: Any) -> AlertNotification:
+    """The n-th alert of a user: 1,000.00 CZK is crossed by a debit of 187.60. ``changes`` go to whatever has them."""
+    parts: dict[type[Any], dict[str, Any]] = {
+        kind: {name: changes.pop(name) for name in list(changes) if name in kind.__struct_fields__}
+        for kind in (EntrySummary, Threshold, AlertRaised, AlertNotification)
+    }
+    entry = EntrySummary(
+        entry_id=f"e{n}", account_id="a1", signed_minor=-187_60, occurred_at=NOON, counterparty="Tesco"
+    )
+    threshold = Threshold(threshold_id="t1", direction=Direction.BELOW, level_minor=1_000_00)
+    alert = AlertRaised(
+        user_id=user,
+        occurred_at=NOON,
+        recorded_at=NOON,
+        alert_id=f"alert-{n}",
+        scope=Scope.ACCOUNT,
+        scope_id="a1",
+        currency=Currency("CZK"),
+        threshold=msgspec.structs.replace(threshold, **parts[Threshold]),
+        before_minor=1_000_00,
+        after_minor=812_40,
+        entry=msgspec.structs.replace(entry, **parts[EntrySummary]),
+        account_name="Checking",
+        account_number_last4="1234",
+    )
+    assert not changes, changes
+    whole = AlertNotification(
+        user_id=user,
+        occurred_at=NOON,
+        recorded_at=NOON,
+        alert=msgspec.structs.replace(alert, **parts[AlertRaised]),
+        email=f"{user}@example.org",
+        name="Jana Nováková",
+        locale="en",
+        timezone="Europe/Prague",
+    )
+    return msgspec.structs.replace(whole, **parts[AlertNotification])
+
+
+def publish(log: EventLog, notifications: Sequence[AlertNotification]) -> None:
+    producer = log.producer()
+    with producer.transaction() as transaction:
+        for item in notifications:
+            ALERT_NOTIFICATION.write(transaction, item.user_id, item, item.timestamp)
+    producer.close()
+
+
+def read(log: EventLog, topic: str) -> list[Record]:
+    return [r for p in range(log.topics()[topic].partitions) for r in log.read(TopicPartition(topic, p), 0)]
+
+
+def emails_sent(log: EventLog) -> list[EmailSent]:
+    return [EMAIL_SENT.value.deserialize(r.value or b"") for r in read(log, EMAIL_SENT.name)]
+
+
+class FakeMailer:
+    """Takes e-mails, or raises what ``outcome`` returns for the recipient."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, bytes]] = []
+        self.outcome: Callable[[str], BaseException | None] = lambda _: None
+        self.down: MailError | None = None
+        self.connects = 0
+
+    def connect(self) -> None:
+        self.connects += 1
+        if self.down is not None:
+            raise self.down
+
+    def send(self, sender: str, recipient: str, message: bytes) -> None:
+        error = self.outcome(recipient)
+        if error is not None:
+            raise error
+        self.sent.append((recipient, message))
+
+    def interrupt(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    @property
+    def recipients(self) -> list[str]:
+        return [recipient.partition("@")[0] for recipient, _ in self.sent]
+
+
+def make_service(
+    log: EventLog,
+    path: Path,
+    mailer: Mailer,
+    clock: Callable[[], int],
+    settings: NotificationsSettings = SETTINGS,
+) -> tuple[NotificationsService, Database]:
+    database = Database.open(path, *DATABASE)
+    log.create_topics([ALERT_NOTIFICATION.config])
+    return NotificationsService(log, database, mailer, settings, clock=clock, random=lambda: 0.5), database
+
+
+def settle(service: NotificationsService) -> None:
+    """Step until nothing is left to do. The first step may only join the group."""
+    service.step()
+    while service.step():
+        pass
+
+
+class ScriptedServer:
+    """A mail server that answers by script: each command's first word leads to its next reply, or to a call.
+
+    Replies are lines; None closes the connection, and so does the end of a script. ``received`` has every line.
+    """
+
+    def __init__(self, *connections: dict[str, list[str | None]]) -> None:
+        self.received: list[str] = []
+        self.connections = 0
+        self._scripts = list(connections)
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listening.getsockname()[1]
+        self._open: list[socket.socket] = []
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        for connection in self._open:
+            connection.close()
+        self._thread.join(2)
+
+    def _serve(self) -> None:
+        for script in self._scripts:
+            try:
+                connection, _ = self._listening.accept()
+            except OSError:
+                return
+            self.connections += 1
+            self._open.append(connection)
+            with connection, connection.makefile("rwb") as stream:
+                try:
+                    self._talk(stream, {word: list(replies) for word, replies in script.items()})
+                except OSError:
+                    continue
+
+    def _talk(self, stream: Any, script: dict[str, list[str | None]]) -> None:
+        if not self._answer(stream, script, "greeting", "220 ready"):
+            return
+        for line in stream:
+            text = line.decode("utf-8", "replace").rstrip("\r\n")
+            self.received.append(text)
+            word = text.partition(" ")[0].upper()
+            default = {"EHLO": "250 ok", "DATA": "354 go on", "QUIT": "221 bye"}.get(word, "250 ok")
+            if not self._answer(stream, script, word, default):
+                return
+            if word == "DATA" and self.last.startswith("354"):
+                for content in stream:
+                    self.received.append(content.decode("utf-8", "replace").rstrip("\r\n"))
+                    if content == b".\r\n":
+                        break
+                if not self._answer(stream, script, ".", "250 taken"):
+                    return
+
+    def _answer(self, stream: Any, script: dict[str, list[str | None]], word: str, default: str) -> bool:
+        replies = script.get(word)
+        reply = default if not replies else replies.pop(0)
+        if reply is None:
+            return False
+        self.last = reply
+        if reply:
+            stream.write(reply.replace("\n", "\r\n").encode() + b"\r\n")
+            stream.flush()
+        return True

@@ -1,0 +1,117 @@
+"""The service is killed at random moments, in real processes, on real files, with a real mail server."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email import message_from_bytes
+from pathlib import Path
+
+from sqlalchemy import select
+from tests.bank.notifications.support import emails_sent, notification, publish, read
+
+from streambank.bank.events import ALERT_NOTIFICATION
+from streambank.bank.mailbox import MailboxServer, MailboxStore
+from streambank.bank.notifications import DATABASE, repository
+from streambank.bank.notifications.models import EMAIL
+from streambank.log.embedded import EmbeddedLog
+from streambank.service.database import Database
+
+CHILD = Path(__file__).with_name("child.py")
+SECRET = "a secret of the test"
+LIVES, ALERTS, USERS = 24, 160, 5
+DEADLINE_S = 60
+
+
+class Lives:
+    """Starts a service, and kills it."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def start(self) -> int:
+        assert self._process.stdin is not None
+        self._process.stdin.write("live\n")
+        self._process.stdin.flush()
+        return int(self._line())
+
+    def kill(self, pid: int) -> None:
+        os.kill(pid, signal.SIGKILL)
+        assert self._line() == "dead"
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+
+@contextmanager
+def lives_in(folder: Path, port: int) -> Iterator[Lives]:
+    command = [sys.executable, str(CHILD), str(folder), str(port), SECRET]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield Lives(process)
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+def mails_by_alert(path: Path) -> dict[str, list[bytes]]:
+    store = MailboxStore.open(path)
+    found: dict[str, list[bytes]] = defaultdict(list)
+    for summary in reversed(store.messages(limit=1_000)):
+        stored = store.get(summary.id)
+        assert stored is not None
+        found[str(message_from_bytes(stored.raw)["X-Streambank-Alert-Id"])].append(stored.raw)
+    store.close()
+    return found
+
+
+def test_killed_at_random_moments(tmp_path: Path) -> None:
+    chance = random.Random(20261124)
+    wanted = [f"alert-{n}" for n in range(ALERTS)]
+    with (
+        EmbeddedLog.open(tmp_path / "log") as log,
+        MailboxServer(tmp_path / "mailbox.db", secret=SECRET) as mailbox,
+        lives_in(tmp_path, mailbox.smtp_port) as lives,
+    ):
+        log.create_topics([ALERT_NOTIFICATION.config])
+        published = 0
+        for life in range(LIVES):
+            pid = lives.start()
+            until = ALERTS * (life + 1) // LIVES
+            publish(log, [notification(n, f"user-{n % USERS}") for n in range(published, until)])
+            published = until
+            time.sleep(chance.uniform(0.05, 0.4))
+            lives.kill(pid)
+        lives_before_last = len(emails_sent(log))
+        pid, deadline = lives.start(), time.monotonic() + DEADLINE_S
+        while len(emails_sent(log)) < ALERTS:
+            assert time.monotonic() < deadline, len(emails_sent(log))
+            time.sleep(0.05)
+        lives.kill(pid)
+        events = emails_sent(log)
+        dead = read(log, "notifications.dlq")
+
+    database = Database.open(tmp_path / "notifications.db", *DATABASE)
+    with database.read() as connection:
+        rows = connection.execute(select(EMAIL.c.alert_id, EMAIL.c.state)).all()
+        suspected = repository.suspected_repeats(connection)
+    database.close()
+    mails = mails_by_alert(tmp_path / "mailbox.db")
+
+    assert sorted((row.alert_id, row.state) for row in rows) == sorted((alert, "sent") for alert in wanted)
+    assert sorted(event.alert_id for event in events) == sorted(wanted)
+    assert sorted(mails) == sorted(wanted)
+    # A repeat is the same message to the byte, and each was suspected of being one.
+    assert all(len(set(copies)) == 1 for copies in mails.values())
+    repeats = sum(len(copies) - 1 for copies in mails.values())
+    assert repeats <= suspected <= LIVES
+    assert dead == []
+    for user in range(USERS):
+        assert [a for a in mails if int(a[6:]) % USERS == user] == [f"alert-{n}" for n in range(user, ALERTS, USERS)]
+    # The kills did hit a working service: neither all nor nothing was done before the last life.
+    assert 10 < lives_before_last <= ALERTS
+    assert suspected > 0

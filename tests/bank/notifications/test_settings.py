@@ -1,0 +1,40 @@
+from typing import Any
+
+import pytest
+
+from streambank.bank.notifications import NotificationsSettings, SettingsError
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"sender": "nobody"}, "sender"),
+        ({"port": 0}, "port"),
+        ({"port": 70_000}, "port"),
+        ({"tls": "ssl"}, "tls"),
+        ({"user": "me"}, "user and password"),
+        ({"password": "x"}, "user and password"),
+        ({"host": "mail.example.org", "user": "me", "password": "x"}, "in the clear"),
+        ({"settings_url": "javascript:alert(1)"}, "settings_url"),
+        ({"settings_url": "https://x.org/\r\nBcc: y"}, "settings_url"),
+        ({"unsubscribe_url": "http://x.org/u", "unsubscribe_key": b"k" * 16}, "unsubscribe_url"),
+        ({"unsubscribe_url": "https://x.org/u"}, "unsubscribe_key"),
+        ({"unsubscribe_url": "https://x.org/u", "unsubscribe_key": b"short"}, "unsubscribe_key"),
+        ({"reply_timeout_s": 0}, "time-outs"),
+    ],
+)
+def test_a_setting_that_cannot_work_is_named(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        NotificationsSettings(**{"sender": "a@x.org", **changes})
+
+
+def test_secrets_are_not_shown() -> None:
+    settings = NotificationsSettings(
+        sender="a@x.org",
+        user="me",
+        password="hush-hush",
+        unsubscribe_url="https://x.org/u",
+        unsubscribe_key=b"secret-secret-secret",
+    )
+    assert "hush" not in repr(settings)
+    assert "secret" not in repr(settings)
