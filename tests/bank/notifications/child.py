@@ -9,10 +9,11 @@ import sys
 import threading
 from pathlib import Path
 
-import alembic.command  # noqa: F401 - imported before the forks
 import structlog
+from tests.bank.notifications.support import SETTINGS, notification
 
 from streambank.bank.notifications import DATABASE, NotificationsService, NotificationsSettings, SmtpMailer
+from streambank.bank.notifications.email import form_email
 from streambank.log.embedded import EmbeddedLog
 from streambank.service.backoff import Backoff
 from streambank.service.database import Database
@@ -33,8 +34,16 @@ def live(folder: Path, port: int, secret: str) -> None:
     NotificationsService(log, database, SmtpMailer(settings), settings).run(threading.Event())
 
 
+def warm_up(folder: Path) -> None:
+    """Load what a service loads when it first needs it, so that a forked one is at work at once."""
+    form_email(notification(), SETTINGS, 0)
+    EmbeddedLog.open(folder / "log").close()
+    Database.open(folder / "notifications.db", *DATABASE).close()
+
+
 def main(folder: str, port: str, secret: str) -> None:
     """Fork a service per line of input, one after another."""
+    warm_up(Path(folder))
     for _ in sys.stdin:
         pid = os.fork()
         if pid == 0:
