@@ -401,6 +401,7 @@ def _date_style(layout: _Layout, dates: StyleEvidence) -> DateStyle:
     if given:
         why = "as you said"
     elif len(tied) == 3:
+        best = "ymd"
         why = "year first or the month's name: there is only one way to read them"
     elif example := dates.only.get(best):
         why = f"{example!r} can only be read that way"

@@ -316,7 +316,8 @@ def _accounts(found: Detection, owner: ImportedUser) -> dict[tuple[str, str], Im
             names[cell] = names.get(cell, 0) + 1
     for cell, currency in keys:
         number = found.overrides.number or cell
-        digits = "".join(char for char in number if char.isalnum())
+        # A Czech or Slovak number ends with a slash and the bank's code, which is no part of the account's number.
+        digits = "".join(char for char in number.partition("/")[0] if char.isalnum())
         # The full number is only hashed into the id: what is stored of it are the last four characters.
         is_number = sum(char.isdigit() for char in digits) >= 4
         last4 = digits[-4:] if is_number else None
