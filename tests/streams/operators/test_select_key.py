@@ -1,7 +1,11 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
 from tests.streams.support import ANY, IN, OUT, stream_topology, through_stream
 
 from streambank.log import partition_for
-from streambank.streams import STRING, StreamBuilder, Topic
+from streambank.streams import STRING, KStream, StreamBuilder, Topic
 from streambank.streams.testing import TopologyTestDriver
 
 
@@ -27,3 +31,29 @@ def test_a_record_is_written_where_its_new_key_belongs() -> None:
             driver.pipe(words, word, word)
         places = {(record.key, record.partition) for record in driver.read_records("initials")}
     assert places == {(initial, partition_for(initial, 3)) for initial in (b"a", b"b", b"c", b"d")}
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        lambda stream: stream.filter(lambda _key, _value: True),
+        lambda stream: stream.map_values(lambda value: value, value=ANY),
+        lambda stream: stream.flat_map_values(lambda value: [value], value=ANY),
+        lambda stream: stream.peek(lambda _key, _value: None),
+        lambda stream: stream.split({"all": lambda _key, _value: True})["all"],
+    ],
+    ids=["filter", "map_values", "flat_map_values", "peek", "split"],
+)
+def test_what_follows_does_not_forget_that_the_key_changed(
+    then: Callable[[KStream[Any, Any]], KStream[Any, Any]],
+) -> None:
+    builder = StreamBuilder()
+    then(builder.stream(IN).select_key(lambda _key, value: value, key=ANY)).group_by_key().count(name="n")
+    assert builder.build().internal == {"n-repartition"}
+
+
+def test_a_repartitioned_stream_is_not_repartitioned_again() -> None:
+    builder = StreamBuilder()
+    rekeyed = builder.stream(IN).select_key(lambda _key, value: value, key=ANY).repartition(name="once")
+    rekeyed.map_values(lambda value: value, value=ANY).group_by_key().count(name="n")
+    assert builder.build().internal == {"once-repartition"}

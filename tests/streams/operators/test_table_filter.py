@@ -48,6 +48,15 @@ def test_where_old_values_are_known_a_tombstone_comes_only_for_a_row_that_passed
     assert through_table(joined, updates) == sent
 
 
+def test_a_row_that_never_passed_is_not_deleted_where_it_would_be_seen() -> None:
+    # The other side has a row, so that the left join would hand on any tombstone of the left.
+    builder = StreamBuilder()
+    other = builder.table(topic("other"))
+    builder.table(TABLE).filter(even).left_join(other, lambda left, right: [left, right], value=ANY).to_stream().to(OUT)
+    inputs: list[Input] = [(topic("other"), "a", 9, 1), (TABLE, "a", 1, 2), (TABLE, "a", None, 3), (TABLE, "a", 2, 4)]
+    assert outputs(builder.build(), inputs) == [("a", [2, 9], 4)]
+
+
 def test_a_stream_that_joins_the_filtered_table_sees_the_rows_that_pass() -> None:
     builder = StreamBuilder()
     evens = builder.table(TABLE).filter(even)
