@@ -44,5 +44,6 @@ def binary_mode_headers(*, type: str, source: str, id: str, subject: str) -> Cal
 
 
 def _rfc3339(timestamp_ms: int) -> bytes:
-    moment = datetime.fromtimestamp(timestamp_ms / 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{timestamp_ms % 1000:03d}Z".encode()
+    moment = datetime.fromtimestamp(timestamp_ms // 1000, UTC)
+    # Without its offset, which isoformat would write as +00:00.
+    return f"{moment.isoformat()[:-6]}.{timestamp_ms % 1000:03d}Z".encode()

@@ -1,0 +1,117 @@
+from collections.abc import Iterator
+
+import pytest
+from tests.bank.topologies.samples import EUR, MOMENT, entry, thresholds
+
+from streambank.bank.events import (
+    ACCOUNT,
+    ACCOUNT_BALANCE,
+    ACCOUNT_THRESHOLDS,
+    ALERT_NOTIFICATION,
+    ALERT_RAISED,
+    USER_BALANCE,
+    USER_PROFILE,
+    Account,
+    Balance,
+    BalanceChanged,
+    Direction,
+    Scope,
+    Threshold,
+    UserProfile,
+)
+from streambank.bank.topologies import alerts
+from streambank.bank.topologies.alerts import UNADDRESSED
+from streambank.bank.topologies.balances import account_balance, user_balance
+from streambank.streams.testing import TopologyTestDriver
+
+BELOW_100 = Threshold(threshold_id="low", direction=Direction.BELOW, level_minor=100)
+ANNA = UserProfile(
+    user_id="anna", occurred_at=MOMENT, recorded_at=MOMENT, event_id="p", email="anna@example.org", name="Anna"
+)
+GIRO = Account(
+    user_id="anna",
+    occurred_at=MOMENT,
+    recorded_at=MOMENT,
+    event_id="a",
+    account_id="giro",
+    name="Giro",
+    currency=EUR,
+    number_last4="1234",
+)
+
+
+class Bank:
+    """A driver of the alerts topology, and the balances that it is fed with."""
+
+    def __init__(self) -> None:
+        self.driver = TopologyTestDriver(alerts.build())
+        self._balances: dict[str, Balance] = {}
+
+    def book(self, change: BalanceChanged) -> None:
+        """Let the entry change account and total, and the topology see both."""
+        account, total = change.account_id, change.total_id
+        self._balances[account] = account_balance(account, change, self._balances.get(account))
+        self._balances[total] = user_balance(total, change, self._balances.get(total))
+        self.driver.pipe(ACCOUNT_BALANCE, account, self._balances[account])
+        self.driver.pipe(USER_BALANCE, total, self._balances[total])
+
+
+@pytest.fixture
+def bank() -> Iterator[Bank]:
+    bank = Bank()
+    yield bank
+    bank.driver.close()
+
+
+def test_a_crossing_reaches_its_owner_with_address_and_account_name(bank: Bank) -> None:
+    bank.driver.pipe(ACCOUNT, "giro", GIRO)
+    bank.driver.pipe(USER_PROFILE, "anna", ANNA)
+    bank.driver.pipe(ACCOUNT_THRESHOLDS, "giro", thresholds(BELOW_100, scope_id="giro"))
+    bank.book(entry(1, 150, account_id="giro"))
+    bank.driver.crash()
+    bank.book(entry(2, -60, account_id="giro"))
+    bank.driver.crash()
+    bank.book(entry(3, -10, account_id="giro"))
+    ((user, notification, _),) = bank.driver.read(ALERT_NOTIFICATION)
+    assert (user, notification.email) == ("anna", "anna@example.org")
+    alert = notification.alert
+    assert (alert.account_name, alert.account_number_last4) == ("Giro", "1234")
+    assert (alert.before_minor, alert.after_minor, alert.entry.entry_id) == (150, 90, "giro/2")
+
+
+def test_a_total_crosses_though_no_account_does(bank: Bank) -> None:
+    total = Threshold(threshold_id="total", direction=Direction.BELOW, level_minor=500)
+    bank.driver.pipe(ACCOUNT_THRESHOLDS, "anna:EUR", thresholds(total, scope=Scope.TOTAL, scope_id="anna:EUR"))
+    bank.book(entry(1, 300, account_id="giro"))
+    bank.book(entry(1, 300, account_id="savings"))
+    bank.book(entry(2, -150, account_id="giro"))
+    ((_, alert, _),) = bank.driver.read(ALERT_RAISED)
+    assert (alert.scope, alert.scope_id) == (Scope.TOTAL, "anna:EUR")
+    assert (alert.before_minor, alert.after_minor) == (600, 450)
+
+
+def test_an_alert_without_an_address_is_kept_and_told(bank: Bank) -> None:
+    bank.driver.pipe(ACCOUNT_THRESHOLDS, "giro", thresholds(BELOW_100, scope_id="giro"))
+    bank.book(entry(1, 150, account_id="giro"))
+    bank.book(entry(2, -60, account_id="giro"))
+    assert bank.driver.read(ALERT_NOTIFICATION) == []
+    ((_, alert, _),) = bank.driver.read(UNADDRESSED)
+    assert alert == bank.driver.read(ALERT_RAISED)[0].value
+
+
+def test_removed_thresholds_raise_nothing(bank: Bank) -> None:
+    bank.driver.pipe(ACCOUNT_THRESHOLDS, "giro", thresholds(BELOW_100, scope_id="giro"))
+    bank.book(entry(1, 150, account_id="giro"))
+    bank.driver.pipe(ACCOUNT_THRESHOLDS, "giro", None)
+    bank.book(entry(2, -60, account_id="giro"))
+    assert bank.driver.read(ALERT_RAISED) == []
+
+
+def test_only_the_newest_thresholds_count(bank: Bank) -> None:
+    bank.driver.pipe(ACCOUNT_THRESHOLDS, "giro", thresholds(BELOW_100, scope_id="giro"))
+    bank.book(entry(1, 150, account_id="giro"))
+    lower = Threshold(threshold_id="lower", direction=Direction.BELOW, level_minor=50)
+    bank.driver.pipe(ACCOUNT_THRESHOLDS, "giro", thresholds(lower, scope_id="giro"))
+    bank.book(entry(2, -60, account_id="giro"))
+    bank.book(entry(3, -60, account_id="giro"))
+    assert [alert.threshold.threshold_id for _, alert, _ in bank.driver.read(ALERT_RAISED)] == ["lower"]
