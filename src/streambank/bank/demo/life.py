@@ -68,7 +68,7 @@ def planned_day(person: Person, day: date, seed: int, balances: Mapping[str, int
         *_bills(person, day, seed, random),
         *_spending(person, day, random, mood),
         *_occasions(person, day, random, mood),
-        *_banking(person, day, balances),
+        *_banking(person, day, seed, balances),
     ]
     return _affordable(person, sorted(plans, key=lambda plan: (plan.minute, plan.tag)), balances)
 
@@ -188,12 +188,17 @@ def _occasions(person: Person, day: date, random: Random, mood: float) -> Iterat
         )
 
 
-def _banking(person: Person, day: date, balances: Mapping[str, int]) -> Iterator[Planned]:
-    """What follows from the balances: interest at the month's end, and moving money between one's own accounts."""
+def _banking(person: Person, day: date, seed: int, balances: Mapping[str, int]) -> Iterator[Planned]:
+    """What follows from the balances: interest, paying the card, and moving money between one's own accounts."""
     checking, savings, card = person.checking, person.account(Purpose.SAVINGS), person.account(Purpose.CARD)
     balance = balances[checking.account_id]
-    if (day + timedelta(days=1)).day == 1:
-        yield from _interest(checking, savings, balances)
+    tomorrow = day + timedelta(days=1)
+    if balance < 0 and tomorrow == payday_of(person, tomorrow.year, tomorrow.month, seed):
+        yield _interest(checking, -max(1, round(-balance * OVERDRAFT_RATE / 12)), "OVERDRAFT_INTEREST", "bank fees")
+    if savings is not None and tomorrow.day == 1:
+        earned = round(balances[savings.account_id] * SAVINGS_RATE / 12)
+        if earned > 0:
+            yield _interest(savings, earned, "INTEREST", "interest")
     owed = -balances[card.account_id] if card is not None else 0
     if card is not None and day.day == 26 and owed > 0:
         there = max(0, balance + person.overdraft_minor // 2)
@@ -211,16 +216,10 @@ def _banking(person: Person, day: date, balances: Mapping[str, int]) -> Iterator
             yield from _moved(savings, checking, need, "from-savings", 19 * 60)
 
 
-def _interest(checking: DemoAccount, savings: DemoAccount | None, balances: Mapping[str, int]) -> Iterator[Planned]:
-    def interest(account: DemoAccount, signed_minor: int, kind: str, category: str) -> Planned:
-        return Planned(
-            account=account, tag="interest", signed_minor=signed_minor, minute=1439, kind=kind, category=category
-        )
-
-    if (balance := balances[checking.account_id]) < 0:
-        yield interest(checking, -max(1, round(-balance * OVERDRAFT_RATE / 12)), "OVERDRAFT_INTEREST", "bank fees")
-    if savings is not None and (earned := round(balances[savings.account_id] * SAVINGS_RATE / 12)) > 0:
-        yield interest(savings, earned, "INTEREST", "interest")
+def _interest(account: DemoAccount, signed_minor: int, kind: str, category: str) -> Planned:
+    return Planned(
+        account=account, tag="interest", signed_minor=signed_minor, minute=1439, kind=kind, category=category
+    )
 
 
 def _moved(source: DemoAccount, target: DemoAccount, amount: int, tag: str, minute: int) -> Iterator[Planned]:
