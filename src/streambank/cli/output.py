@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
@@ -25,6 +26,10 @@ UNBOUNDED_COLUMNS = 100_000
 """The width of a table that goes into a pipe: nothing is wrapped or cut there."""
 
 
+_PLAIN = {"Cc": "\N{REPLACEMENT CHARACTER}", "Cf": "\N{REPLACEMENT CHARACTER}", "Zs": " ", "Zl": " ", "Zp": " "}
+"""What stands for characters that steer a terminal, such as ESC and the marks that turn the writing direction."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column of a table. ``elastic`` columns are cut first where the terminal is too narrow."""
@@ -37,7 +42,9 @@ class Column:
 
 def printable(text: str) -> str:
     """The text without control characters: what came from a file must not steer the terminal."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    if text.isprintable():
+        return text
+    return "".join(_PLAIN.get(unicodedata.category(char), char) for char in text)
 
 
 def stdout_console() -> Console:

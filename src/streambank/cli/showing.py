@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Protocol
 
+from streambank.bank.demo import DemoSource
 from streambank.bank.events import AlertRaised
 from streambank.cli import logs
 from streambank.cli.activity import Activity
@@ -56,23 +56,14 @@ class StoppedError(Exception):
     """Raised from within the loading of the past, to leave it."""
 
 
-class Source(Protocol):
-    """Where the entries come from."""
-
-    def load_history(self, progress: Callable[[int, int], None]) -> None:
-        """Write the past; ``progress`` is told how much of how much is done, and may raise."""
-
-    def run(self, stop: threading.Event) -> None:
-        """Write live entries until ``stop`` is set."""
-
-
 class DemoRole:
     """Drives the source through the phases: the past, waiting until the balances know it, then live."""
 
-    def __init__(self, source: Source, lag: LagView, on_live: Callable[[], None]) -> None:
+    def __init__(self, source: DemoSource, lag: LagView, on_live: Callable[[], None]) -> None:
         self.name = "demo"
         self.phase = Phase.PAST
-        self.done, self.total = 0, 0
+        self.fraction = 0.0
+        self.written = 0
         self.live_since_s: float | None = None
         self._source = source
         self._lag = lag
@@ -81,8 +72,8 @@ class DemoRole:
     def run(self, stop: threading.Event) -> None:
         """Work until ``stop`` is set."""
 
-        def progress(done: int, total: int) -> None:
-            self.done, self.total = done, total
+        def progress(written: int, fraction: float) -> None:
+            self.written, self.fraction = written, fraction
             if stop.is_set():
                 raise StoppedError
 
@@ -91,23 +82,30 @@ class DemoRole:
         except StoppedError:
             return
         self.phase = Phase.CATCHING_UP
-        while self._behind() and not stop.wait(CATCH_UP_LOOK_S):
-            pass
+        self.fraction = 0.0
+        most = 1
+        while (behind := self._behind()) and not stop.wait(CATCH_UP_LOOK_S):
+            most = max(most, behind)
+            self.fraction = 1 - behind / most
         if stop.is_set():
             return
         self._on_live()
         self.live_since_s = time.monotonic()
         self.phase = Phase.LIVE
-        self._source.run(stop)
+        try:
+            self._source.run(stop)
+        finally:
+            self._source.close()
 
     def interrupt(self) -> None:
         """Nothing to do: the source sees the stop event."""
 
-    def _behind(self) -> bool:
+    def _behind(self) -> int:
+        """How many records the topologies have still to read; 1 at least until both have joined."""
         behind = dict(self._lag.look())
-        self.total = max(self.total, behind.get("balances", 0))
-        self.done = self.total - behind.get("balances", 0)
-        return behind.keys() < {"balances", "alerts"} or any(behind.values())
+        return max(
+            behind.get("balances", 0) + behind.get("alerts", 0), int(not {"balances", "alerts"} <= behind.keys())
+        )
 
 
 def show(options: DemoOptions) -> None:
@@ -141,8 +139,6 @@ def _folder(data: Path | None) -> Iterator[tuple[DataFolder, bool]]:
 
 class _Demo:
     def __init__(self, platform: Platform, options: DemoOptions, restores: Restores) -> None:
-        from streambank.bank.demo import DemoSource
-
         self._platform = platform
         self._options = options
         self._restores = restores
@@ -174,7 +170,7 @@ class _Demo:
             auto_refresh=False,
             transient=True,
         )
-        tasks = {phase: bar.add_task(phase.value, start=False) for phase in (Phase.PAST, Phase.CATCHING_UP)}
+        tasks = {phase: bar.add_task(phase.value, start=False, total=1.0) for phase in (Phase.PAST, Phase.CATCHING_UP)}
         screen = self._screen()
         lag = LagView(self._platform.log)
         live = Live(console=console, screen=True, auto_refresh=False)
@@ -191,7 +187,7 @@ class _Demo:
                 live.update(screen, refresh=True)
             else:
                 bar.start_task(tasks[phase])
-                bar.update(tasks[phase], completed=self._role.done, total=max(self._role.total, 1))
+                bar.update(tasks[phase], completed=self._role.fraction)
                 bar.refresh()
 
         bar.start()
