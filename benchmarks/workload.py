@@ -129,15 +129,32 @@ def fill(log: EventLog, size: Size) -> None:
     """Write the tables and the changes."""
     log.create_topics([CHANGE.config, THRESHOLD.config, PROFILE.config])
     rng = random.Random(size.seed)
-    accounts = [f"account-{n:07d}" for n in range(size.accounts)]
-    users = [f"user-{n:07d}" for n in range(size.users)]
+    accounts, users = _names(size)
     _write(log, THRESHOLD, ((account, Threshold(rng.randrange(-20_000, 20_000)), 0) for account in accounts))
     _write(log, PROFILE, ((user, Profile(f"{user}@example.org"), 0) for user in users))
-    _write(log, CHANGE, (_change(rng, n, accounts, users) for n in range(size.events)))
+    add_changes(log, size)
 
 
-def _change(rng: random.Random, n: int, accounts: list[str], users: list[str]) -> tuple[str, Change, int]:
-    index = rng.randrange(len(accounts))
+def add_changes(log: EventLog, size: Size) -> None:
+    """Write changes of random accounts."""
+    rng = random.Random(size.seed)
+    accounts, users = _names(size)
+    indexes = (rng.randrange(size.accounts) for _ in range(size.events))
+    _write(log, CHANGE, (_change(rng, n, index, accounts, users) for n, index in enumerate(indexes)))
+
+
+def touch_every_account(log: EventLog, size: Size) -> None:
+    """Write one change of every account."""
+    rng = random.Random(size.seed)
+    accounts, users = _names(size)
+    _write(log, CHANGE, (_change(rng, n, n, accounts, users) for n in range(size.accounts)))
+
+
+def _names(size: Size) -> tuple[list[str], list[str]]:
+    return [f"account-{n:07d}" for n in range(size.accounts)], [f"user-{n:07d}" for n in range(size.users)]
+
+
+def _change(rng: random.Random, n: int, index: int, accounts: list[str], users: list[str]) -> tuple[str, Change, int]:
     change = Change(
         f"entry-{n:09d}", accounts[index], users[index % len(users)], rng.randrange(-10_000, 10_000), "CARD", 1_000 + n
     )

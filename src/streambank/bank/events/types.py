@@ -161,7 +161,7 @@ class AlertRaised(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True
     """A balance crossed a threshold. Topic ``alert.raised``, key ``user_id``.
 
     ``alert_id`` derives from threshold, scope and entry: however often the entry is processed, the alert is the same.
-    ``account_name`` and ``account_number_last4`` are those of the account that the entry was booked on.
+    ``account_name`` and ``account_number_last4`` are those of the account that it is about; a total has none.
     """
 
     alert_id: str

@@ -38,9 +38,7 @@ def build() -> Topology:
     watched = balances.join(builder.table(ACCOUNT_THRESHOLDS), with_thresholds)
     watches = watched.group_by_key().aggregate(Watch, Watch.after, name="watch")
     crossings = watches.to_stream().flat_map_values(Watch.alerts)
-
-    alerts = crossings.select_key(by_account).left_join(builder.table(ACCOUNT), with_account).select_key(by_user)
-    alerts.to(ALERT_RAISED)
+    crossings.left_join(builder.table(ACCOUNT), with_account).select_key(by_user).to(ALERT_RAISED)
 
     addressed = builder.stream(ALERT_RAISED).left_join(builder.table(USER_PROFILE), with_address)
     branches = addressed.split({"addressed": has_address}, default="unaddressed")
@@ -61,18 +59,13 @@ def with_thresholds(balance: Balance, thresholds: AccountThresholds) -> Watched:
     return Watched(balance, thresholds)
 
 
-def by_account(_scope_id: str, alert: AlertRaised) -> str:
-    """The account that the crossing entry was booked on."""
-    return alert.entry.account_id
-
-
-def by_user(_account_id: str, alert: AlertRaised) -> str:
+def by_user(_scope_id: str, alert: AlertRaised) -> str:
     """Whose alert it is."""
     return alert.user_id
 
 
 def with_account(alert: AlertRaised, account: Account | None) -> AlertRaised:
-    """The alert with the account's name, as far as the account is known."""
+    """The alert with the account's name; a total has none."""
     if account is None:
         return alert
     return msgspec.structs.replace(alert, account_name=account.name, account_number_last4=account.number_last4)

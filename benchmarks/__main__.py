@@ -1,0 +1,13 @@
+"""Runs every benchmark: ``python -m benchmarks``."""
+
+from benchmarks import latency, reference, scale
+
+
+def main() -> None:
+    """One after the other, on a machine that does nothing else."""
+    reference.main()
+    scale.main()
+    latency.main()
+
+
+main()

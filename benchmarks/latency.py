@@ -1,0 +1,150 @@
+"""From the append of an entry to the mail server's 250, with everything in one process as ``streambank up`` runs it.
+
+Entries come in at a fixed rate, each for another of many accounts; every one crosses its account's threshold, so that
+every one has to become an e-mail. The time of the 250 is EmailSent.sent_at, taken when the server has answered.
+"""
+
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from streambank.bank.events import (
+    ACCOUNT_THRESHOLDS,
+    BALANCE_CHANGED,
+    EMAIL_SENT,
+    USER_PROFILE,
+    AccountThresholds,
+    BalanceChanged,
+    CreditDebit,
+    Currency,
+    Direction,
+    Scope,
+    Threshold,
+    UserProfile,
+)
+from streambank.cli.folder import DataFolder
+from streambank.cli.platform import Platform
+from streambank.log import EventLog, TopicPartition, Transaction
+
+ALERTS_PER_S = 20
+"""Of the entries, so many a second cross a threshold; the others leave their account where it was, above."""
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Load:
+    """Accounts that start above their threshold, and entries for them."""
+
+    def __init__(self, log: EventLog, accounts: int) -> None:
+        self._producer = log.producer()
+        self._seq = dict.fromkeys((f"account-{n:06d}" for n in range(accounts)), 0)
+        with self._producer.transaction() as transaction:
+            for account in self._seq:
+                profile = UserProfile(
+                    user_id=account,
+                    occurred_at=START,
+                    recorded_at=START,
+                    event_id=account,
+                    email=f"{account}@example.org",
+                    name="Someone",
+                )
+                USER_PROFILE.write(transaction, account, profile, profile.timestamp)
+                watched = AccountThresholds(
+                    user_id=account,
+                    occurred_at=START,
+                    recorded_at=START,
+                    event_id=account,
+                    scope=Scope.ACCOUNT,
+                    scope_id=account,
+                    currency=Currency("EUR"),
+                    thresholds=(Threshold(threshold_id=account, direction=Direction.BELOW, level_minor=100_00),),
+                )
+                ACCOUNT_THRESHOLDS.write(transaction, account, watched, watched.timestamp)
+                self._write(transaction, account, 1_000_00)
+
+    def append(self, account: str, signed_minor: int) -> None:
+        """Append one entry, in a transaction of its own."""
+        with self._producer.transaction() as transaction:
+            self._write(transaction, account, signed_minor)
+
+    def _write(self, transaction: Transaction, account: str, signed_minor: int) -> None:
+        self._seq[account] += 1
+        now = datetime.now(UTC)
+        entry = BalanceChanged(
+            user_id=account,
+            occurred_at=now,
+            recorded_at=now,
+            entry_id=f"{account}/{self._seq[account]}",
+            account_id=account,
+            account_seq=self._seq[account],
+            credit_debit=CreditDebit.CREDIT if signed_minor >= 0 else CreditDebit.DEBIT,
+            amount_minor=abs(signed_minor),
+            currency=Currency("EUR"),
+            booking_date=date(2026, 1, 1),
+            counterparty="Supermarket",
+        )
+        BALANCE_CHANGED.write(transaction, account, entry, entry.timestamp)
+
+
+@contextmanager
+def platform(folder: Path) -> Iterator[Platform]:
+    """Everything that ``streambank up`` runs."""
+    stop = threading.Event()
+    with Platform(DataFolder(folder), "bench", smtp=None, mailbox_port=0, mailbox_smtp_port=0) as running:
+        thread = threading.Thread(target=running.run, args=(stop, lambda: None))
+        thread.start()
+        try:
+            yield running
+        finally:
+            stop.set()
+            thread.join()
+
+
+def latencies_ms(log: EventLog) -> list[float]:
+    """From each entry's record to the 250 of its e-mail."""
+    found = []
+    for partition in range(4):
+        at, offset = TopicPartition(EMAIL_SENT.name, partition), 0
+        while batch := log.read(at, offset):
+            for value in batch.values:
+                sent = EMAIL_SENT.value.deserialize(value or b"")
+                found.append((sent.sent_at - sent.recorded_at).total_seconds() * 1000)
+            offset = batch.next_offset
+    return sorted(found)
+
+
+def main(rate: int = 200, seconds: int = 20) -> None:
+    """Print the latency's distribution at ``rate`` entries/s."""
+    crossings = ALERTS_PER_S * seconds
+    with tempfile.TemporaryDirectory() as folder, platform(Path(folder)) as running:
+        load = Load(running.log, crossings)
+        time.sleep(3)
+        accounts = (f"account-{n:06d}" for n in range(crossings))
+        every = rate // ALERTS_PER_S
+        begun = time.perf_counter()
+        for n in range(rate * seconds):
+            time.sleep(max(0.0, begun + n / rate - time.perf_counter()))
+            if n % every == 0:
+                load.append(next(accounts), -950_00)
+            else:
+                load.append(f"account-{(n * 7919) % crossings:06d}", 1)
+        took = time.perf_counter() - begun
+        deadline = time.perf_counter() + 30
+        while len(found := latencies_ms(running.log)) < crossings and time.perf_counter() < deadline:
+            time.sleep(0.2)
+    if len(found) != crossings:
+        raise SystemExit(f"{crossings} e-mails were due, {len(found)} were sent")
+    quantiles = statistics.quantiles(found, n=100)
+    print(f"append to the SMTP server's 250, {rate * seconds / took:.0f} entries/s, {len(found)} e-mails")
+    p50, p95, p99 = quantiles[49], quantiles[94], quantiles[98]
+    print(f"  median {p50:.1f} ms  p95 {p95:.1f} ms  p99 {p99:.1f} ms  max {found[-1]:.1f} ms")
+
+
+if __name__ == "__main__":
+    main(*(int(argument) for argument in sys.argv[1:]))
