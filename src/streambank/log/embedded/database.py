@@ -64,6 +64,7 @@ class Database:
             try:
                 self._check_open()
                 with translated(self.folder):
+                    _drop_leftover(self._writer)
                     yield self._writer
             finally:
                 self._lock.release(turn)
@@ -104,9 +105,7 @@ class Database:
 
     def _transaction(self, turn: Turn) -> Iterator[sqlite3.Connection]:
         connection = self._writer
-        if connection.in_transaction:
-            # Left behind by a block that was interrupted before it could end it.
-            connection.execute("ROLLBACK")
+        _drop_leftover(connection)
         try:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
@@ -175,6 +174,12 @@ class Database:
                 self._idle.append(connection)
                 return
         connection.close()
+
+
+def _drop_leftover(connection: sqlite3.Connection) -> None:
+    """Roll back what a block left behind that was interrupted before it could end its transaction."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
 
 
 @contextlib.contextmanager

@@ -26,10 +26,14 @@ SOCKET_PATH_MAX_BYTES = 100
 
 
 class Signals:
-    """Counts the commits that were noticed, and lets threads wait for the next."""
+    """Counts the commits that were noticed, and lets threads wait for the next.
+
+    Not a ``threading.Condition``: Ctrl-C while that is being entered leaves it locked for every other thread.
+    """
 
     def __init__(self, peers: "Peers | None" = None) -> None:
-        self._condition = threading.Condition()
+        self._mutex = threading.Lock()
+        self._waiting: list[threading.Lock] = []
         self._count = 0
         self._peers = peers
 
@@ -44,15 +48,25 @@ class Signals:
 
     def wait(self, ticket: int, timeout_s: float) -> None:
         """Wait until something happened since ``ticket``, or the time is up."""
-        with self._condition:
-            if self._count == ticket:
-                self._condition.wait(timeout_s)
+        alarm = threading.Lock()
+        alarm.acquire()
+        with self._mutex:
+            if self._count != ticket:
+                return
+            self._waiting.append(alarm)
+        try:
+            alarm.acquire(timeout=timeout_s)
+        finally:
+            with self._mutex, contextlib.suppress(ValueError):
+                self._waiting.remove(alarm)
 
     def stir(self) -> None:
         """Wake the waiting threads of this process."""
-        with self._condition:
+        with self._mutex:
             self._count += 1
-            self._condition.notify_all()
+            waiting, self._waiting = self._waiting, []
+            for alarm in waiting:
+                alarm.release()
 
     def announce(self) -> None:
         """Wake the waiting threads of every process. Called after a commit."""
