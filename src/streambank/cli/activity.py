@@ -84,6 +84,11 @@ class Activity:
             while len(self._marks) > 2 and now - self._marks[1][0] > RATE_WINDOW_S:
                 self._marks.popleft()
 
+    def restart_rate(self) -> None:
+        """Let the rate be that of what comes from now on."""
+        with self._mutex:
+            self._marks = deque([(self._monotonic(), self._events)])
+
     def add_balances(self, balances: Sequence[Balance]) -> None:
         """Balances changed. When there are too many to show, the one that was still for longest goes."""
         with self._mutex:

@@ -75,6 +75,13 @@ def print_table(columns: Sequence[Column], rows: Iterable[Sequence[object]]) -> 
     _print_trimmed(table)
 
 
+def print_starting() -> None:
+    """On a terminal, show at once that the program starts; what comes next overwrites it."""
+    if sys.stdout.isatty():
+        sys.stdout.write("starting...\r")
+        sys.stdout.flush()
+
+
 def print_json(value: Any) -> None:
     """One JSON document."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")

@@ -121,15 +121,15 @@ class Screen:
         return lines
 
     def _balance_lines(self, rows: int, width: int) -> list[Text]:
-        person, account = _shares(width, 80, (17, 17))
-        rest = max(0, width - person - account - 2 * 5 - 16 - 12 - 1)
+        person, account = _shares(width, 80, (15, 15))
+        rest = max(0, width - person - account - 2 * 5 - 15 - 11 - 1)
         shown = self._slots.choose(self._activity.balances(), rows)
         head = [
             Cell("", 1),
             Cell("PERSON", person, "bold"),
             Cell("ACCOUNT", account, "bold"),
-            Cell("BALANCE", 16, "bold", "right"),
-            Cell("CHANGE", 12, "bold", "right"),
+            Cell("BALANCE", 15, "bold", "right"),
+            Cell("CHANGE", 11, "bold", "right"),
             Cell("LAST ENTRY", rest, "bold"),
         ]
         lines = [line(head, width)]
@@ -148,21 +148,21 @@ class Screen:
             Cell(("▲" if change >= 0 else "▼") if fresh else "", 1, colour),
             Cell(people.name(balance.user_id), person),
             Cell(people.account_name(balance.scope_id), account),
-            Cell(money(balance.after_minor, balance.currency), 16, style, "right"),
-            Cell(signed(change, balance.currency), 12, colour if fresh else "dim", "right"),
+            Cell(money(balance.after_minor, balance.currency), 15, style, "right"),
+            Cell(signed(change, balance.currency), 11, colour if fresh else "dim", "right"),
             Cell(balance.entry.counterparty or balance.entry.kind or "", rest, "dim"),
         )
 
     def _feed_lines(self, rows: int, width: int) -> list[Text]:
-        person, about = _shares(width, 80, (15, 13))
-        level = max(0, width - 8 - person - about - 15 - 9 - 2 * 5)
+        person, about = _shares(width, 80, (13, 12))
+        level = max(0, width - 8 - person - about - 14 - 7 - 2 * 5)
         head = [
             Cell("ALERT", 8, "bold"),
             Cell("PERSON", person, "bold"),
             Cell("ACCOUNT", about, "bold"),
-            Cell("BALANCE", 15, "bold", "right"),
+            Cell("BALANCE", 14, "bold", "right"),
             Cell("IS", level, "bold"),
-            Cell("E-MAIL", 9, "bold", "right"),
+            Cell("E-MAIL", 7, "bold", "right"),
         ]
         lines = [line(head, width)]
         items = self._activity.feed(rows)
@@ -176,9 +176,9 @@ class Screen:
             Cell(f"{alert.recorded_at.astimezone():%H:%M:%S}", 8, "dim"),
             Cell(people.name(alert.user_id), person),
             Cell(people.scope(alert), about),
-            Cell(money(alert.after_minor, alert.currency), 15, "bold yellow", "right"),
+            Cell(money(alert.after_minor, alert.currency), 14, "bold yellow", "right"),
             Cell(f"{alert.threshold.direction.value} {amount(alert.threshold.level_minor, alert.currency)}", level),
-            Cell(milliseconds(item.latency_ms) if sent else "...", 9, "bold green" if sent else "dim", "right"),
+            Cell(milliseconds(item.latency_ms) if sent else "...", 7, "bold green" if sent else "dim", "right"),
         )
 
     def _plain(self, text: str, width: int, style: str) -> Text:

@@ -29,6 +29,8 @@ from streambank.cli.watcher import Watcher
 from streambank.clock import system_clock
 
 CATCH_UP_LOOK_S = 0.1
+BALANCES_SHOWN = 40
+"""How many balances are shown before the first live entry: more than a usual terminal has lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class DemoRole:
         self.name = "demo"
         self.phase = Phase.PAST
         self.fraction = 0.0
-        self.written = 0
+        self.live_entries = 0
         self.live_since_s: float | None = None
         self._source = source
         self._lag = lag
@@ -72,8 +74,8 @@ class DemoRole:
     def run(self, stop: threading.Event) -> None:
         """Work until ``stop`` is set."""
 
-        def progress(written: int, fraction: float) -> None:
-            self.written, self.fraction = written, fraction
+        def progress(_written: int, fraction: float) -> None:
+            self.fraction = fraction
             if stop.is_set():
                 raise StoppedError
 
@@ -93,7 +95,7 @@ class DemoRole:
         self.live_since_s = time.monotonic()
         self.phase = Phase.LIVE
         try:
-            self._source.run(stop)
+            self.live_entries = self._source.run(stop)
         finally:
             self._source.close()
 
@@ -152,8 +154,12 @@ class _Demo:
             days=options.days,
             rate=options.rate,
         )
-        self._role = DemoRole(source, LagView(platform.log), lambda: self._watcher.show_present(40))
+        self._role = DemoRole(source, LagView(platform.log), self._show_present)
         self._stop = threading.Event()
+
+    def _show_present(self) -> None:
+        self._activity.restart_rate()
+        self._watcher.show_present(BALANCES_SHOWN)
 
     def run_on_terminal(self) -> None:
         """A progress bar for the past, then the picture."""
@@ -219,9 +225,11 @@ class _Demo:
         """What happened, where the data is, and what to try next."""
         self._watcher.step()
         totals = self._activity.totals()
-        live_s = time.monotonic() - self._role.live_since_s if self._role.live_since_s is not None else 0.0
+        since_s = self._role.live_since_s
+        live_s = time.monotonic() - since_s if since_s is not None else 0.0
         print()
-        print(f"{totals.events:,} events, of them live for {clock_time(live_s)}")
+        live = self._role.live_entries
+        print(f"{totals.events - live:,} entries of the past, and {live:,} live in {clock_time(live_s)}")
         print(f"{totals.alerts:,} alerts, {totals.emails:,} e-mails")
         print(f"from an entry's record to its e-mail: {_latency(totals.p50_ms)} median, {_latency(totals.p99_ms)} p99")
         folder = self._platform.folder.path
@@ -239,8 +247,8 @@ class _Demo:
         screen.footer = (
             f"mailbox {self._platform.mailbox_url}",
             (
-                f"{self._options.people:,} people, {self._options.rate:g} entries/s, seed {self._options.seed}"
-                f"   data {tilde(self._platform.folder.path)}   Ctrl-C stops"
+                f"Ctrl-C stops   {self._options.people:,} people, {self._options.rate:g} entries/s, seed {self._options.seed}"
+                f"   data {tilde(self._platform.folder.path)}"
             ),
         )
         return screen

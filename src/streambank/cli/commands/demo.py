@@ -8,13 +8,14 @@ from cyclopts import Parameter
 
 from streambank.cli.errors import UsageError
 from streambank.cli.folder import DataOption
+from streambank.cli.output import print_starting
 
 
 def demo(
     *,
     people: int = 30,
     days: int = 90,
-    rate: float = 20.0,
+    rate: float = 60.0,
     seed: int = 1,
     duration: Annotated[str | None, Parameter(name="--duration")] = None,
     port: Annotated[int, Parameter(name="--port")] = 0,
@@ -42,9 +43,12 @@ def demo(
         The port of the mailbox's page, on 127.0.0.1; 0: any.
     """
     from streambank.cli.formats import parse_duration
-    from streambank.cli.showing import DemoOptions, show
 
     if people < 1 or days < 1 or rate <= 0:
         raise UsageError("--people and --days must be at least 1, and --rate more than 0")
     duration_s = parse_duration(duration, "--duration") / 1000 if duration is not None else None
+    print_starting()
+    # Imported only now: it takes most of a second.
+    from streambank.cli.showing import DemoOptions, show
+
     show(DemoOptions(people=people, days=days, rate=rate, seed=seed, duration_s=duration_s, port=port, data=data))

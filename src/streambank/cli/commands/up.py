@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from streambank.cli.folder import DataOption
+from streambank.cli.output import print_starting
 from streambank.cli.smtp import BUILT_IN_MAILBOX, SmtpOption
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def up(
     """
     import sys
 
+    print_starting()
     from streambank.cli import logs
     from streambank.cli.folder import data_folder
     from streambank.cli.platform import Platform
