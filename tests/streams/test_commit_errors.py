@@ -41,3 +41,16 @@ def test_a_record_without_a_key_for_a_compacted_topic_makes_its_input_a_dead_let
 def test_with_fail_the_text_says_which_record() -> None:
     with TopologyTestDriver(blown_up()) as driver, pytest.raises(ProcessingError, match="in-0 offset 0"):
         driver.pipe(IN, "a", RECORD_MAX_BYTES + 1)
+
+
+@pytest.mark.parametrize("size", [RECORD_MAX_BYTES - 10, RECORD_MAX_BYTES - 60_000])
+def test_a_record_that_leaves_no_room_for_headers_is_named_in_its_dead_letter(size: int) -> None:
+    with TopologyTestDriver(blown_up(), on_error="dead-letter") as driver:
+        driver.write_bytes("in", b"key", b"{" * size, 1, partition=0)
+        driver.run()
+        (dead,) = driver.dead_letters
+        headers = dict(dead.headers)
+        place = [headers[f"__streams.errors.{name}"] for name in ("topic", "partition", "offset")]
+        assert place == [b"in", b"0", b"0"]
+        assert (dead.key, dead.value) == (b"key", None)
+        assert headers["__streams.errors.value.omitted"] == str(size).encode()

@@ -28,7 +28,7 @@ class Restores:
                 return
             self._under_way.pop(key, None)
         if progress.records:
-            logger.info("restored", store=progress.store, at=str(progress.changelog), records=progress.records)
+            logger.debug("restored", store=progress.store, at=str(progress.changelog), records=progress.records)
 
     def __str__(self) -> str:
         """What is being restored now; empty for nothing."""

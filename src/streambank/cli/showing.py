@@ -244,12 +244,11 @@ class _Demo:
 
     def _screen(self) -> Screen:
         screen = Screen(self._activity, title="streambank demo")
+        options, folder = self._options, self._platform.folder
+        what = f"{options.people:,} people, {options.rate:g} entries/s, seed {options.seed}"
         screen.footer = (
             f"mailbox {self._platform.mailbox_url}",
-            (
-                f"Ctrl-C stops   {self._options.people:,} people, {self._options.rate:g} entries/s, seed {self._options.seed}"
-                f"   data {tilde(self._platform.folder.path)}"
-            ),
+            f"Ctrl-C stops   {what}   data {tilde(folder.path)}",
         )
         return screen
 

@@ -229,7 +229,9 @@ def _index() -> dict[str, list[Named]]:
     for role, languages in _NAMES.items():
         for language, names in languages.items():
             for rank, name in enumerate(names.split("|")):
-                index.setdefault(name, []).append(Named(role, language, rank))
+                # plain_name() makes "a" of an umlaut; whoever has none on the keyboard writes "ae".
+                for spelling in {name, re.sub("([aou])e", r"\1", name) if language == "de" else name}:
+                    index.setdefault(spelling, []).append(Named(role, language, rank))
     return index
 
 

@@ -78,7 +78,8 @@ class InputFile:
         if self.fault is not None:
             return b""
         try:
-            return self._data.read(size)
+            # Of damaged gzip data read() gives nothing, read1() all that comes before the damage.
+            return self._data.read1(size) if isinstance(self._data, gzip.GzipFile) else self._data.read(size)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             cut = isinstance(error, EOFError)
             self.fault = (

@@ -90,7 +90,7 @@ class EmbeddedConsumer:
         deadline = time.monotonic() + timeout_s
         signals = self._parts.signals
         while True:
-            ticket = signals.ticket()
+            ticket = signals.ticket(self._topics)
             self._check_open()
             batches = self._fetch(max_records)
             if batches:
@@ -101,7 +101,7 @@ class EmbeddedConsumer:
             remaining_s = deadline - time.monotonic()
             if remaining_s <= 0:
                 return []
-            signals.wait(ticket, min(remaining_s, CHECK_INTERVAL_MS / 1000))
+            signals.wait(ticket, min(remaining_s, CHECK_INTERVAL_MS / 1000), self._topics)
 
     def position(self, topic_partition: TopicPartition) -> int:
         """The offset that the next poll reads from."""

@@ -158,15 +158,16 @@ class EmbeddedLog:
         # Real time whatever clock the log has: this is how long a thread sleeps, not what anything is decided by.
         deadline = time.monotonic() + timeout_s
         self._signals.listen()
+        topics = {at.topic for at in positions}
         while True:
-            ticket = self._signals.ticket()
+            ticket = self._signals.ticket(topics)
             with self._database.read() as connection:
                 if any(watermarks(connection, partition_id).high > offset for partition_id, offset in wanted):
                     return True
             remaining_s = deadline - time.monotonic()
             if remaining_s <= 0:
                 return False
-            self._signals.wait(ticket, min(remaining_s, WAIT_STEP_S))
+            self._signals.wait(ticket, min(remaining_s, WAIT_STEP_S), topics)
 
     def producer(self, transactional_id: str | None = None) -> EmbeddedProducer:
         """A producer. With a ``transactional_id``, every earlier producer of that id is fenced from now on."""

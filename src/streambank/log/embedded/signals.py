@@ -15,7 +15,8 @@ import stat
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection, Set
 from pathlib import Path
 
 FALLBACK_INTERVAL_S = 0.1
@@ -26,15 +27,16 @@ SOCKET_PATH_MAX_BYTES = 100
 
 
 class Signals:
-    """Counts the commits that were noticed, and lets threads wait for the next.
+    """Counts the commits that were noticed, by topic, and lets threads wait for the next of theirs.
 
     Not a ``threading.Condition``: Ctrl-C while that is being entered leaves it locked for every other thread.
     """
 
     def __init__(self, peers: "Peers | None" = None) -> None:
         self._mutex = threading.Lock()
-        self._waiting: list[threading.Lock] = []
-        self._count = 0
+        self._waiting: list[tuple[threading.Lock, Collection[str]]] = []
+        self._by_topic: Counter[str] = Counter()
+        self._everything = 0
         self._peers = peers
 
     def listen(self) -> None:
@@ -42,35 +44,42 @@ class Signals:
         if self._peers is not None:
             self._peers.listen(self.stir)
 
-    def ticket(self) -> int:
-        """The count as of now; to be taken before looking for records."""
-        return self._count
+    def ticket(self, topics: Collection[str]) -> int:
+        """The count for those topics as of now; to be taken before looking for records."""
+        by_topic = self._by_topic
+        return self._everything + sum(by_topic[topic] for topic in topics)
 
-    def wait(self, ticket: int, timeout_s: float) -> None:
-        """Wait until something happened since ``ticket``, or the time is up."""
+    def wait(self, ticket: int, timeout_s: float, topics: Collection[str]) -> None:
+        """Wait until something happened to one of the topics since ``ticket``, or the time is up."""
         alarm = threading.Lock()
         alarm.acquire()
         with self._mutex:
-            if self._count != ticket:
+            if self.ticket(topics) != ticket:
                 return
-            self._waiting.append(alarm)
+            self._waiting.append(waiter := (alarm, topics))
         try:
             alarm.acquire(timeout=timeout_s)
         finally:
             with self._mutex, contextlib.suppress(ValueError):
-                self._waiting.remove(alarm)
+                self._waiting.remove(waiter)
 
-    def stir(self) -> None:
-        """Wake the waiting threads of this process."""
+    def stir(self, topics: Set[str] | None = None) -> None:
+        """Wake the threads of this process that wait for one of the topics; None: all of them."""
         with self._mutex:
-            self._count += 1
+            if topics is None:
+                self._everything += 1
+            else:
+                self._by_topic.update(topics)
             waiting, self._waiting = self._waiting, []
-            for alarm in waiting:
-                alarm.release()
+            for alarm, wanted in waiting:
+                if topics is None or not topics.isdisjoint(wanted):
+                    alarm.release()
+                else:
+                    self._waiting.append((alarm, wanted))
 
-    def announce(self) -> None:
-        """Wake the waiting threads of every process. Called after a commit."""
-        self.stir()
+    def announce(self, topics: Set[str] | None = None) -> None:
+        """Wake the waiting threads of every process. Called after a commit to those topics; None: all of them."""
+        self.stir(topics)
         if self._peers is not None:
             self._peers.notify()
 

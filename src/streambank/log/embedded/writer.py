@@ -171,7 +171,8 @@ class EmbeddedTransaction:
                 self._store_offsets(connection, member, offsets)
         self._end_offsets = ends
         self._pending.clear()
-        parts.signals.announce()
+        if ends:
+            parts.signals.announce({topic_partition.topic for topic_partition in ends})
 
     def _encode(self) -> dict[TopicPartition, list[EncodedBatch]]:
         encoded: dict[TopicPartition, list[EncodedBatch]] = {}
