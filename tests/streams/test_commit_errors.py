@@ -5,6 +5,7 @@ from tests.streams.support import ANY, IN, OUT, topic
 
 from streambank.log.embedded.log import RECORD_MAX_BYTES
 from streambank.streams import ProcessingError, StreamBuilder, Topology
+from streambank.streams.dead_letters import RECORD_BYTES_MAX
 from streambank.streams.testing import TopologyTestDriver
 
 
@@ -43,7 +44,7 @@ def test_with_fail_the_text_says_which_record() -> None:
         driver.pipe(IN, "a", RECORD_MAX_BYTES + 1)
 
 
-@pytest.mark.parametrize("size", [RECORD_MAX_BYTES - 10, RECORD_MAX_BYTES - 60_000])
+@pytest.mark.parametrize("size", [RECORD_MAX_BYTES - 10, RECORD_BYTES_MAX - 1])
 def test_a_record_that_leaves_no_room_for_headers_is_named_in_its_dead_letter(size: int) -> None:
     with TopologyTestDriver(blown_up(), on_error="dead-letter") as driver:
         driver.write_bytes("in", b"key", b"{" * size, 1, partition=0)
