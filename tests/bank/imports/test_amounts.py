@@ -78,11 +78,10 @@ def test_an_amount_written_in_any_style_reads_back(value: Decimal, style: tuple[
 @given(st.text(max_size=20), st.sampled_from([".", ","]))
 def test_any_text_is_an_amount_or_a_problem(text: str, mark: DecimalMark) -> None:
     try:
-        money = parse_money(text, mark)
-    except ValueProblem as problem:
-        assert problem.field == "amount"
-    else:
-        assert money.value.is_finite()
+        value = parse_money(text, mark).value
+    except ValueProblem:
+        return
+    assert value.is_finite()
 
 
 @pytest.mark.parametrize(
