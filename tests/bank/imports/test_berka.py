@@ -172,8 +172,11 @@ def test_a_file_that_begins_after_the_account_was_opened_has_an_opening_entry(tm
     ]
     entries, tally = read(BerkaSource(small(tmp_path, rows)))
     assert [(e.kind, e.signed_minor, e.balance_after_minor) for e in entries] == [
-        ("OPENING", 10000, None), ("CASH_DEPOSIT", -500, 9500), ("CASH_DEPOSIT", -1000, 8500), ("CASH_DEPOSIT", -100, 8400),
-    ]  # fmt: skip
+        ("OPENING", 10000, None),
+        ("CASH_DEPOSIT", -500, 9500),
+        ("CASH_DEPOSIT", -1000, 8500),
+        ("CASH_DEPOSIT", -100, 8400),
+    ]
     assert tally.rejected == 0
 
 

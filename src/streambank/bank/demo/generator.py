@@ -200,10 +200,11 @@ class Generator:
         for one in self._people:
             midnight = datetime.combine(day, time(), self._zones[one.country.timezone])
             midnight_ms = to_millis(midnight)
-            for plan in planned_day(one, day, self._seed, self._planned):
+            plans = planned_day(one, day, self._seed, self._planned)
+            for place, plan in enumerate(plans):
                 self._planned[plan.account.account_id] += plan.signed_minor
                 self._order += 1
-                seconds = self._order * 37 % 60
+                seconds = place * 60 // len(plans)
                 yield _Due(midnight_ms + (plan.minute * 60 + seconds) * 1000, self._order, day, one, plan)
 
     def _entry(self, due: _Due, at_ms: int, origin: Origin) -> DemoEvent:
