@@ -1,9 +1,11 @@
 """Ctrl-C at any moment leaves the log consistent and usable."""
 
+import gc
 import random
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,15 @@ from streambank.log.embedded import EmbeddedLog
 LEFT, RIGHT = TopicPartition("left", 0), TopicPartition("right", 0)
 
 
+@pytest.fixture
+def _no_collection() -> Iterator[None]:
+    """Hypothesis has a callback in the garbage collector: an interrupt that comes within it goes nowhere."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("_no_collection")
 @pytest.mark.parametrize("where", ["folder", "memory"])
 def test_interrupts_while_writing(where: str, tmp_path: Path) -> None:
     chance = random.Random(11)
@@ -27,8 +38,7 @@ def test_interrupts_while_writing(where: str, tmp_path: Path) -> None:
             timer = threading.Timer(chance.random() * 0.004, signal.pthread_kill, (main, signal.SIGINT))
             try:
                 timer.start()
-                # An interrupt that comes in a finalizer is lost, which no program can help.
-                deadline = time.monotonic() + 2
+                deadline = time.monotonic() + 5
                 while time.monotonic() < deadline:
                     with log.producer().transaction() as transaction:
                         transaction.append("left", b"x", timestamp=0)
@@ -36,7 +46,7 @@ def test_interrupts_while_writing(where: str, tmp_path: Path) -> None:
             except KeyboardInterrupt:
                 interrupted += 1
             timer.join()
-        assert interrupted >= 50
+        assert interrupted == 60
         assert len(values_of(log, LEFT)) == len(values_of(log, RIGHT)) == log.watermarks(LEFT).high
         put(log, "left", "z")
         # Another thread gets the lock too.
