@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -86,7 +87,10 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """The entry point."""
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    # Everything is closed. Without this the interpreter looks through all that is left once more: a third of a second.
+    gc.freeze()
+    sys.exit(code)
 
 
 def _version() -> str:

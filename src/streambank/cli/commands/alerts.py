@@ -59,7 +59,9 @@ def list_alerts(
             alert.alert_id: alert for alert in values(log, ALERT_RAISED) if users is None or alert.user_id in users
         }
         emails = {email.alert_id: email for email in values(log, EMAIL_SENT)}
-    newest = sorted(raised.values(), key=lambda alert: (alert.recorded_at, alert.occurred_at, alert.alert_id), reverse=True)
+    newest = sorted(
+        raised.values(), key=lambda alert: (alert.recorded_at, alert.occurred_at, alert.alert_id), reverse=True
+    )
     shown = newest[:lines] if lines else newest
     _print_alerts(shown, emails, people, output)
     if output == "table" and len(shown) < len(newest):
@@ -133,7 +135,9 @@ def list_thresholds(*, data: DataOption = None, output: OutputOption = "table") 
     with data_folder(data).open_log() as log:
         people = People.read(log)
         found = latest(log, ACCOUNT_THRESHOLDS)
-    configured = sorted(found.values(), key=lambda item: (people.name(item.user_id), item.scope_id))
+    configured = sorted(
+        found.values(), key=lambda item: (people.name(item.user_id), item.user_id, item.scope.value, item.scope_id)
+    )
     _print_thresholds(configured, people, output)
 
 
