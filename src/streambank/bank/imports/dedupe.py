@@ -16,7 +16,8 @@ class Fresh:
     def __init__(self, booked: Booked) -> None:
         self._booked = booked.entries
         self._had_entries = {account_id for account_id, account in booked.entries.items() if account.last_seq}
-        self._occurrences: dict[tuple[str, str], int] = {}
+        self._seen: set[str] = set()
+        self._repeats: dict[str, int] = {}
 
     def entry_id(self, entry: ImportedEntry) -> str | None:
         """The id of an entry that is to be written; None if the log, or the file before this row, has it.
@@ -30,9 +31,12 @@ class Fresh:
         if entry.unique:
             entry_id = derived_id("entry", entry.account_id, entry.identity)
         else:
-            row = (entry.account_id, entry.identity)
-            count = self._occurrences[row] = self._occurrences.get(row, 0) + 1
-            entry_id = derived_id("entry", entry.account_id, entry.identity, str(count))
+            entry_id = derived_id("entry", entry.account_id, entry.identity, "1")
+            if entry_id in self._seen:
+                count = self._repeats[entry_id] = self._repeats.get(entry_id, 1) + 1
+                entry_id = derived_id("entry", entry.account_id, entry.identity, str(count))
+            else:
+                self._seen.add(entry_id)
         if entry_id in account.entry_ids:
             return None
         balance = account.balance_minor + entry.signed_minor
