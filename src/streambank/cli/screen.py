@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
@@ -16,30 +15,36 @@ from streambank.cli.output import printable
 FRESH_S = 1.0
 """How long a change is highlighted."""
 
-WIDTH_MIN = 60
+
+ROOMY = 96
+"""From this width on there is room for sums of millions."""
+
+GAP = 2
+"""Blanks between columns."""
+
+_BALANCE_RIGHT = frozenset({3, 4})
+_FEED_RIGHT = frozenset({3, 5})
+"""The columns that are aligned to the right, by number from 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A piece of a line: cut or padded to its width."""
+    """What is in a column."""
 
     text: str
-    width: int
     style: str = ""
-    align: Literal["left", "right"] = "left"
 
 
-def line(cells: Sequence[Cell], width: int) -> Text:
-    """The cells side by side, two blanks apart, cut to the terminal's width."""
+def line(cells: Sequence[Cell], widths: Sequence[int], right: frozenset[int] = frozenset()) -> Text:
+    """The cells side by side, each cut or padded to its width on the terminal."""
     result = Text(no_wrap=True, overflow="crop", end="")
-    for number, cell in enumerate(cells):
+    for number, (cell, width) in enumerate(zip(cells, widths, strict=True)):
         if number:
-            result.append("  ")
+            result.append(" " * GAP)
         piece = Text(printable(cell.text), style=cell.style)
-        piece.truncate(cell.width, overflow="ellipsis")
-        piece.align(cell.align, cell.width)
+        piece.truncate(width, overflow="ellipsis")
+        piece.align("right" if number in right else "left", width)
         result.append_text(piece)
-    result.truncate(width)
     return result
 
 
@@ -88,7 +93,7 @@ class Screen:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The lines."""
-        width = max(options.max_width, WIDTH_MIN)
+        width = options.max_width
         height = options.height or console.height
         lines = [*self._head(width), Text("")]
         foot = [Text(""), *(self._plain(text, width, "dim") for text in self.footer)]
@@ -99,6 +104,8 @@ class Screen:
             left -= rows + 2
         feed_rows = max(1, left - 1) if self._feed_rows is None else self._feed_rows
         lines += self._feed_lines(feed_rows, width)
+        for text in lines:
+            text.truncate(width)
         yield Text("\n").join([*lines, *foot])
 
     def _head(self, width: int) -> list[Text]:
@@ -121,64 +128,47 @@ class Screen:
         return lines
 
     def _balance_lines(self, rows: int, width: int) -> list[Text]:
-        person, account = _shares(width, 80, (15, 15))
-        rest = max(0, width - person - account - 2 * 5 - 15 - 11 - 1)
+        widths = _balance_widths(width)
+        titles = ("", "PERSON", "ACCOUNT", "BALANCE", "CHANGE", "LAST ENTRY")
         shown = self._slots.choose(self._activity.balances(), rows)
-        head = [
-            Cell("", 1),
-            Cell("PERSON", person, "bold"),
-            Cell("ACCOUNT", account, "bold"),
-            Cell("BALANCE", 15, "bold", "right"),
-            Cell("CHANGE", 11, "bold", "right"),
-            Cell("LAST ENTRY", rest, "bold"),
-        ]
-        lines = [line(head, width)]
         now_s = self._activity.now_s()
-        for item in shown:
-            lines.append(line(self._balance_cells(item, person, account, rest, now_s), width))
+        lines = [line([Cell(title, "bold") for title in titles], widths, _BALANCE_RIGHT)]
+        lines += [line(self._balance_cells(item, now_s), widths, _BALANCE_RIGHT) for item in shown]
         return lines + [Text("")] * (rows - len(shown))
 
-    def _balance_cells(self, item: ShownBalance, person: int, account: int, rest: int, now_s: float) -> Sequence[Cell]:
+    def _balance_cells(self, item: ShownBalance, now_s: float) -> Sequence[Cell]:
         balance, people = item.balance, self._activity.people
         change = balance.after_minor - balance.before_minor
         fresh = now_s - item.changed_s < FRESH_S
         colour = "green" if change >= 0 else "red"
         style = f"bold {colour}" if fresh else ("red" if balance.after_minor < 0 else "default")
         return (
-            Cell(("▲" if change >= 0 else "▼") if fresh else "", 1, colour),
-            Cell(people.name(balance.user_id), person),
-            Cell(people.account_name(balance.scope_id), account),
-            Cell(money(balance.after_minor, balance.currency), 15, style, "right"),
-            Cell(signed(change, balance.currency), 11, colour if fresh else "dim", "right"),
-            Cell(balance.entry.counterparty or balance.entry.kind or "", rest, "dim"),
+            Cell(("▲" if change >= 0 else "▼") if fresh else "", colour),
+            Cell(people.name(balance.user_id)),
+            Cell(people.account_name(balance.scope_id)),
+            Cell(money(balance.after_minor, balance.currency), style),
+            Cell(signed(change, balance.currency), colour if fresh else "dim"),
+            Cell(balance.entry.counterparty or balance.entry.kind or "", "dim"),
         )
 
     def _feed_lines(self, rows: int, width: int) -> list[Text]:
-        person, about = _shares(width, 80, (13, 12))
-        level = max(0, width - 8 - person - about - 14 - 7 - 2 * 5)
-        head = [
-            Cell("ALERT", 8, "bold"),
-            Cell("PERSON", person, "bold"),
-            Cell("ACCOUNT", about, "bold"),
-            Cell("BALANCE", 14, "bold", "right"),
-            Cell("IS", level, "bold"),
-            Cell("E-MAIL", 7, "bold", "right"),
-        ]
-        lines = [line(head, width)]
+        widths = _feed_widths(width)
+        titles = ("ALERT", "PERSON", "ACCOUNT", "BALANCE", "IS", "E-MAIL")
         items = self._activity.feed(rows)
-        lines += [line(self._feed_cells(item, person, about, level), width) for item in items]
+        lines = [line([Cell(title, "bold") for title in titles], widths, _FEED_RIGHT)]
+        lines += [line(self._feed_cells(item), widths, _FEED_RIGHT) for item in items]
         return lines + [Text("")] * (rows - len(items))
 
-    def _feed_cells(self, item: FeedItem, person: int, about: int, level: int) -> Sequence[Cell]:
+    def _feed_cells(self, item: FeedItem) -> Sequence[Cell]:
         alert, people = item.alert, self._activity.people
         sent = item.latency_ms is not None
         return (
-            Cell(f"{alert.recorded_at.astimezone():%H:%M:%S}", 8, "dim"),
-            Cell(people.name(alert.user_id), person),
-            Cell(people.scope(alert), about),
-            Cell(money(alert.after_minor, alert.currency), 14, "bold yellow", "right"),
-            Cell(f"{alert.threshold.direction.value} {amount(alert.threshold.level_minor, alert.currency)}", level),
-            Cell(milliseconds(item.latency_ms) if sent else "...", 7, "bold green" if sent else "dim", "right"),
+            Cell(f"{alert.recorded_at.astimezone():%H:%M:%S}", "dim"),
+            Cell(people.name(alert.user_id)),
+            Cell(people.scope(alert)),
+            Cell(money(alert.after_minor, alert.currency), "bold yellow"),
+            Cell(f"{alert.threshold.direction.value} {amount(alert.threshold.level_minor, alert.currency)}"),
+            Cell(milliseconds(item.latency_ms) if sent else "...", "bold green" if sent else "dim"),
         )
 
     def _plain(self, text: str, width: int, style: str) -> Text:
@@ -187,7 +177,20 @@ class Screen:
         return result
 
 
-def _shares(width: int, narrow: int, least: tuple[int, int]) -> tuple[int, int]:
-    """Two columns' widths: ``least`` at a ``narrow`` terminal, and half of what a wider one has more."""
-    more = max(0, width - narrow) // 4
-    return least[0] + more, least[1] + more
+def _balance_widths(width: int) -> Sequence[int]:
+    """Mark, person, account, balance, change, and the last entry with what is left."""
+    name = 15 + _more(width)
+    fixed = (1, name, name, 18 if width >= ROOMY else 15, 11)
+    return (*fixed, max(0, width - sum(fixed) - GAP * len(fixed)))
+
+
+def _feed_widths(width: int) -> Sequence[int]:
+    """Time, person, account, balance, threshold with what is left, and the e-mail."""
+    more = _more(width)
+    before = (8, 13 + more, 12 + more, 17 if width >= ROOMY else 14)
+    return (*before, max(0, width - sum(before) - 7 - GAP * (len(before) + 1)), 7)
+
+
+def _more(width: int) -> int:
+    """What each of two names gets of the width beyond 80 columns."""
+    return max(0, width - 80) // 5

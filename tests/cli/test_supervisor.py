@@ -1,0 +1,86 @@
+"""Roles run together, stop together, and one's failure ends all."""
+
+import threading
+import time
+
+import pytest
+
+from streambank.bank.topologies import balances
+from streambank.cli import supervisor
+from streambank.cli.roles import FunctionRole, TopologyRole
+from streambank.cli.supervisor import RoleCrashedError, RoleFailedError, supervise
+from streambank.errors import StreambankError
+from streambank.log import open_log
+
+
+class Waiting:
+    """A role that sleeps until it is interrupted."""
+
+    name = "waiting"
+
+    def __init__(self) -> None:
+        self.woken = threading.Event()
+        self.ended = False
+
+    def run(self, stop: threading.Event) -> None:
+        self.woken.wait(10)
+        self.ended = stop.is_set()
+
+    def interrupt(self) -> None:
+        self.woken.set()
+
+
+def test_a_stop_interrupts_and_waits_for_every_role() -> None:
+    stop, roles, ticks = threading.Event(), [Waiting(), Waiting()], []
+
+    def tick() -> None:
+        ticks.append(1)
+        stop.set()
+
+    assert supervise(stop, roles, tick)
+    assert ticks == [1]
+    assert all(role.ended for role in roles)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"), [(StreambankError("no space"), RoleFailedError), (KeyError("x"), RoleCrashedError)]
+)
+def test_a_role_that_fails_is_named_and_ends_the_others(error: Exception, expected: type[Exception]) -> None:
+    def fail(_stop: threading.Event) -> None:
+        raise error
+
+    other = Waiting()
+    with pytest.raises(expected, match="broken stopped, and everything with it") as raised:
+        supervise(threading.Event(), [other, FunctionRole("broken", fail)], lambda: None)
+    assert raised.value.__cause__ is error
+    assert other.ended
+
+
+def test_a_role_that_does_not_end_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "GRACE_S", 0.05)
+    stop, held = threading.Event(), threading.Event()
+
+    def hold(_stop: threading.Event) -> None:
+        held.wait(10)
+
+    stop.set()
+    began = time.monotonic()
+    assert not supervise(stop, [FunctionRole("held", hold)], lambda: None)
+    assert time.monotonic() - began < 5
+    held.set()
+
+
+def test_a_topology_stops_at_once_while_it_waits_for_records() -> None:
+    log = open_log("embedded:")
+    role = TopologyRole("balances", balances.build, log)
+    stop = threading.Event()
+    thread = threading.Thread(target=role.run, args=(stop,))
+    thread.start()
+    while not log.groups():
+        time.sleep(0.01)
+    stop.set()
+    role.interrupt()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert log.groups() == []
+    log.close()
