@@ -82,7 +82,7 @@ class CrashingLog(EmbeddedLog):
 
         class Crashing:
             @contextmanager
-            def transaction(self) -> Iterator[Transaction]:
+            def transaction(self, *, durable: bool = True) -> Iterator[Transaction]:
                 with inner.transaction() as transaction:
                     yield transaction
                     if log.crash == "before commit":

@@ -163,7 +163,7 @@ class FullProducer:
         return getattr(self._producer, name)
 
     @contextmanager
-    def transaction(self) -> Iterator[Any]:
+    def transaction(self, *, durable: bool = True) -> Iterator[Any]:
         with self._producer.transaction() as transaction:
             yield transaction
             if self._log.refusals > 0:

@@ -92,10 +92,13 @@ class Transaction(Protocol):
 class Producer(Protocol):
     """Writes records. One transaction at a time; not for several threads at once."""
 
-    def transaction(self) -> AbstractContextManager[Transaction]:
+    def transaction(self, *, durable: bool = True) -> AbstractContextManager[Transaction]:
         """A transaction that commits when the block ends and aborts when it raises.
 
-        Once the block has ended without an error the transaction is durable: a crash of the machine keeps it.
+        Once the block has ended without an error, a crash of the process keeps the transaction, and unless ``durable``
+        is False a crash of the machine does too. One that is not durable is for what follows from the log itself and
+        would come out again: where the machine loses it, it loses everything that was written after it as well, up to
+        the next durable transaction or :meth:`EventLog.flush`, which save what came before them.
 
         Raises (on commit):
             FencedError: see :meth:`Transaction.commit_offsets`; or a newer producer took this transactional id.
@@ -206,6 +209,12 @@ class EventLog(Protocol):
 
     def wait(self, positions: Mapping[TopicPartition, int], timeout_s: float) -> bool:
         """Wait until one of the partitions has a record at or beyond its position: True; False after ``timeout_s``."""
+
+    def flush(self) -> None:
+        """Make everything durable that could be read before the call.
+
+        To be called before what was read has an effect outside of the log, such as rows in a database.
+        """
 
     def producer(self, transactional_id: str | None = None) -> Producer:
         """A producer. With a ``transactional_id``, every earlier producer of that id is fenced from now on."""

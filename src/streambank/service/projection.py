@@ -143,6 +143,8 @@ class Projection:
                 self._decode(records, batch)
         if not batch.reached:
             return 0
+        # Or else the database could remember records that a crash of the machine takes from the log.
+        self._log.flush()
         try:
             with self._database.begin() as connection:
                 self._store(connection, batch)
@@ -274,7 +276,7 @@ class Projection:
     def _tell_lag(self, consumer: Consumer, reached: Mapping[TopicPartition, int]) -> None:
         check(self._producer is not None, f"{self.name}: no producer")
         try:
-            with self._producer.transaction() as transaction:  # type: ignore[union-attr]
+            with self._producer.transaction(durable=False) as transaction:  # type: ignore[union-attr]
                 offsets = {partition: OffsetAndMetadata(offset) for partition, offset in reached.items()}
                 transaction.commit_offsets(consumer.metadata, offsets)
         except FencedError:

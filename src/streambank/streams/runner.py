@@ -195,7 +195,8 @@ class StreamRunner:
             return
         while True:
             try:
-                with self._producer.transaction() as transaction:
+                # Not durable: after a crash of the machine, the same follows from the same input.
+                with self._producer.transaction(durable=False) as transaction:
                     written = self._collector.append_to(transaction)
                     transaction.commit_offsets(self._consumer.metadata, offsets)
                 break

@@ -211,8 +211,8 @@ class _FailingProducer:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._producer, name)
 
-    def transaction(self) -> Any:
-        return _FailingTransaction(self._log, self._producer.transaction())
+    def transaction(self, *, durable: bool = True) -> Any:
+        return _FailingTransaction(self._log, self._producer.transaction(durable=durable))
 
 
 class _FailingTransaction:

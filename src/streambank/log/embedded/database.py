@@ -88,25 +88,30 @@ class Database:
             connection.execute("COMMIT")
 
     @contextlib.contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that commits at the end of the block and is rolled back when it raises."""
+    def write(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """A transaction that commits at the end of the block and is rolled back when it raises.
+
+        One that is not ``durable`` is written to the write-ahead log like any other, but does not wait for the disk.
+        """
         turn = self._lock.acquire()
         try:
             self._check_open()
             if self._file_lock is not None:
                 self._file_lock.acquire()
             with translated(self.folder):
-                yield from self._transaction(turn)
+                yield from self._transaction(turn, durable)
         finally:
             if self._lock.holds(turn):
                 if self._file_lock is not None and not self._closed:
                     self._file_lock.release()
                 self._lock.release(turn)
 
-    def _transaction(self, turn: Turn) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, turn: Turn, durable: bool) -> Iterator[sqlite3.Connection]:
         connection = self._writer
         _drop_leftover(connection)
         try:
+            if self._synchronous == "FULL":
+                connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")
@@ -116,6 +121,23 @@ class Database:
             if self._lock.holds(turn) and connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+    def flush(self) -> None:
+        """Wait until every committed transaction is on the disk.
+
+        All of them are in the write-ahead log, or were synced with the database file when they left it.
+        """
+        self._check_open()
+        if self.folder is None or self._synchronous == "OFF":
+            return
+        try:
+            descriptor = os.open(f"{log_file(self.folder)}-wal", os.O_RDONLY)
+        except FileNotFoundError:
+            return  # All of it is in the database file.
+        try:
+            getattr(os, "fdatasync", os.fsync)(descriptor)
+        finally:
+            os.close(descriptor)
 
     def connect_watcher(self) -> sqlite3.Connection:
         """A connection of its own for whoever asks; it closes it itself."""

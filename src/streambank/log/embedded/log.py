@@ -169,6 +169,10 @@ class EmbeddedLog:
                 return False
             self._signals.wait(ticket, min(remaining_s, WAIT_STEP_S), topics)
 
+    def flush(self) -> None:
+        """Make everything durable that could be read before the call."""
+        self._database.flush()
+
     def producer(self, transactional_id: str | None = None) -> EmbeddedProducer:
         """A producer. With a ``transactional_id``, every earlier producer of that id is fenced from now on."""
         self._check_open()

@@ -146,7 +146,7 @@ class EmbeddedTransaction:
         self._topics.clear()
         self._offsets.clear()
 
-    def commit(self, check_writer: Callable[[sqlite3.Connection], None] | None) -> None:
+    def commit(self, check_writer: Callable[[sqlite3.Connection], None] | None, *, durable: bool) -> None:
         """Write everything in one SQL transaction; ``check_writer`` is called in it first.
 
         1. Encode the batches, before the lock, as that is most of the work.
@@ -159,7 +159,7 @@ class EmbeddedTransaction:
         if not encoded and not self._offsets and check_writer is None:
             return
         parts = self._parts
-        with parts.database.write() as connection:
+        with parts.database.write(durable=durable) as connection:
             if check_writer is not None:
                 check_writer(connection)
             written_at = parts.clock()
@@ -313,7 +313,7 @@ class EmbeddedProducer:
         self._epoch = self._next_epoch() if transactional_id is not None else 0
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[EmbeddedTransaction]:
+    def transaction(self, *, durable: bool = True) -> Iterator[EmbeddedTransaction]:
         """A transaction that commits when the block ends and aborts when it raises."""
         if self._closed:
             raise ClosedError("the producer is closed; get another one from the log")
@@ -324,7 +324,7 @@ class EmbeddedProducer:
             yield transaction
             if self._closed:
                 raise ClosedError("the producer was closed within the transaction; nothing was written")
-            transaction.commit(self._check_epoch if self._transactional_id is not None else None)
+            transaction.commit(self._check_epoch if self._transactional_id is not None else None, durable=durable)
         except BaseException:
             transaction.abort()
             raise
