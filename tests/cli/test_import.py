@@ -36,7 +36,7 @@ def test_without_a_terminal_and_without_yes_it_only_shows(call: Call, tmp_path: 
     assert "run it again with --yes" in shown.stderr
     assert re.search(r"^column amount +Amount +sure +by its name$", shown.stdout, re.MULTILINE)
     assert re.search(r"^2026-01-15 +Everyday +-1,200\.00 EUR +Rent +new$", shown.stdout, re.MULTILINE)
-    assert "6 new entries in 1 accounts, 2026-01-02 to 2026-02-05; 0 are there already" in shown.stdout
+    assert "6 new entries in 1 account, 2026-01-02 to 2026-02-05; there already: 0" in shown.stdout
     assert "EUR: 3,200.00 in, 3,170.50 out, 29.50 in all" in shown.stdout
     assert not data.exists()
 
@@ -92,7 +92,7 @@ def test_rows_that_cannot_be_read_are_kept_with_the_reason(call: Call, tmp_path:
         "import", str(path), *IMPORT_OPTIONS, "--yes", "--rejects", str(rejects), "--data", str(tmp_path / "data")
     )
     assert found.code == 0
-    assert "1 rows could not be imported" in found.stdout
+    assert "rows that could not be imported: 1" in found.stdout
     assert str(rejects) in found.stdout
     assert "2026-02-30,Nonsense" in rejects.read_text()
 

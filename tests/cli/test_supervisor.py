@@ -1,5 +1,7 @@
 """Roles run together, stop together, and one's failure ends all."""
 
+import subprocess
+import sys
 import threading
 import time
 
@@ -7,8 +9,9 @@ import pytest
 
 from streambank.bank.topologies import balances
 from streambank.cli import supervisor
+from streambank.cli.errors import EXIT_INTERRUPTED, RoleCrashedError, RoleFailedError
 from streambank.cli.roles import FunctionRole, TopologyRole
-from streambank.cli.supervisor import RoleCrashedError, RoleFailedError, supervise
+from streambank.cli.supervisor import supervise
 from streambank.errors import StreambankError
 from streambank.log import open_log
 
@@ -84,3 +87,17 @@ def test_a_topology_stops_at_once_while_it_waits_for_records() -> None:
     assert not thread.is_alive()
     assert log.groups() == []
     log.close()
+
+
+def test_a_second_signal_ends_the_process_at_once() -> None:
+    code = (
+        "import os, signal, threading, time; from streambank.cli.supervisor import stop_on_signals;"
+        "stop = threading.Event()\n"
+        "with stop_on_signals(stop):\n"
+        "    os.kill(os.getpid(), signal.SIGINT); assert stop.wait(5)\n"
+        "    os.kill(os.getpid(), signal.SIGINT); time.sleep(20)\n"
+    )
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], timeout=30, check=False)
+    assert done.returncode == EXIT_INTERRUPTED
+    assert time.monotonic() - began < 15

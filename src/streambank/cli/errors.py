@@ -23,6 +23,14 @@ class UsageError(CommandError):
     """The command was called in a way that cannot work; exit code 2."""
 
 
+class RoleFailedError(CommandError):
+    """A part of the running bank stopped by an error; everything else was stopped too."""
+
+
+class RoleCrashedError(Exception):
+    """A part of the running bank stopped by an error that nobody foresaw. The text says which."""
+
+
 def say(text: str) -> None:
     """A message for the user, on stderr."""
     with contextlib.suppress(BrokenPipeError):
@@ -42,9 +50,10 @@ def report(error: BaseException, folder: Path | None = None) -> int:
 
     incident = uuid7(system_clock())
     where = _write_details(incident, error, folder)
+    what = str(error) if isinstance(error, RoleCrashedError) else "something unexpected went wrong"
     say(
-        f"streambank: something unexpected went wrong (incident {incident}). The details are in {where}; please report"
-        " them. Nothing that was committed is lost, so that the same command may be run again"
+        f"streambank: {what} (incident {incident}). The details are in {where}; please report them."
+        " Nothing that was committed is lost, so that the same command may be run again"
     )
     return EXIT_FAILED
 

@@ -85,6 +85,11 @@ def milliseconds(value: float | None) -> str:
     return f"{value:.0f} ms" if value < 1000 else f"{value / 1000:.1f} s"
 
 
+def counted(number: int, one: str, many: str) -> str:
+    """``1 entry``, ``1,234 entries``."""
+    return f"{number:,} {one if number == 1 else many}"
+
+
 def clock_time(seconds: float) -> str:
     """A span as ``1:05`` or ``1:02:03``."""
     minutes, rest = divmod(int(seconds), 60)

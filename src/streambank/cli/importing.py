@@ -32,7 +32,7 @@ from streambank.bank.imports import (
 from streambank.bank.notifications.addresses import AddressError, parse_address
 from streambank.cli.errors import EXIT_USAGE, UsageError, say
 from streambank.cli.folder import DataFolder, data_folder, tilde
-from streambank.cli.formats import amount, money, parse_amount
+from streambank.cli.formats import amount, counted, money, parse_amount
 from streambank.cli.output import Column, Format, print_json, print_json_line, print_table
 from streambank.cli.people import People
 from streambank.clock import system_clock
@@ -217,7 +217,12 @@ def _confirmed(seen: Preview, folder: DataFolder, options: ImportOptions) -> boo
     if not sys.stdin.isatty():
         say("streambank: nothing was written. To import this, run it again with --yes; to only look, with --dry-run")
         return False
-    print(f"\nImport {seen.new:,} new entries into {tilde(folder.path)}? [y/N] ", end="", file=sys.stderr, flush=True)
+    print(
+        f"\nImport {counted(seen.new, 'new entry', 'new entries')} into {tilde(folder.path)}? [y/N] ",
+        end="",
+        file=sys.stderr,
+        flush=True,
+    )
     if sys.stdin.readline().strip().casefold() in ("y", "yes"):
         return True
     say("nothing was written")
@@ -273,8 +278,9 @@ def _show(seen: Preview) -> None:
     print()
     period = f", {seen.first_day} to {seen.last_day}" if seen.first_day else ""
     print(
-        f"{seen.new:,} new entries in {len(seen.accounts):,} accounts{period}; {seen.duplicates:,} are there already;"
-        f" {seen.rejected:,} rows cannot be imported"
+        f"{counted(seen.new, 'new entry', 'new entries')} in"
+        f" {counted(len(seen.accounts), 'account', 'accounts')}{period};"
+        f" there already: {seen.duplicates:,}; rows that cannot be imported: {seen.rejected:,}"
     )
     for currency, total in seen.totals.items():
         print(
@@ -324,8 +330,8 @@ def _tell(result: ImportResult, output: Format) -> None:
         (print_json if output == "json" else print_json_line)(item)
         return
     print(
-        f"\nimported {result.imported:,} entries; {result.duplicates:,} were there already; {result.rejected:,} rows"
-        " could not be imported"
+        f"\nimported {counted(result.imported, 'entry', 'entries')}; there already: {result.duplicates:,};"
+        f" rows that could not be imported: {result.rejected:,}"
     )
     if result.rejects_path is not None:
         print(f"those rows, with the reasons: {result.rejects_path}")

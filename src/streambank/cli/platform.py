@@ -44,7 +44,6 @@ class Platform:
         """
         folder.create()
         self.folder = folder
-        self._left_behind = False
         with ExitStack() as stack:
             lock = stack.enter_context(RunningLock(folder, command))
             self.log = open_log(folder.log)
@@ -80,7 +79,7 @@ class Platform:
 
     def run(self, stop: threading.Event, tick: Callable[[], None], more: Sequence[Role] = ()) -> None:
         """Run until ``stop`` is set. Raises what :func:`supervise` raises."""
-        self._left_behind = not supervise(stop, [*self._roles, *more], tick)
+        supervise(stop, [*self._roles, *more], tick)
 
     def close(self) -> None:
         """Close everything, in the opposite order. A thread that was left behind ends with the process."""

@@ -19,7 +19,7 @@ from typing import Protocol
 
 import structlog
 
-from streambank.cli.errors import EXIT_INTERRUPTED
+from streambank.cli.errors import EXIT_INTERRUPTED, RoleCrashedError, RoleFailedError
 from streambank.errors import StreambankError
 
 logger = structlog.get_logger(__name__)
@@ -44,14 +44,6 @@ class Role(Protocol):
 
     def interrupt(self) -> None:
         """Called from another thread once ``stop`` is set: let :meth:`run` return now."""
-
-
-class RoleFailedError(StreambankError):
-    """A part stopped by an error; everything else was stopped too."""
-
-
-class RoleCrashedError(Exception):
-    """A part stopped by an error that nobody foresaw."""
 
 
 def supervise(stop: threading.Event, roles: Sequence[Role], tick: Callable[[], None]) -> bool:
