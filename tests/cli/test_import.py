@@ -86,14 +86,16 @@ def test_thresholds_hold_from_before_the_first_entry(call: Call, tmp_path: Path)
 
 def test_rows_that_cannot_be_read_are_kept_with_the_reason(call: Call, tmp_path: Path) -> None:
     path = statement(tmp_path)
-    path.write_text(path.read_text() + "2026-02-30,Nonsense,-2.50,27.00\n")
+    path.write_text(path.read_text() + "2026-02-30,Nonsense,-2.50,27.00\n" * 7)
     rejects = tmp_path / "rejects.csv"
     found = call(
         "import", str(path), *IMPORT_OPTIONS, "--yes", "--rejects", str(rejects), "--data", str(tmp_path / "data")
     )
     assert found.code == 0
-    assert "rows that could not be imported: 1" in found.stdout
+    assert "rows that could not be imported: 7" in found.stdout
     assert str(rejects) in found.stdout
+    assert found.stderr.count("not imported: statement.csv, line ") == 5
+    assert "not imported: and 2 more" in found.stderr
     assert "2026-02-30,Nonsense" in rejects.read_text()
 
 

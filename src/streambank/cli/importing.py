@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from streambank.cli.commands.import_ import CsvOptions, ImportOptions
 
 PREVIEW_ROWS = 8
+PROBLEMS_SHOWN = 5
 
 
 def run_import(file: Path, options: ImportOptions, csv: CsvOptions, data: Path | None, output: Format) -> int:
@@ -287,8 +288,14 @@ def _show(seen: Preview) -> None:
             f"{currency.value}: {amount(total.credit_minor, currency)} in, {amount(total.debit_minor, currency)} out,"
             f" {amount(total.net_minor, currency)} in all"
         )
-    for text in (*map(str, seen.rejects), *seen.warnings):
-        say(f"streambank: {text}")
+    for label, texts, count in (
+        ("not imported", list(map(str, seen.rejects)), seen.rejected),
+        ("note", list(seen.warnings), len(seen.warnings)),
+    ):
+        for text in texts[:PROBLEMS_SHOWN]:
+            say(f"{label}: {text}")
+        if count > PROBLEMS_SHOWN:
+            say(f"{label}: and {count - PROBLEMS_SHOWN:,} more")
 
 
 def _preview_item(seen: Preview) -> dict[str, Any]:
