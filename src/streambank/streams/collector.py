@@ -74,6 +74,11 @@ class RecordCollector:
 
         return write
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was written since the last commit."""
+        return not any(columns.timestamps for columns in self._columns.values())
+
     def append_to(self, transaction: Transaction) -> int:
         """Append everything to ``transaction``; returns how many records."""
         total = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -59,6 +60,9 @@ class StreamRunner:
        refuses the transaction if the member no longer owns one of these partitions.
     5. Only then tell queues and stores that what they did is final.
 
+    A cycle that wrote nothing leaves 4 and 5 to the next one that does, or that finds nothing to process: to repeat it
+    would write nothing again.
+
     If anything fails before 4 has succeeded, nothing of the cycle is in the log, and the tasks go back to the last
     commit.
     """
@@ -78,6 +82,7 @@ class StreamRunner:
         self._stopping = threading.Event()
         self._drops = Drops()
         self._alone = 0
+        self._uncommitted = 0
         self.counters = Counters()
         self._producer = log.producer()
         names = [topology.topic_name(topic.name, config.application_id) for topic in topology.source_topics]
@@ -92,6 +97,8 @@ class StreamRunner:
         """
         while not self._stopping.is_set():
             self.step(self._config.poll_timeout_s)
+        with suppress(FencedError):
+            self._commit()
 
     def stop(self) -> None:
         """Let :meth:`run` return after the transaction in work. May be called from any thread."""
@@ -112,7 +119,9 @@ class StreamRunner:
         while True:
             try:
                 processed = self._process()
-                self._commit()
+                self._uncommitted += processed
+                if not self._collector.empty or not processed or self._uncommitted >= self._config.poll_records:
+                    self._commit()
             except FencedError:
                 self._start_over()
                 return 0
@@ -140,7 +149,7 @@ class StreamRunner:
         """Tasks are made after the poll, when the whole assignment is known."""
 
     def on_revoked(self, partitions: Collection[TopicPartition]) -> None:
-        """Drop the tasks; everything they did is committed, since polls come between commits."""
+        """Drop the tasks; all that they wrote is committed, since polls come between commits."""
         self._discard_tasks(partitions)
 
     def on_lost(self, partitions: Collection[TopicPartition]) -> None:
@@ -204,6 +213,7 @@ class StreamRunner:
                 logger.error("no space left: waiting", application=self._config.application_id, error=str(error))
                 if self._stopping.wait(self._config.storage_retry_s):
                     raise
+        self._uncommitted = 0
         self._collector.clear()
         self._drops.committed()
         for task in self._tasks.values():
