@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import structlog
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from streambank.clock import Clock
 from streambank.errors import check
@@ -78,11 +78,20 @@ class Outbox:
         """Publish ``records``, in this order, if and only if the connection's transaction commits."""
         if not records:
             return
-        taken = update(SERVICE_STATE).values(outbox_last_id=SERVICE_STATE.c.outbox_last_id + len(records))
-        last = connection.execute(taken.returning(SERVICE_STATE.c.outbox_last_id)).scalar_one_or_none()
+        last = connection.execute(_TAKE_IDS, {"count": len(records)}).scalar_one_or_none()
         check(last is not None, "Database.bind_log comes before the first outgoing record")
         first = int(last or 0) - len(records) + 1
-        connection.execute(insert(OUTBOX), [{"id": first + i, **r._asdict()} for i, r in enumerate(records)])
+        connection.execute(_INSERT, [{"id": first + i, **r._asdict()} for i, r in enumerate(records)])
+
+
+# Built once: to build them costs more than to execute them.
+_TAKE_IDS = (
+    update(SERVICE_STATE)
+    .values(outbox_last_id=SERVICE_STATE.c.outbox_last_id + bindparam("count"))
+    .returning(SERVICE_STATE.c.outbox_last_id)
+)
+_INSERT = insert(OUTBOX)
+_NEXT = select(OUTBOX).where(OUTBOX.c.id > bindparam("position")).order_by(OUTBOX.c.id).limit(BATCH_RECORDS_MAX)
 
 
 class OutboxRelay:
@@ -181,11 +190,11 @@ class OutboxRelay:
             connection.execute(delete(OUTBOX).where(OUTBOX.c.id <= self._position))
 
     def _next_rows(self) -> list[Row[Any]]:
-        query = select(OUTBOX).where(OUTBOX.c.id > self._position).order_by(OUTBOX.c.id).limit(BATCH_RECORDS_MAX)
         rows: list[Row[Any]] = []
         size_bytes = 0
         with self._database.read() as connection:
-            for row in connection.execution_options(yield_per=50).execute(query):
+            found = connection.execution_options(yield_per=50).execute(_NEXT, {"position": self._position})
+            for row in found:
                 size_bytes += _ROW_OVERHEAD_BYTES + len(row.value or b"") + len(row.headers or b"")
                 if rows and size_bytes > BATCH_BYTES_MAX:
                     break

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from streambank.errors import check
 from streambank.log import (
@@ -84,6 +84,19 @@ class _Batch:
     reached: dict[TopicPartition, int] = field(default_factory=dict)
     received: dict[str, list[Received[Any]]] = field(default_factory=dict)
     dead: list[OutgoingRecord] = field(default_factory=list)
+
+
+# Built once: to build it costs more than to execute it.
+_MOVE = (
+    update(PROJECTION_POSITION)
+    .where(
+        PROJECTION_POSITION.c.group_name == bindparam("group"),
+        PROJECTION_POSITION.c.topic == bindparam("of_topic"),
+        PROJECTION_POSITION.c.partition == bindparam("number"),
+        PROJECTION_POSITION.c.next_offset == bindparam("expected"),
+    )
+    .values(next_offset=bindparam("reached"))
+)
 
 
 class Projection:
@@ -264,8 +277,8 @@ class Projection:
         for partition, reached in sorted(batch.reached.items()):
             expected = batch.expected[partition]
             check(reached >= expected, f"{self._group}: {partition} went back from {expected} to {reached}")
-            still_there = self._is(partition) & (PROJECTION_POSITION.c.next_offset == expected)
-            moved = connection.execute(update(PROJECTION_POSITION).where(still_there).values(next_offset=reached))
+            place = {"group": self._group, "of_topic": partition.topic, "number": partition.partition}
+            moved = connection.execute(_MOVE, {**place, "expected": expected, "reached": reached})
             if moved.rowcount != 1:
                 raise PositionFencedError(f"another process moved {self._group}'s position in {partition}")
         for topic, received in batch.received.items():

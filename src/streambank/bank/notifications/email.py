@@ -7,8 +7,11 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.charset import QP, Charset
+from email.header import Header
 from email.headerregistry import Address
-from email.message import EmailMessage
+from email.mime.multipart import MIMEMultipart
+from email.mime.nonmultipart import MIMENonMultipart
 from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime as rfc5322_date
 from functools import lru_cache
@@ -24,6 +27,7 @@ from streambank.bank.events import AlertNotification, AlertRaised, Currency, Dir
 from streambank.bank.notifications.addresses import parse_address
 from streambank.bank.notifications.settings import NotificationsSettings
 from streambank.clock import to_datetime
+from streambank.errors import check
 from streambank.ids import derived_id
 
 TEXT_CHARS_MAX = 80
@@ -85,25 +89,33 @@ def form_email(notification: AlertNotification, settings: NotificationsSettings,
     """
     recipient = parse_address(notification.email)
     view = _view(notification, settings)
-    message = EmailMessage(policy=SMTP if recipient.isascii() else SMTPUTF8)
-    message["From"] = _mailbox(settings.sender_name, parse_address(settings.sender))
-    message["To"] = _mailbox(view.name, recipient)
-    message["Subject"] = view.subject
-    message["Date"] = rfc5322_date(to_datetime(date_ms))
+    policy = SMTP if recipient.isascii() else SMTPUTF8
     message_id = message_id_of(notification.alert_id, settings)
-    message["Message-ID"] = message_id
-    # RFC 3834 section 5: keeps holiday notes and other robots from answering.
-    message["Auto-Submitted"] = "auto-generated"
-    message["X-Auto-Response-Suppress"] = "All"
-    for name, value in _unsubscribe_headers(notification, settings):
-        message[name] = value
-    message["X-Streambank-Alert-Id"] = view.alert_id
-    message.set_content(_templates().get_template("alert.txt.j2").render(view=view), cte="quoted-printable")
-    html = _templates().get_template("alert.html.j2").render(view=view)
-    message.add_alternative(html, subtype="html", cte="quoted-printable")
-    # The default is random; a repeat of this e-mail is to be the same to the byte.
-    message.set_boundary(f"=_{derived_id('boundary', notification.alert_id)}")
-    return FormedEmail(recipient, message_id, message.as_bytes())
+    # The default boundary is random; a repeat of this e-mail is to be the same to the byte.
+    message = MIMEMultipart("alternative", boundary=f"=_{derived_id('boundary', notification.alert_id)}")
+    headers = [
+        ("From", _mailbox(settings.sender_name, parse_address(settings.sender), policy.utf8)),
+        ("To", _mailbox(view.name, recipient, policy.utf8)),
+        ("Subject", view.subject),
+        ("Date", rfc5322_date(to_datetime(date_ms))),
+        ("Message-ID", message_id),
+        # RFC 3834 section 5: keeps holiday notes and other robots from answering.
+        ("Auto-Submitted", "auto-generated"),
+        ("X-Auto-Response-Suppress", "All"),
+        *_unsubscribe_headers(notification, settings),
+        ("X-Streambank-Alert-Id", view.alert_id),
+    ]
+    for name, value in headers:
+        check(
+            _LINE_END.search(value) is None, f"header {name}: a control character or a line's end would break out of it"
+        )
+        message[name] = value if policy.utf8 or value.isascii() else _encoded(value)
+    for subtype, template in (("plain", "alert.txt.j2"), ("html", "alert.html.j2")):
+        text = _templates().get_template(template).render(view=view)
+        part = MIMENonMultipart("text", subtype, charset="utf-8")
+        part.set_payload(text, _QUOTED_PRINTABLE)
+        message.attach(part)
+    return FormedEmail(recipient, message_id, message.as_bytes(policy=policy))
 
 
 def message_id_of(alert_id: str, settings: NotificationsSettings) -> str:
@@ -201,9 +213,17 @@ def _zone(name: str) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
-def _mailbox(name: str, address: str) -> Address:
+def _mailbox(name: str, address: str, utf8: bool) -> str:
+    name = safe_text(name)
     local, _, domain = address.rpartition("@")
-    return Address(safe_text(name), local, domain)
+    if utf8 or name.isascii():
+        return str(Address(name, local, domain))
+    return f"{_encoded(name)} <{address}>"
+
+
+def _encoded(text: str) -> str:
+    """RFC 2047 encoded words on one line; they are folded with the header."""
+    return Header(text, "utf-8", maxlinelen=0).encode()
 
 
 def _unsubscribe_headers(notification: AlertNotification, settings: NotificationsSettings) -> list[tuple[str, str]]:
@@ -216,6 +236,16 @@ def _unsubscribe_headers(notification: AlertNotification, settings: Notification
     url = f"{settings.unsubscribe_url}{'&' if '?' in settings.unsubscribe_url else '?'}{query}"
     # RFC 2369 section 2: the first that a client can use is preferred. RFC 8058 section 3.1: the post header's value.
     return [("List-Unsubscribe", f"<{url}>, {mailto}"), ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")]
+
+
+def _quoted_printable() -> Charset:
+    charset = Charset("utf-8")
+    charset.body_encoding = QP
+    return charset
+
+
+_LINE_END = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+_QUOTED_PRINTABLE = _quoted_printable()
 
 
 @lru_cache(maxsize=1)
