@@ -93,7 +93,9 @@ def topology(run: str) -> Topology:
     builder = StreamBuilder()
     balances = builder.stream(CHANGE).group_by_key().aggregate(no_balance, apply, name="balance")
     balances.to_stream().to(balance_topic)
-    alerts = balances.to_stream().join(builder.table(THRESHOLD), crossing).flat_map_values(each)
+    alerts = (
+        balances.to_stream().join(builder.table(THRESHOLD), crossing).flat_map_values(tuple, value=JsonSerde(Alert))
+    )
     alerts.select_key(by_user).join(builder.table(PROFILE), with_email).to(alert_topic)
     return builder.build()
 
@@ -111,10 +113,6 @@ def crossing(balance: Balance, threshold: Threshold) -> tuple[Alert, ...]:
     if balance.before >= threshold.level > balance.after:
         return (Alert("", balance.user_id, threshold.level, balance.before, balance.after, balance.entry_id),)
     return ()
-
-
-def each(alerts: tuple[Alert, ...]) -> tuple[Alert, ...]:
-    return alerts
 
 
 def by_user(_account_id: str, alert: Alert) -> str:

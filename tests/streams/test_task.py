@@ -13,6 +13,7 @@ from streambank.streams.collector import RecordCollector
 from streambank.streams.drops import Drops
 from streambank.streams.operators.base import Process, Stateless, TaskContext
 from streambank.streams.queue import RecordFailedError
+from streambank.streams.store import KeyValueStore
 from streambank.streams.task import StreamTask
 
 Rows = Sequence[tuple[str, int]]
@@ -154,8 +155,19 @@ def counts(task: StreamTask) -> dict[Any, Any]:
     return {key: value for key, (value, _) in task.stores["n"].items()}
 
 
+def reload_nothing(_store: KeyValueStore) -> None:
+    """For a rollback to a state without entries, or with stores that recorded."""
+
+
 def test_a_rollback_brings_back_queues_stores_and_stream_time() -> None:
-    task = task_of(counting())
+    task, reloads = task_of(counting()), []
+
+    def reload(store: KeyValueStore) -> None:
+        reloads.append(store.spec.name)
+        store.clear()
+        store.load("a", 1, 1)
+        store.load("b", 1, 2)
+
     task.add(batch("in", [("a", 1), ("b", 2), ("a", 8)]))
     task.process(2, nothing_behind)
     task.committed()
@@ -167,10 +179,11 @@ def test_a_rollback_brings_back_queues_stores_and_stream_time() -> None:
             task.process(100, nothing_behind)
         assert counts(task) == {"a": 2, "b": 1, "c": 1}
         assert task.stream_time == 9
-        task.rollback()
+        task.rollback(reload)
         assert (counts(task), task.stream_time) == ({"a": 1, "b": 1}, 2)
         assert (task.buffered(TopicPartition("in", 0)), task.buffered(TopicPartition("in2", 0))) == (1, 2)
         assert task.offsets() == {}
+    assert reloads == ["n"], "the second time, the store had recorded what it replaced"
 
 
 def test_what_is_committed_is_the_next_offset_and_the_partitions_time() -> None:
@@ -184,7 +197,7 @@ def test_what_is_committed_is_the_next_offset_and_the_partitions_time() -> None:
     for _ in range(2):
         task.process(1, nothing_behind)
         assert task.offsets() == {TopicPartition("in", 0): OffsetAndMetadata(43, "t=7")}
-        task.rollback()
+        task.rollback(reload_nothing)
 
 
 def test_offsets_that_compaction_left_out_are_committed_past() -> None:
@@ -193,7 +206,7 @@ def test_offsets_that_compaction_left_out_are_committed_past() -> None:
     task.add(gaps)
     task.process(1, nothing_behind)
     assert task.offsets()[TopicPartition("in", 0)].offset == 7
-    task.rollback()
+    task.rollback(reload_nothing)
     task.process(2, nothing_behind)
     assert task.offsets()[TopicPartition("in", 0)].offset == 12
 
@@ -216,7 +229,7 @@ def test_a_rollback_right_after_a_restart_keeps_the_committed_stream_time() -> N
     task.add(batch("in", [("bad", 60)], first_offset=3))
     with pytest.raises(RecordFailedError):
         task.process(1, nothing_behind)
-    task.rollback()
+    task.rollback(reload_nothing)
     assert task.stream_time == 50
     assert task.offsets() == {}
 

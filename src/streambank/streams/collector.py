@@ -23,10 +23,16 @@ class Columns:
 
     def append(self, key: bytes | None, value: bytes | None, timestamp: int, headers: bytes | None) -> None:
         """Add a record that is bytes already."""
+        if headers is not None:
+            self.pad_headers()
+            self.headers.append(headers)
         self.timestamps.append(timestamp)
         self.keys.append(key)
         self.values.append(value)
-        self.headers.append(headers)
+
+    def pad_headers(self) -> None:
+        """Give the records so far headers: none."""
+        self.headers.extend([None] * (len(self.timestamps) - len(self.headers)))
 
     def clear(self) -> None:
         """Forget the records."""
@@ -85,8 +91,11 @@ class RecordCollector:
         for topic_partition, columns in self._columns.items():
             if columns.timestamps:
                 total += len(columns.timestamps)
-                headers = columns.headers if any(columns.headers) else None
-                transaction.append_columns(topic_partition, columns.timestamps, columns.keys, columns.values, headers)
+                if columns.headers:
+                    columns.pad_headers()
+                transaction.append_columns(
+                    topic_partition, columns.timestamps, columns.keys, columns.values, columns.headers or None
+                )
         return total
 
     def clear(self) -> None:
@@ -106,9 +115,12 @@ def _writer(columns: Columns, key: Serde[Any], value: Serde[Any], headers_of: He
         value_bytes = None if value is None else serialize(value)
         if headers_of is not None:
             headers = None if value is None else headers_of(value, timestamp)
+        if headers is not None:
+            # The column stays empty until a record has any.
+            columns.pad_headers()
+            add_headers(headers)
         add_timestamp(timestamp)
         add_key(key_bytes)
         add_value(value_bytes)
-        add_headers(headers)
 
     return write

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterable
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import structlog
@@ -36,6 +37,10 @@ logger = structlog.get_logger(__name__)
 
 BUFFERED_POLLS_MAX = 2
 """A partition is paused while the task that reads it holds this many polls' worth of its records unprocessed."""
+
+CAREFUL_COMMITS = 100
+"""For so many commits after a record failed, stores record what they replace: failures come in groups, and the next one
+then costs no reload."""
 
 
 @dataclass(slots=True)
@@ -82,6 +87,7 @@ class StreamRunner:
         self._stopping = threading.Event()
         self._drops = Drops()
         self._alone = 0
+        self._careful_commits = 0
         self._uncommitted = 0
         self.counters = Counters()
         self._producer = log.producer()
@@ -118,7 +124,8 @@ class StreamRunner:
         self._take_in(batches)
         while True:
             try:
-                processed = self._process()
+                with _collection_paused():
+                    processed = self._process()
                 self._uncommitted += processed
                 if not self._collector.empty or not processed or self._uncommitted >= self._config.poll_records:
                     self._commit()
@@ -216,8 +223,9 @@ class StreamRunner:
         self._uncommitted = 0
         self._collector.clear()
         self._drops.committed()
+        self._careful_commits = max(0, self._careful_commits - 1)
         for task in self._tasks.values():
-            task.committed()
+            task.committed(careful=self._careful_commits > 0)
         self.counters.written += written
         self.counters.commits += 1
 
@@ -225,7 +233,8 @@ class StreamRunner:
         self._collector.clear()
         self._drops.rollback()
         for task in self._tasks.values():
-            task.rollback()
+            task.rollback(lambda store, task=task: self._restore(task, store))  # type: ignore[misc]
+        self._careful_commits = CAREFUL_COMMITS
 
     def _start_over(self) -> None:
         """The member lost its place: drop every task and read on from what is committed."""
@@ -270,15 +279,19 @@ class StreamRunner:
         )
         committed = self._consumer.committed(list(task.inputs))
         for store in task.stores.values():
-            changelog = TopicPartition(
-                self._topology.changelog_name(store.spec, self._config.application_id), partition
-            )
-            position = committed.get(changelog)
-            restore(store, self._log, changelog, position.offset if position else None, self._on_restore)
+            self._restore(task, store)
         task.resume_at(committed)
         self._tasks[sub.index, partition] = task
         for topic_partition in task.inputs:
             self._by_partition[topic_partition] = task
+
+    def _restore(self, task: StreamTask, store: KeyValueStore) -> None:
+        """Load a store as of the last commit."""
+        name = self._topology.changelog_name(store.spec, self._config.application_id)
+        changelog = TopicPartition(name, task.partition)
+        position = self._consumer.committed([changelog]).get(changelog) if store.spec.read_only else None
+        store.clear()
+        restore(store, self._log, changelog, position.offset if position else None, self._on_restore)
 
     def _discard_tasks(self, partitions: Collection[TopicPartition] | None = None) -> None:
         gone = {
@@ -291,6 +304,22 @@ class StreamRunner:
             del self._tasks[key]
             for topic_partition in task.inputs:
                 del self._by_partition[topic_partition]
+
+
+@contextmanager
+def _collection_paused() -> Iterator[None]:
+    """Let the garbage collector look at what a cycle made once, after it, and not thirty times meanwhile.
+
+    What goes round in a cycle is freed by its reference counts; a program's own reference cycles wait until then.
+    """
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _log_restore(progress: RestoreProgress) -> None:

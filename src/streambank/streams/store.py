@@ -1,4 +1,4 @@
-"""A task's key-value store: in memory, rebuilt from its changelog, with an undo for the transaction in work."""
+"""A task's key-value store: in memory, rebuilt from its changelog."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,8 +9,10 @@ from streambank.streams.operators.base import Process, Stored, StoreSpec
 class KeyValueStore:
     """Keys and values in a dict; each update goes to the changelog too, unless another operator writes that.
 
-    Values are kept as objects and must not be changed in place. Until :meth:`committed`, :meth:`rollback` brings back
-    what was there before. ``log_update`` writes an update to the changelog.
+    Values are kept as objects and must not be changed in place. While :attr:`recording`, :meth:`rollback` brings back
+    what was there at the last commit. That is not always on: to hold on to every value that was replaced costs a sixth
+    of the throughput, and what was there can also be loaded again from the changelog. ``log_update`` writes an update
+    to the changelog.
 
     Attributes:
         get: the value and timestamp of a key, None where there is none.
@@ -23,8 +25,23 @@ class KeyValueStore:
         # What put replaced since the last commit, in order. Two lists: tuples would be work for the garbage collector.
         self._undo_keys: list[Any] = []
         self._undo_stored: list[Stored | None] = []
+        self._recording: list[bool] = []
         self.get: Callable[[Any], Stored | None] = self._entries.get
         self.put = self._putter(log_update)
+
+    @property
+    def recording(self) -> bool:
+        """Whether what is put can be rolled back."""
+        return bool(self._recording)
+
+    def record(self, on: bool) -> None:
+        """Switch :attr:`recording`, between a commit or a reload and the next put."""
+        self._recording[:] = [True] if on else []
+
+    def clear(self) -> None:
+        """Forget everything, to be loaded again."""
+        self._entries.clear()
+        self.committed()
 
     def load(self, key: Any, value: Any, timestamp: int) -> None:
         """Set an entry that comes from the changelog."""
@@ -56,11 +73,13 @@ class KeyValueStore:
 
     def _putter(self, log_update: Process | None) -> Callable[[Any, Any, int, Stored | None], None]:
         # A closure, since this runs once per record and looking names up on self costs a tenth of it.
+        recording = self._recording
         entries, remember_key, remember = self._entries, self._undo_keys.append, self._undo_stored.append
 
         def put(key: Any, value: Any, timestamp: int, stored: Stored | None) -> None:
-            remember_key(key)
-            remember(stored)
+            if recording:
+                remember_key(key)
+                remember(stored)
             if value is None:
                 entries.pop(key, None)
             else:

@@ -60,6 +60,7 @@ class StreamTask:
             )
             for source, name in names
         ]
+        self._dirty = False
         self._by_partition = {queue.topic_partition: queue for queue in self._queues}
 
     @property
@@ -106,6 +107,7 @@ class StreamTask:
             queue, bound = self._next()
             if queue is None or self._waits(behind):
                 break
+            self._dirty = True
             done += queue.run(self._context.position, bound, limit - done)
             if queue.poison:
                 break
@@ -120,20 +122,31 @@ class StreamTask:
         """The queues of which something was processed since the last commit."""
         return [queue for queue in self._queues if queue.advanced]
 
-    def committed(self) -> None:
-        """The transaction committed."""
+    def committed(self, *, careful: bool = False) -> None:
+        """The transaction committed. ``careful``: stores record what they replace from now on."""
         for queue in self._queues:
             queue.committed()
         for store in self.stores.values():
             store.committed()
+            store.record(careful)
         self._context.committed_stream_time = self.stream_time
+        self._dirty = False
 
-    def rollback(self) -> None:
-        """Go back to the last commit: queues, stores and stream time."""
+    def rollback(self, reload: Callable[[KeyValueStore], None]) -> None:
+        """Go back to the last commit: queues, stores and stream time.
+
+        ``reload`` loads a store that did not record what it replaced; from now on it does.
+        """
         for queue in self._queues:
             queue.rollback()
         for store in self.stores.values():
-            store.rollback()
+            if store.recording:
+                store.rollback()
+            else:
+                if self._dirty:
+                    reload(store)
+                store.record(True)
+        self._dirty = False
         self._context.position.stream_time = self._context.committed_stream_time
 
     def _next(self) -> tuple[InputQueue | None, int]:
