@@ -45,6 +45,10 @@ V = TypeVar("V")
 BATCH_RECORDS_MAX = 500
 """Records asked for in one poll: enough to share the disk flush of a transaction, few enough to keep it short."""
 
+UNTOLD_BATCHES_MAX = 10
+UNTOLD_S = 0.1
+"""The log learns the positions when nothing has come for that long, or after so many batches."""
+
 POLL_S = 5.0
 """How long a poll waits at most; :meth:`Projection.interrupt` ends it earlier. Well within any session time-out."""
 
@@ -122,6 +126,8 @@ class Projection:
         self._subscriptions: Mapping[str, Subscription[Any]] = {s.topic.name: s for s in subscriptions}
         self._listener = listener
         self._positions: dict[TopicPartition, int] = {}
+        self._untold: dict[TopicPartition, int] = {}
+        self._untold_batches = 0
         self._consumer: Consumer | None = None
         self._producer: Producer | None = None
         self._interrupted = False
@@ -148,13 +154,15 @@ class Projection:
             StaleDatabaseError: a stored position lies beyond the log's end.
         """
         consumer = self._join()
-        batches = consumer.poll(BATCH_RECORDS_MAX, 0 if self._interrupted else timeout_s)
+        wait_s = min(timeout_s, UNTOLD_S) if self._untold else timeout_s
+        batches = consumer.poll(BATCH_RECORDS_MAX, 0 if self._interrupted else wait_s)
         batch = _Batch()
         for records in batches:
             # A rebalance within this poll may have taken the partition after its records were read.
             if records.topic_partition in self._positions:
                 self._decode(records, batch)
         if not batch.reached:
+            self._tell_lag(consumer)
             return 0
         # Or else the database could remember records that a crash of the machine takes from the log.
         self._log.flush()
@@ -168,13 +176,17 @@ class Projection:
             return 0
         self._positions.update(batch.reached)
         self.dead_letter_count += len(batch.dead)
-        self._tell_lag(consumer, batch.reached)
+        self._untold.update(batch.reached)
+        self._untold_batches += 1
+        if self._untold_batches >= UNTOLD_BATCHES_MAX:
+            self._tell_lag(consumer)
         return sum(map(len, batches))
 
     def close(self) -> None:
         """Leave the group. Idempotent. Call it from the thread that polls."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
+            self._tell_lag(consumer)
             consumer.close()
         producer, self._producer = self._producer, None
         if producer is not None:
@@ -286,7 +298,13 @@ class Projection:
                 self._subscriptions[topic].apply(connection, received)
         self._outbox.add(connection, batch.dead)
 
-    def _tell_lag(self, consumer: Consumer, reached: Mapping[TopicPartition, int]) -> None:
+    def _tell_lag(self, consumer: Consumer) -> None:
+        """Commit the positions to the log too, for whoever looks at the lag; not while more urgent things are due."""
+        reached = {at: offset for at, offset in self._untold.items() if at in self._positions}
+        self._untold.clear()
+        self._untold_batches = 0
+        if not reached:
+            return
         check(self._producer is not None, f"{self.name}: no producer")
         try:
             with self._producer.transaction(durable=False) as transaction:  # type: ignore[union-attr]

@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -175,11 +176,9 @@ class ScriptedServer:
                 return
             self.connections += 1
             self._open.append(connection)
-            with connection, connection.makefile("rwb") as stream:
-                try:
-                    self._talk(stream, {word: list(replies) for word, replies in script.items()})
-                except OSError:
-                    continue
+            # A client that is gone shows when the stream is closed, too.
+            with suppress(OSError), connection, connection.makefile("rwb") as stream:
+                self._talk(stream, {word: list(replies) for word, replies in script.items()})
 
     def _talk(self, stream: Any, script: dict[str, list[str | None]]) -> None:
         if not self._answer(stream, script, "greeting", "220 ready"):
