@@ -99,6 +99,15 @@ def test_rows_that_cannot_be_read_are_kept_with_the_reason(call: Call, tmp_path:
     assert "2026-02-30,Nonsense" in rejects.read_text()
 
 
+def test_without_a_name_the_rejects_file_is_in_the_data_folder(call: Call, tmp_path: Path) -> None:
+    path = statement(tmp_path)
+    path.write_text(path.read_text() + "2026-02-30,Nonsense,-2.50,27.00\n")
+    found = call("import", str(path), *IMPORT_OPTIONS, "--yes", "--data", str(tmp_path / "data"))
+    rejects = tmp_path / "data" / "rejects" / "statement.csv.rejects.csv"
+    assert str(rejects) in found.stdout
+    assert "2026-02-30,Nonsense" in rejects.read_text()
+
+
 def test_the_berka_files_are_recognised(call: Call, tmp_path: Path) -> None:
     data = ("--data", str(tmp_path / "data"))
     done = call("import", str(berka(tmp_path / "berka")), "--yes", "--alert-below", "200", *data)

@@ -60,6 +60,12 @@ class DataFolder:
         """Locked for as long as ``up`` or ``demo`` runs here; says which process that is, and where its mailbox is."""
         return self.path / "running.json"
 
+    def rejects(self, source: str) -> Path:
+        """Where the rows of a file of that name go which could not be imported; its folder is made if need be."""
+        folder = self.path / "rejects"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder / f"{Path(source).name}.rejects.csv"
+
     def create(self) -> None:
         """Make the folder; only its owner may read it, as it holds names, addresses and amounts."""
         try:

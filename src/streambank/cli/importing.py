@@ -69,7 +69,7 @@ def run_import(file: Path, options: ImportOptions, csv: CsvOptions, data: Path |
     try:
         if levels:
             _set_thresholds(log, folder, seen, levels)
-        result = _write(log, source, seen, options)
+        result = _write(log, source, seen, options, options.rejects or folder.rejects(source.label))
     finally:
         log.close()
     _tell(result, output)
@@ -230,7 +230,7 @@ def _confirmed(seen: Preview, folder: DataFolder, options: ImportOptions) -> boo
     return False
 
 
-def _write(log: EventLog, source: Source, seen: Preview, options: ImportOptions) -> ImportResult:
+def _write(log: EventLog, source: Source, seen: Preview, options: ImportOptions, rejects: Path) -> ImportResult:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -253,7 +253,7 @@ def _write(log: EventLog, source: Source, seen: Preview, options: ImportOptions)
         return Importer(log, system_clock).run(
             source,
             origin=Origin.LIVE if options.live else Origin.IMPORT,
-            rejects_path=options.rejects,
+            rejects_path=rejects,
             progress=show,
         )
 
@@ -342,5 +342,3 @@ def _tell(result: ImportResult, output: Format) -> None:
     )
     if result.rejects_path is not None:
         print(f"those rows, with the reasons: {result.rejects_path}")
-    elif result.rejected:
-        print("to get those rows in a file, with the reasons: --rejects FILE")

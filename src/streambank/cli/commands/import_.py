@@ -99,7 +99,8 @@ class ImportOptions:
     dry_run
         Show what would be imported, and write nothing.
     rejects
-        Write the rows that cannot be imported to this CSV file, each with the reason.
+        Where to write the rows that cannot be imported, each with the reason. Without it: a CSV file in the data
+        folder, named after FILE.
     """
 
     format: Literal["auto", "csv", "berka"] = "auto"
