@@ -43,7 +43,7 @@ def cost_us(log: EventLog, accounts: int, events: int, rounds: int) -> list[floa
     drain(running)
     costs = []
     for n in range(rounds):
-        workload.add_changes(log, Size(accounts=accounts, users=size.users, events=events, seed=n + 2))
+        workload.add_paired_changes(log, Size(accounts=accounts, users=size.users, events=events, seed=n + 2))
         gc.collect()
         costs.append(drain(running) / events * 1e6)
     running.close()

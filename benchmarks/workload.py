@@ -6,6 +6,7 @@ record goes to ``alert``. Exactly once: outputs, state and input offsets in one 
 """
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,6 +140,28 @@ def add_changes(log: EventLog, size: Size) -> None:
     accounts, users = _names(size)
     indexes = (rng.randrange(size.accounts) for _ in range(size.events))
     _write(log, CHANGE, (_change(rng, n, index, accounts, users) for n, index in enumerate(indexes)))
+
+
+def add_paired_changes(log: EventLog, size: Size) -> None:
+    """Write changes of random accounts of which every second one of an account takes back the one before.
+
+    So balances stay where they are in the long run, and few accounts cross their thresholds as often as many do.
+    """
+    rng = random.Random(size.seed)
+    accounts, users = _names(size)
+    open_amounts: dict[int, int] = {}
+
+    def changes() -> Iterator[tuple[str, Change, int]]:
+        for n in range(size.events):
+            index = rng.randrange(size.accounts)
+            account, change, at = _change(rng, n, index, accounts, users)
+            if (taken_back := open_amounts.pop(index, None)) is not None:
+                change = msgspec.structs.replace(change, amount=-taken_back)
+            else:
+                open_amounts[index] = change.amount
+            yield account, change, at
+
+    _write(log, CHANGE, changes())
 
 
 def touch_every_account(log: EventLog, size: Size) -> None:
