@@ -99,11 +99,7 @@ class Cleaner:
                     rows, records = self._expire(partition_id, now - topic.config.retention_ms)
                     batches += rows
                     expired += records
-                if (
-                    topic.config.compacted
-                    and self._is_due(topic, partition_id, now, min_dirty_ratio)
-                    and self._is_read(partition_id)
-                ):
+                if topic.config.compacted and self._is_due(topic, partition_id, now, min_dirty_ratio):
                     compactor = Compactor(
                         self._database,
                         TopicPartition(name, number),
@@ -115,16 +111,6 @@ class Cleaner:
                     partitions += compactor.run(self._is_tombstone_due(topic, partition_id, now))
                     compacted += compactor.removed
         return CleaningReport(partitions, compacted, batches, expired)
-
-    def _is_read(self, partition_id: int) -> bool:
-        """Whether no group is behind: one that reads every update of a compacted topic must not miss any."""
-        with self._database.read() as connection:
-            behind = connection.execute(
-                "SELECT 1 FROM committed_offsets JOIN partitions USING (partition_id)"
-                " WHERE partition_id = ? AND next_offset < high LIMIT 1",
-                (partition_id,),
-            ).fetchone()
-        return behind is None
 
     def _is_due(self, topic: StoredTopic, partition_id: int, now: int, min_dirty_ratio: float) -> bool:
         with self._database.read() as connection:
