@@ -129,6 +129,18 @@ class GroupConformance(LogConformance):
         put(log, "single", "still read")
         assert len(drain(consumer, 1)) == 1
 
+    def test_current_lag_is_what_the_last_poll_saw(self, log: EventLog) -> None:
+        consumer = log.consumer("group", ["single"])
+        settle(consumer, partitions=1)
+        assert consumer.current_lag(P0) == 0
+        put(log, "single", *map(str, range(10)))
+        assert consumer.current_lag(P0) == 0
+        taken = len(consumer.poll(1, SETTLE_S)[0])
+        consumer.poll(1, SETTLE_S)
+        assert consumer.current_lag(P0) == 10 - taken - 1
+        drain(consumer, 10 - taken - 1)
+        assert consumer.current_lag(P0) == 0
+
     def test_position_and_seek(self, log: EventLog) -> None:
         put(log, "single", *map(str, range(10)))
         consumer = log.consumer("group", ["single"])

@@ -154,6 +154,12 @@ class Consumer(Protocol):
     def position(self, topic_partition: TopicPartition) -> int:
         """The offset that the next poll reads from."""
 
+    def current_lag(self, topic_partition: TopicPartition) -> int:
+        """How many offsets the position is behind the partition's end, as the last poll saw it (KIP-695).
+
+        Asks nobody: 0 before the first poll that looked at the partition.
+        """
+
     def seek(self, topic_partition: TopicPartition, offset: int) -> None:
         """Read on from ``offset``; records already fetched are dropped."""
 

@@ -164,12 +164,8 @@ class StreamRunner:
         self._discard_tasks(partitions)
 
     def _process(self) -> int:
-        highs: dict[TopicPartition, int] = {}
-
         def behind(topic_partition: TopicPartition) -> bool:
-            if topic_partition not in highs:
-                highs[topic_partition] = self._log.watermarks(topic_partition).high
-            return self._consumer.position(topic_partition) < highs[topic_partition]
+            return self._consumer.current_lag(topic_partition) > 0
 
         limit = 1 if self._alone else self._config.poll_records
         while True:

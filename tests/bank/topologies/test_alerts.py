@@ -1,4 +1,5 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 from tests.bank.topologies.samples import EUR, MOMENT, entry, thresholds
@@ -9,6 +10,8 @@ from streambank.bank.events import (
     ACCOUNT_THRESHOLDS,
     ALERT_NOTIFICATION,
     ALERT_RAISED,
+    BALANCE_CHANGED,
+    TOPICS,
     USER_BALANCE,
     USER_PROFILE,
     Account,
@@ -19,9 +22,13 @@ from streambank.bank.events import (
     Threshold,
     UserProfile,
 )
-from streambank.bank.topologies import alerts
+from streambank.bank.topologies import alerts, balances
 from streambank.bank.topologies.alerts import UNADDRESSED
 from streambank.bank.topologies.balances import account_balance, user_balance
+from streambank.log import EventLog, RecordBatch, TopicPartition
+from streambank.log.embedded import EmbeddedLog
+from streambank.streams import StreamRunner, StreamsConfig, Topology
+from streambank.streams.operators.source import Source
 from streambank.streams.testing import TopologyTestDriver
 
 BELOW_100 = Threshold(threshold_id="low", direction=Direction.BELOW, level_minor=100)
@@ -115,3 +122,36 @@ def test_only_the_newest_thresholds_count(bank: Bank) -> None:
     bank.book(entry(2, -60, account_id="giro"))
     bank.book(entry(3, -60, account_id="giro"))
     assert [alert.threshold.threshold_id for _, alert, _ in bank.driver.read(ALERT_RAISED)] == ["lower"]
+
+
+def test_alerts_that_start_late_miss_no_crossing_even_though_the_log_was_cleaned() -> None:
+    with closing(EmbeddedLog.open(None)) as log:
+        log.create_topics([topic.config for topic in TOPICS])
+        with closing(log.producer()) as producer:
+            with producer.transaction() as transaction:
+                ACCOUNT_THRESHOLDS.write(transaction, "giro", thresholds(BELOW_100, scope_id="giro"), 0)
+            for number, amount in enumerate([150, -60, 60, -60, 60], 1):
+                with producer.transaction() as transaction:
+                    BALANCE_CHANGED.write(transaction, "giro", entry(number, amount, account_id="giro"), number)
+                run(log, "balances", balances.build())
+        assert log.clean(min_dirty_ratio=0).records_compacted
+        run(log, "alerts", alerts.build())
+        raised = [record for batch in batches(log, ALERT_RAISED.name) for record in batch.values]
+    assert len(raised) == 2
+
+
+@pytest.mark.parametrize("build", [balances.build, alerts.build])
+def test_what_is_compacted_is_only_read_as_a_table(build: Callable[[], Topology]) -> None:
+    for sub in build().sub_topologies:
+        sources = [node.operator for node in sub.nodes if isinstance(node.operator, Source)]
+        assert [source.topic.name for source in sources if source.topic.cleanup_policy == "compact"] == []
+
+
+def run(log: EventLog, application_id: str, topology: Topology) -> None:
+    with closing(StreamRunner(topology, log, StreamsConfig(application_id=application_id))) as runner:
+        while runner.step():
+            pass
+
+
+def batches(log: EventLog, topic: str) -> list[RecordBatch]:
+    return [log.read(TopicPartition(topic, number), 0, 100) for number in range(log.topics()[topic].partitions)]

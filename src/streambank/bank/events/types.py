@@ -114,7 +114,7 @@ class EntrySummary(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_def
 
 
 class Balance(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """A balance after an entry. Topics ``account.balance`` and ``user.balance``, key ``scope_id``, compacted.
+    """A balance after an entry. Topics ``account.balance`` and ``user.balance``, key ``scope_id``: every one is kept.
 
     ``scope_id`` is the account's id, or for a total that of :func:`total_id`. Only booked entries count.
     """

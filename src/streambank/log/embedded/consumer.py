@@ -64,6 +64,7 @@ class EmbeddedConsumer:
         self._on_close = on_close
         self._fetches: dict[TopicPartition, _Fetch] = {}
         self._turn: list[TopicPartition] = []
+        self._marks: dict[int, Watermarks] = {}
         self._woken = False
         self._closed = False
         self._next_check_ms = 0
@@ -106,6 +107,12 @@ class EmbeddedConsumer:
     def position(self, topic_partition: TopicPartition) -> int:
         """The offset that the next poll reads from."""
         return self._fetch_of(topic_partition).position
+
+    def current_lag(self, topic_partition: TopicPartition) -> int:
+        """How many offsets the position is behind the partition's end, as the last poll saw it."""
+        fetch = self._fetch_of(topic_partition)
+        seen = self._marks.get(fetch.partition_id)
+        return max(0, seen.high - fetch.position) if seen is not None else 0
 
     def seek(self, topic_partition: TopicPartition, offset: int) -> None:
         """Read on from ``offset``. Raises OffsetOutOfRangeError."""
@@ -202,6 +209,7 @@ class EmbeddedConsumer:
         while True:
             generation, marks = self._look()
             if generation == self._generation:
+                self._marks = marks
                 return self._take(max_records, marks)
             self._rebalance()
 
