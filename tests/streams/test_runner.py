@@ -3,12 +3,12 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
 from tests.streams import workload
-from tests.streams.support import IN, OUT, topic
+from tests.streams.support import ANY, IN, OUT, topic
 
 from streambank.log import EventLog, StorageFullError, TopicPartition
 from streambank.log.embedded import EmbeddedLog
@@ -107,6 +107,33 @@ def test_a_member_that_joins_later_gets_its_share_and_the_state_with_it() -> Non
         first.stop()
         second.stop()
         assert workload.outcome(log) == expected
+
+
+def test_what_was_polled_before_all_partitions_of_a_task_were_owned_is_read_again() -> None:
+    # Another version of the program reads one topic of the two, so that the halves of a task are at two members.
+    changes, limits, out = topic("changes", partitions=2), topic("limits", partitions=2), topic("out", partitions=2)
+    joining, counting_only = StreamBuilder(), StreamBuilder()
+    joining.stream(changes).join(joining.table(limits), lambda change, limit: [change, limit], value=ANY).to(out)
+    counting_only.stream(changes).to(out)
+    with EmbeddedLog.open(None) as log:
+        first = StreamRunner(joining.build(), log, CONFIG)
+        second = StreamRunner(counting_only.build(), log, CONFIG)
+        for runner in (first, second, first, second):
+            runner.step()
+        assert len(first.assignment) == 3
+        with closing(log.producer()) as producer, producer.transaction() as transaction:
+            for number in range(10):
+                limits.write(transaction, f"k{number}", number, 1)
+        while first.step():
+            pass
+        second.close()
+        with closing(log.producer()) as producer, producer.transaction() as transaction:
+            for number in range(10):
+                changes.write(transaction, f"k{number}", number, 2)
+        await_true(lambda: first.step() == 0 and len(first.assignment) == 4)
+        joined = [value for values in workload.by_key(log, "out").values() for value in values]
+        assert sorted(joined) == [[number, number] for number in range(10)]
+        first.close()
 
 
 def test_a_fenced_member_starts_over_from_what_is_committed() -> None:

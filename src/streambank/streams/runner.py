@@ -84,6 +84,7 @@ class StreamRunner:
         self._collector = RecordCollector({topic.name: topic.partitions for topic in configs})
         self._tasks: dict[tuple[int, int], StreamTask] = {}
         self._by_partition: dict[TopicPartition, StreamTask] = {}
+        self._passed_over: set[TopicPartition] = set()
         self._stopping = threading.Event()
         self._drops = Drops()
         self._alone = 0
@@ -120,8 +121,8 @@ class StreamRunner:
     def step(self, timeout_s: float = 0.0) -> int:
         """One cycle of the commit protocol, waiting up to ``timeout_s``; returns how many records were processed."""
         batches = self._consumer.poll(self._config.poll_records, 0.0 if self._has_work() else timeout_s)
-        self._reconcile_tasks()
-        self._take_in(batches)
+        again = self._reconcile_tasks()
+        self._take_in(batch for batch in batches if batch.topic_partition not in again)
         while True:
             try:
                 with _collection_paused():
@@ -237,11 +238,14 @@ class StreamRunner:
         self.counters.fenced += 1
         logger.warning("fenced: starting over from the committed offsets", application=self._config.application_id)
         self._discard_tasks()
-        committed = self._consumer.committed(self._consumer.assignment)
-        for topic_partition in self._consumer.assignment:
+        self._seek_to_committed(self._consumer.assignment)
+
+    def _seek_to_committed(self, partitions: Collection[TopicPartition]) -> None:
+        committed = self._consumer.committed(partitions)
+        for topic_partition in partitions:
             found = committed.get(topic_partition)
             low = self._log.watermarks(topic_partition).low
-            self._consumer.seek(topic_partition, found.offset if found is not None else low)
+            self._consumer.seek(topic_partition, max(low, found.offset) if found is not None else low)
 
     def _has_work(self) -> bool:
         return any(task.buffered(at) for at, task in self._by_partition.items())
@@ -250,17 +254,29 @@ class StreamRunner:
         for batch in batches:
             if (task := self._by_partition.get(batch.topic_partition)) is not None:
                 task.add(batch)
+            else:
+                self._passed_over.add(batch.topic_partition)
         full = BUFFERED_POLLS_MAX * self._config.poll_records
         paused = [at for at, task in self._by_partition.items() if task.buffered(at) >= full]
         self._consumer.resume([at for at in self._by_partition if at not in paused])
         self._consumer.pause(paused)
 
-    def _reconcile_tasks(self) -> None:
+    def _reconcile_tasks(self) -> set[TopicPartition]:
+        """Make the tasks whose partitions this member owns now; returns the partitions that it will read again.
+
+        Those are the ones it had before it had all of a task's: what it polled of them meanwhile went nowhere.
+        """
         owned = self._consumer.assignment
+        begun: set[TopicPartition] = set()
         for sub in self._topology.sub_topologies:
             for partition in range(sub.partitions):
                 if (sub.index, partition) not in self._tasks and self._owns(sub, partition, owned):
-                    self._add_task(sub, partition)
+                    begun.update(self._add_task(sub, partition).inputs)
+        again = begun & self._passed_over
+        if again:
+            self._seek_to_committed(again)
+            self._passed_over -= again
+        return again
 
     def _owns(self, sub: SubTopology, partition: int, owned: frozenset[TopicPartition]) -> bool:
         application = self._config.application_id
@@ -269,7 +285,7 @@ class StreamRunner:
             for source in sub.sources
         )
 
-    def _add_task(self, sub: SubTopology, partition: int) -> None:
+    def _add_task(self, sub: SubTopology, partition: int) -> StreamTask:
         task = StreamTask(
             self._topology, sub, partition, config=self._config, collector=self._collector, drops=self._drops
         )
@@ -280,6 +296,7 @@ class StreamRunner:
         self._tasks[sub.index, partition] = task
         for topic_partition in task.inputs:
             self._by_partition[topic_partition] = task
+        return task
 
     def _restore(self, task: StreamTask, store: KeyValueStore) -> None:
         """Load a store as of the last commit."""
@@ -300,6 +317,8 @@ class StreamRunner:
             del self._tasks[key]
             for topic_partition in task.inputs:
                 del self._by_partition[topic_partition]
+                if partitions is not None and topic_partition not in partitions:
+                    self._passed_over.add(topic_partition)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A member of a consumer group."""
 
 import logging
+import sqlite3
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -207,24 +208,28 @@ class EmbeddedConsumer:
     def _fetch(self, max_records: int) -> list[RecordBatch]:
         self._keep_alive()
         while True:
-            generation, marks = self._look()
-            if generation == self._generation:
-                self._marks = marks
-                return self._take(max_records, marks)
+            # One snapshot, so that no record is fetched beyond the marks: a lag of 0 then says that nothing which was
+            # committed before any of the fetched records is missing.
+            with self._parts.database.snapshot() as connection:
+                generation, marks = self._look(connection)
+                if generation == self._generation:
+                    self._marks = marks
+                    return self._take(connection, max_records, marks)
             self._rebalance()
 
-    def _look(self) -> tuple[int, dict[int, Watermarks]]:
+    def _look(self, connection: sqlite3.Connection) -> tuple[int, dict[int, Watermarks]]:
         """The group's generation, and the watermarks of what this member is assigned."""
-        with self._parts.database.read() as connection:
-            rows = connection.execute(
-                "SELECT -1, generation, 0 FROM groups WHERE group_id = ?1 UNION ALL"
-                " SELECT partition_id, low, high FROM assignments JOIN partitions USING (partition_id)"
-                " WHERE group_id = ?1 AND member_id = ?2",
-                (self._group_id, self._member_id),
-            ).fetchall()
+        rows = connection.execute(
+            "SELECT -1, generation, 0 FROM groups WHERE group_id = ?1 UNION ALL"
+            " SELECT partition_id, low, high FROM assignments JOIN partitions USING (partition_id)"
+            " WHERE group_id = ?1 AND member_id = ?2",
+            (self._group_id, self._member_id),
+        ).fetchall()
         return rows[0][1], {partition_id: Watermarks(low, high) for partition_id, low, high in rows[1:]}
 
-    def _take(self, max_records: int, marks: dict[int, Watermarks]) -> list[RecordBatch]:
+    def _take(
+        self, connection: sqlite3.Connection, max_records: int, marks: dict[int, Watermarks]
+    ) -> list[RecordBatch]:
         """Share ``max_records`` out among the partitions that have something, beginning where it is longest ago."""
         ready = [at for at in self._turn if self._is_ready(at, marks)]
         batches: list[RecordBatch] = []
@@ -234,7 +239,7 @@ class EmbeddedConsumer:
                 break
             share = -(-left // (len(ready) - number))
             fetch = self._fetches[topic_partition]
-            batch = self._read(topic_partition, fetch, share, marks[fetch.partition_id])
+            batch = _read(connection, topic_partition, fetch, share, marks[fetch.partition_id].high)
             fetch.position = batch.next_offset
             self._turn.remove(topic_partition)
             self._turn.append(topic_partition)
@@ -267,19 +272,6 @@ class EmbeddedConsumer:
             target,
         )
         return target
-
-    def _read(self, topic_partition: TopicPartition, fetch: _Fetch, max_records: int, marks: Watermarks) -> RecordBatch:
-        batch = fetch.ahead
-        if batch is None:
-            with self._parts.database.read() as connection:
-                batch = read_batch(
-                    connection, topic_partition, fetch.partition_id, fetch.position, marks.high, max_records
-                )
-        if len(batch) <= max_records:
-            fetch.ahead = None
-            return batch
-        fetch.ahead = slice_batch(batch, max_records)
-        return slice_batch(batch, 0, max_records)
 
     def _rebalance(self) -> None:
         """Take note of the group's new generation; join again where this member was expelled.
@@ -321,3 +313,16 @@ class EmbeddedConsumer:
                 marks = watermarks(connection, partition_id)
             offset = marks.low if self._start == "earliest" else marks.high
         return _Fetch(partition_id, membership.since[topic_partition], offset)
+
+
+def _read(
+    connection: sqlite3.Connection, topic_partition: TopicPartition, fetch: _Fetch, max_records: int, high: int
+) -> RecordBatch:
+    batch = fetch.ahead
+    if batch is None:
+        batch = read_batch(connection, topic_partition, fetch.partition_id, fetch.position, high, max_records)
+    if len(batch) <= max_records:
+        fetch.ahead = None
+        return batch
+    fetch.ahead = slice_batch(batch, max_records)
+    return slice_batch(batch, 0, max_records)
