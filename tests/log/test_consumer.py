@@ -23,7 +23,7 @@ def test_a_poll_fetches_nothing_that_its_lags_do_not_know_of(tmp_path: Path, mon
             put("later", b"0")
             assert taken(consumer) == ["later 0"]
             put("later", b"1")
-            look = consumer._look  # type: ignore[attr-defined]
+            look = consumer._look
 
             def look_and_be_late(connection: Any) -> Any:
                 found = look(connection)
