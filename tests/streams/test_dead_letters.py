@@ -198,7 +198,7 @@ def test_negative_timestamps_are_dropped_and_counted(driver: TopologyTestDriver)
     driver.run()
     assert driver.read(OUT) == [("a", 10, 5), ("a", 50, 6)]
     assert dict(driver.runner.drops) == {"negative timestamp": 3}
-    assert driver.log.committed("test")[TopicPartition("in", 0)] == (5, "t=6")
+    assert driver.log.committed("test")[TopicPartition("in", 0)] == (5, '{"t":6}')
 
 
 @pytest.mark.parametrize(("bad", "error"), [(-2, "ValueError: -2 is negative"), (UNDECODABLE, "DecodeError")])

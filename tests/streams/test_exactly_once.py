@@ -98,4 +98,4 @@ def test_stream_time_goes_with_the_offsets() -> None:
         driver.pipe(workload.CHANGES, "a", 1, 20, partition=0)
         driver.crash()
         driver.pipe(workload.CHANGES, "a", 1, 30, partition=0)
-        assert log.committed("app")[TopicPartition("changes", 0)] == (3, "t=50")
+        assert log.committed("app")[TopicPartition("changes", 0)] == (3, '{"t":50}')

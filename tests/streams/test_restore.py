@@ -10,7 +10,7 @@ from streambank.log.embedded import EmbeddedLog
 from streambank.streams import LONG, RestoreError, RestoreProgress, StreamBuilder, StreamRunner, StreamsConfig, Topology
 from streambank.streams.operators.base import StoreSpec
 from streambank.streams.restore import READ_RECORDS, restore
-from streambank.streams.store import KeyValueStore
+from streambank.streams.stores import KeyValueStore
 from streambank.streams.testing import TopologyTestDriver
 
 

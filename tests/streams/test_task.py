@@ -13,7 +13,7 @@ from streambank.streams.collector import RecordCollector
 from streambank.streams.drops import Drops
 from streambank.streams.operators.base import Process, Stateless, TaskContext
 from streambank.streams.queue import RecordFailedError
-from streambank.streams.store import KeyValueStore
+from streambank.streams.stores import StateStore
 from streambank.streams.task import StreamTask
 
 Rows = Sequence[tuple[str, int]]
@@ -155,14 +155,14 @@ def counts(task: StreamTask) -> dict[Any, Any]:
     return {key: value for key, (value, _) in task.stores["n"].items()}
 
 
-def reload_nothing(_store: KeyValueStore) -> None:
+def reload_nothing(_store: StateStore) -> None:
     """For a rollback to a state without entries, or with stores that recorded."""
 
 
 def test_a_rollback_brings_back_queues_stores_and_stream_time() -> None:
     task, reloads = task_of(counting()), []
 
-    def reload(store: KeyValueStore) -> None:
+    def reload(store: StateStore) -> None:
         reloads.append(store.spec.name)
         store.clear()
         store.load("a", 1, 1)
@@ -191,12 +191,12 @@ def test_what_is_committed_is_the_next_offset_and_the_partitions_time() -> None:
     task.add(batch("in", [("a", 7), ("b", 2), ("c", 3)], first_offset=40))
     assert task.offsets() == {}
     task.process(2, nothing_behind)
-    assert task.offsets() == {TopicPartition("in", 0): OffsetAndMetadata(42, "t=7")}
+    assert task.offsets() == {TopicPartition("in", 0): OffsetAndMetadata(42, '{"t":7}')}
     task.committed()
     assert task.offsets() == {}
     for _ in range(2):
         task.process(1, nothing_behind)
-        assert task.offsets() == {TopicPartition("in", 0): OffsetAndMetadata(43, "t=7")}
+        assert task.offsets() == {TopicPartition("in", 0): OffsetAndMetadata(43, '{"t":7}')}
         task.rollback(reload_nothing)
 
 
@@ -214,18 +214,21 @@ def test_offsets_that_compaction_left_out_are_committed_past() -> None:
 def test_stream_time_is_taken_over_from_what_was_committed() -> None:
     task = task_of(counting())
     task.resume_at(
-        {TopicPartition("in", 0): OffsetAndMetadata(3, "t=50"), TopicPartition("in2", 0): OffsetAndMetadata(1, "t=9")}
+        {
+            TopicPartition("in", 0): OffsetAndMetadata(3, '{"t":50}'),
+            TopicPartition("in2", 0): OffsetAndMetadata(1, '{"t":9}'),
+        }
     )
     assert task.stream_time == 50
     task.add(batch("in2", [("a", 20)], first_offset=1))
     task.process(1, nothing_behind)
     assert task.stream_time == 50
-    assert task.offsets() == {TopicPartition("in2", 0): OffsetAndMetadata(2, "t=20")}
+    assert task.offsets() == {TopicPartition("in2", 0): OffsetAndMetadata(2, '{"t":20}')}
 
 
 def test_a_rollback_right_after_a_restart_keeps_the_committed_stream_time() -> None:
     task = task_of(counting())
-    task.resume_at({TopicPartition("in", 0): OffsetAndMetadata(3, "t=50")})
+    task.resume_at({TopicPartition("in", 0): OffsetAndMetadata(3, '{"t":50}')})
     task.add(batch("in", [("bad", 60)], first_offset=3))
     with pytest.raises(RecordFailedError):
         task.process(1, nothing_behind)

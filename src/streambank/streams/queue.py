@@ -8,12 +8,10 @@ from itertools import repeat
 from operator import length_hint
 from typing import Any
 
-from streambank.log import OffsetAndMetadata, Record, RecordBatch, TopicPartition, decode_headers
+from streambank.log import Record, RecordBatch, TopicPartition, decode_headers
 from streambank.streams.operators.base import Process
 from streambank.streams.serde import Serde
-
-NO_STREAM_TIME = -1
-_TIME = "t="
+from streambank.streams.stores.base import NO_TIME
 
 
 class RecordFailedError(Exception):
@@ -30,7 +28,7 @@ class Position:
     __slots__ = ("_batch", "_rows", "_stop", "stream_time")
 
     def __init__(self) -> None:
-        self.stream_time = NO_STREAM_TIME
+        self.stream_time = NO_TIME
         self._batch: RecordBatch | None = None
         self._stop = 0
         self._rows: Iterator[object] = iter(())
@@ -71,20 +69,19 @@ class InputQueue:
         """
         self.topic_partition = topic_partition
         self.poison: dict[int, Exception] = {}
-        self.partition_time = NO_STREAM_TIME
+        self.partition_time = NO_TIME
         self.next_offset: int | None = None
         self._decode_key, self._decode_value = key.deserialize, value.deserialize
         self._process, self._reject, self._drop = process, reject, drop
         self._batches: list[RecordBatch] = []
         self._batch = self._row = 0
-        self._mark = (0, 0, NO_STREAM_TIME)
+        self._mark = (0, 0, NO_TIME)
         self.buffered = 0
 
-    def resume_at(self, committed: OffsetAndMetadata) -> None:
-        """Take over the partition's time that was committed with its offset; an offset set by a tool may have none."""
-        if committed.metadata.startswith(_TIME) and committed.metadata[len(_TIME) :].isdecimal():
-            self.partition_time = int(committed.metadata[len(_TIME) :])
-            self._mark = (*self._mark[:2], self.partition_time)
+    def resume_at(self, partition_time: int) -> None:
+        """Take over the partition's time that was committed with its offset."""
+        self.partition_time = partition_time
+        self._mark = (*self._mark[:2], partition_time)
 
     def add(self, batch: RecordBatch) -> None:
         """Append a fetched batch."""
@@ -174,11 +171,10 @@ class InputQueue:
             raise RecordFailedError(self, batch.offsets[row], error) from error
         self._reject(self._record(batch, row), error)
 
-    def offset_to_commit(self) -> OffsetAndMetadata | None:
-        """Where to read on after a restart, with the partition's time; None where nothing has been processed."""
-        if self.next_offset is None or self._mark[:2] == (self._batch, self._row):
-            return None
-        return OffsetAndMetadata(self.next_offset, f"{_TIME}{self.partition_time}" if self.partition_time >= 0 else "")
+    @property
+    def offset_to_commit(self) -> int | None:
+        """Where to read on after a restart; None where nothing has been processed since the last commit."""
+        return None if self._mark[:2] == (self._batch, self._row) else self.next_offset
 
     @property
     def advanced(self) -> int:

@@ -9,7 +9,7 @@ import structlog
 
 from streambank.log import EventLog, RecordBatch, TopicPartition
 from streambank.streams.errors import RestoreError
-from streambank.streams.store import KeyValueStore
+from streambank.streams.stores import StateStore
 
 logger = structlog.get_logger(__name__)
 
@@ -32,7 +32,7 @@ OnRestore: TypeAlias = Callable[[RestoreProgress], None]
 
 
 def restore(
-    store: KeyValueStore, log: EventLog, changelog: TopicPartition, committed: int | None, on_progress: OnRestore
+    store: StateStore, log: EventLog, changelog: TopicPartition, committed: int | None, on_progress: OnRestore
 ) -> None:
     """Load the changelog's records into ``store``.
 
@@ -59,7 +59,7 @@ def restore(
         on_progress(RestoreProgress(store.spec.name, changelog, start, offset, end, records))
 
 
-def _load(store: KeyValueStore, batch: RecordBatch, rows: int) -> None:
+def _load(store: StateStore, batch: RecordBatch, rows: int) -> None:
     decode_key, decode, load = store.spec.key.deserialize, store.spec.value.deserialize, store.load
     columns = zip(batch.offsets[:rows], batch.keys, batch.values, batch.timestamps, strict=False)
     for offset, key, value, timestamp in columns:

@@ -29,7 +29,7 @@ from streambank.streams.drops import Drops
 from streambank.streams.errors import ProcessingError
 from streambank.streams.queue import RecordFailedError
 from streambank.streams.restore import OnRestore, RestoreProgress, restore
-from streambank.streams.store import KeyValueStore
+from streambank.streams.stores import StateStore
 from streambank.streams.task import StreamTask
 from streambank.streams.topology import SubTopology, Topology
 
@@ -139,7 +139,7 @@ class StreamRunner:
                 self.counters.records += processed
                 return processed
 
-    def stores(self, name: str) -> list[KeyValueStore]:
+    def stores(self, name: str) -> list[StateStore]:
         """The store's parts that this member keeps, one a partition it owns."""
         return [task.stores[name] for task in self._tasks.values() if name in task.stores]
 
@@ -298,7 +298,7 @@ class StreamRunner:
             self._by_partition[topic_partition] = task
         return task
 
-    def _restore(self, task: StreamTask, store: KeyValueStore) -> None:
+    def _restore(self, task: StreamTask, store: StateStore) -> None:
         """Load a store as of the last commit."""
         name = self._topology.changelog_name(store.spec, self._config.application_id)
         changelog = TopicPartition(name, task.partition)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import structlog
@@ -15,7 +15,9 @@ from streambank.streams.drops import Drops
 from streambank.streams.operators.base import Process, StoreSpec, View, fan_out
 from streambank.streams.operators.table_source import TableSource
 from streambank.streams.queue import InputQueue, Position
-from streambank.streams.store import KeyValueStore
+from streambank.streams.stores import StateStore, create_store
+from streambank.streams.stores.base import NO_TIME
+from streambank.streams.times import CommittedTimes, decode_times, encode_times
 from streambank.streams.topic import Topic
 from streambank.streams.topology import SourceNode, SubTopology, Topology
 
@@ -69,7 +71,7 @@ class StreamTask:
         return self._by_partition.keys()
 
     @property
-    def stores(self) -> dict[str, KeyValueStore]:
+    def stores(self) -> dict[str, StateStore]:
         """Its stores by name."""
         return self._context.stores
 
@@ -78,13 +80,16 @@ class StreamTask:
         """The highest timestamp seen; -1 before the first record."""
         return self._context.position.stream_time
 
-    def resume_at(self, committed: dict[TopicPartition, OffsetAndMetadata]) -> None:
-        """Take over the times that were committed with the offsets."""
+    def resume_at(self, committed: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
+        """Take over the times that were committed with the offsets, once the stores are restored."""
+        times = {at: decode_times(offset.metadata) for at, offset in committed.items()}
         for queue in self._queues:
-            if queue.topic_partition in committed:
-                queue.resume_at(committed[queue.topic_partition])
+            if queue.topic_partition in times:
+                queue.resume_at(times[queue.topic_partition].partition)
         stream_time = max(queue.partition_time for queue in self._queues)
         self._context.position.stream_time = self._context.committed_stream_time = stream_time
+        for name, store in self.stores.items():
+            store.resume_at(max((each.observed.get(name, NO_TIME) for each in times.values()), default=NO_TIME))
 
     def add(self, batch: RecordBatch) -> None:
         """Take in a fetched batch of one of :attr:`inputs`."""
@@ -115,8 +120,14 @@ class StreamTask:
 
     def offsets(self) -> dict[TopicPartition, OffsetAndMetadata]:
         """What to commit for the records processed since the last commit."""
-        found = ((queue.topic_partition, queue.offset_to_commit()) for queue in self._queues)
-        return {topic_partition: offset for topic_partition, offset in found if offset is not None}
+        observed = {name: store.observed_time for name, store in self.stores.items() if store.observed_time > NO_TIME}
+        return {
+            queue.topic_partition: OffsetAndMetadata(
+                offset, encode_times(CommittedTimes(queue.partition_time, observed))
+            )
+            for queue in self._queues
+            if (offset := queue.offset_to_commit) is not None
+        }
 
     def advanced(self) -> list[InputQueue]:
         """The queues of which something was processed since the last commit."""
@@ -132,7 +143,7 @@ class StreamTask:
         self._context.committed_stream_time = self.stream_time
         self._dirty = False
 
-    def rollback(self, reload: Callable[[KeyValueStore], None]) -> None:
+    def rollback(self, reload: Callable[[StateStore], None]) -> None:
         """Go back to the last commit: queues, stores and stream time.
 
         ``reload`` loads a store that did not record what it replaced; from now on it does.
@@ -189,7 +200,7 @@ class _Context:
         self._collector, self._drops = collector, drops
         self._operators = {node.name: node.operator for node in sub_topology.nodes}
         self.stores = {
-            spec.name: KeyValueStore(spec, self._changelog_writer(spec) if spec.changelog is None else None)
+            spec.name: create_store(spec, self._changelog_writer(spec) if spec.changelog is None else None)
             for spec in sub_topology.stores
         }
 
@@ -207,7 +218,7 @@ class _Context:
                 children[parent].append(processes[node.name])
         return processes
 
-    def store(self, name: str) -> KeyValueStore:
+    def store(self, name: str) -> Any:
         return self.stores[name]
 
     def view(self, node: str) -> View:
@@ -230,7 +241,8 @@ class _Context:
         operator = self._operators[source.node]
         if not (isinstance(operator, TableSource) and operator.materialized):
             return self._reject
-        store, topic = self.stores[operator.store.name], source.topic
+        store: Any = self.stores[operator.store.name]
+        topic = source.topic
 
         def reject_update(record: Record, error: Exception) -> None:
             # A table is what its topic says, after a restore too: only what follows from the update failed.

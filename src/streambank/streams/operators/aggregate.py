@@ -51,4 +51,5 @@ class Aggregate(Stateless):
 
     def view(self, context: TaskContext) -> View:
         """The store."""
-        return context.store(self.store.name).get
+        view: View = context.store(self.store.name).get
+        return view

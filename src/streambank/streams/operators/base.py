@@ -4,12 +4,14 @@ A bound operator is called with a record's key, value, timestamp and headers, an
 that comes out. It sees no client, thread or clock; its state is in the stores that the task hands it.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from streambank.streams.serde import Serde
+from streambank.streams.stores.base import Stored, StoreSpec, View
 from streambank.streams.topic import Topic
+
+__all__ = ["Operator", "Process", "Stateless", "StoreSpec", "Stored", "TableOperator", "TaskContext", "View", "fan_out"]
 
 
 class Process(Protocol):
@@ -24,44 +26,6 @@ class Process(Protocol):
         """Process the record."""
 
 
-Stored: TypeAlias = tuple[Any, int]
-"""A store's entry: value and timestamp."""
-
-View: TypeAlias = Callable[[Any], Stored | None]
-"""Reads a table: the entry of a key, None if there is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoreSpec:
-    """A key-value store that a task keeps.
-
-    ``changelog`` names the topic that rebuilds it where that is one of the topology's own: the topic a table is read
-    from, or the one it is written to. None means an internal changelog topic.
-    """
-
-    name: str
-    key: Serde[Any]
-    value: Serde[Any]
-    changelog: str | None = None
-    read_only: bool = field(default=False)
-    """Whether the changelog is the table's source, which the task reads and never writes."""
-
-
-class Store(Protocol):
-    """A task's key-value store. Keys are unique; a value is never None."""
-
-    @property
-    def get(self) -> View:
-        """Reads a key's value and timestamp."""
-
-    @property
-    def put(self) -> Callable[[Any, Any, int, Stored | None], None]:
-        """Sets a key's value and timestamp; a value of None deletes it.
-
-        The last argument is what :attr:`get` returned for the key just before.
-        """
-
-
 class TaskContext(Protocol):
     """What a task gives to the operators that are bound to it."""
 
@@ -73,8 +37,8 @@ class TaskContext(Protocol):
     def partition(self) -> int:
         """The partition that the task works on."""
 
-    def store(self, name: str) -> Store:
-        """One of the stores that the operator names."""
+    def store(self, name: str) -> Any:
+        """One of the operator's own stores, of the class that its spec's kind stands for."""
 
     def view(self, node: str) -> View:
         """Reads the table that the node makes."""

@@ -45,4 +45,5 @@ class Reduce(Stateless):
 
     def view(self, context: TaskContext) -> View:
         """The store."""
-        return context.store(self.store.name).get
+        view: View = context.store(self.store.name).get
+        return view

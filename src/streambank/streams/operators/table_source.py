@@ -52,4 +52,5 @@ class TableSource(Stateless):
 
     def view(self, context: TaskContext) -> View:
         """The store."""
-        return context.store(self.store.name).get
+        view: View = context.store(self.store.name).get
+        return view

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from streambank.streams.operators.base import Process, Stored, StoreSpec
+from streambank.streams.stores.base import LogUpdate, StateStore, Stored, StoreSpec
 
 
-class KeyValueStore:
+class KeyValueStore(StateStore):
     """Keys and values in a dict; each update goes to the changelog too, unless another operator writes that.
 
     Values are kept as objects and must not be changed in place. While :attr:`recording`, :meth:`rollback` brings back
@@ -19,8 +19,8 @@ class KeyValueStore:
         put: set a key's value and timestamp, given what ``get`` has said of it; a value of None deletes the key.
     """
 
-    def __init__(self, spec: StoreSpec, log_update: Process | None) -> None:
-        self.spec = spec
+    def __init__(self, spec: StoreSpec, log_update: LogUpdate | None) -> None:
+        super().__init__(spec)
         self._entries: dict[Any, Stored] = {}
         # What put replaced since the last commit, in order. Two lists: tuples would be work for the garbage collector.
         self._undo_keys: list[Any] = []
@@ -39,9 +39,9 @@ class KeyValueStore:
         self._recording[:] = [True] if on else []
 
     def clear(self) -> None:
-        """Forget everything, to be loaded again."""
+        """Forget every entry, to be loaded again."""
         self._entries.clear()
-        self.committed()
+        self._forget_undo()
 
     def load(self, key: Any, value: Any, timestamp: int) -> None:
         """Set an entry that comes from the changelog."""
@@ -52,8 +52,8 @@ class KeyValueStore:
 
     def committed(self) -> None:
         """What was put is final."""
-        self._undo_keys.clear()
-        self._undo_stored.clear()
+        super().committed()
+        self._forget_undo()
 
     def rollback(self) -> None:
         """Undo what was put since the last commit."""
@@ -62,7 +62,8 @@ class KeyValueStore:
                 self._entries.pop(key, None)
             else:
                 self._entries[key] = stored
-        self.committed()
+        super().rollback()
+        self._forget_undo()
 
     def items(self) -> Iterator[tuple[Any, Stored]]:
         """Every entry, in no particular order."""
@@ -71,7 +72,11 @@ class KeyValueStore:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def _putter(self, log_update: Process | None) -> Callable[[Any, Any, int, Stored | None], None]:
+    def _forget_undo(self) -> None:
+        self._undo_keys.clear()
+        self._undo_stored.clear()
+
+    def _putter(self, log_update: LogUpdate | None) -> Callable[[Any, Any, int, Stored | None], None]:
         # A closure, since this runs once per record and looking names up on self costs a tenth of it.
         recording = self._recording
         entries, remember_key, remember = self._entries, self._undo_keys.append, self._undo_stored.append

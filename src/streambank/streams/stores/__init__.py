@@ -1,0 +1,14 @@
+"""The state of tasks: one class for each kind of store, all with the contract of :class:`StateStore`."""
+
+from streambank.streams.stores.base import LogUpdate, StateStore, StoreSpec
+from streambank.streams.stores.key_value import KeyValueStore
+
+_KINDS = {"key-value": KeyValueStore}
+
+
+def create_store(spec: StoreSpec, log_update: LogUpdate | None) -> StateStore:
+    """The store of ``spec``'s kind; ``log_update`` is None where another operator writes its changelog."""
+    return _KINDS[spec.kind](spec, log_update)
+
+
+__all__ = ["KeyValueStore", "StateStore", "StoreSpec", "create_store"]

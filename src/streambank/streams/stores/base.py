@@ -1,0 +1,94 @@
+"""What every store of a task has in common: it commits, goes back to the last commit, comes back from a changelog."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from streambank.streams.serde import Serde
+
+Stored: TypeAlias = tuple[Any, int]
+"""A store's entry: value and timestamp."""
+
+View: TypeAlias = Callable[[Any], Stored | None]
+"""Reads a table: the entry of a key, None if there is none."""
+
+LogUpdate: TypeAlias = Callable[[Any, Any, int, bytes | None], None]
+"""Writes an update to a store's changelog: key, value (None deletes), timestamp, headers."""
+
+StoreKind: TypeAlias = Literal["key-value"]
+
+NO_TIME = -1
+"""The time before the first record."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSpec:
+    """A store that a task keeps.
+
+    ``key`` and ``value`` are the serdes of its changelog's records; the key of a window store's is a
+    :class:`~streambank.streams.windowed.Windowed`. ``changelog`` names the topic that rebuilds it where that is one of
+    the topology's own: the topic a table is read from, or the one it is written to. None means an internal topic.
+    """
+
+    name: str
+    key: Serde[Any]
+    value: Serde[Any]
+    changelog: str | None = None
+    read_only: bool = field(default=False)
+    """Whether the changelog is the table's source, which the task reads and never writes."""
+    kind: StoreKind = "key-value"
+    retention_ms: int | None = None
+    """How long, in stream time, a store of windows keeps them."""
+
+
+class StateStore(ABC):
+    """A store of one task.
+
+    Values are kept as objects and must not be changed in place. A transaction of the log makes what was put final
+    (:meth:`committed`); until then :meth:`rollback` can undo it, if :attr:`recording` was on since the last commit.
+    Otherwise the runner loads the store from its changelog again. ``observed_time`` is the stream time of the operator
+    that owns the store: the task commits it with the input offsets, so that it survives restarts.
+    """
+
+    def __init__(self, spec: StoreSpec) -> None:
+        self.spec = spec
+        self.observed_time = NO_TIME
+        self._committed_time = NO_TIME
+
+    def resume_at(self, observed_time: int) -> None:
+        """Take over the time that was committed; called once, after :meth:`load`."""
+        self.observed_time = self._committed_time = observed_time
+
+    def committed(self) -> None:
+        """What was put is final. Overridden: calls this too."""
+        self._committed_time = self.observed_time
+
+    def rollback(self) -> None:
+        """Undo what was put since the last commit. Overridden: calls this too."""
+        self.observed_time = self._committed_time
+
+    @property
+    @abstractmethod
+    def recording(self) -> bool:
+        """Whether what is put can be rolled back."""
+
+    @abstractmethod
+    def record(self, on: bool) -> None:
+        """Switch :attr:`recording`, between a commit or a reload and the next put."""
+
+    @abstractmethod
+    def load(self, key: Any, value: Any, timestamp: int) -> None:
+        """Set an entry that comes from the changelog; a value of None deletes it."""
+
+    @abstractmethod
+    def clear(self) -> None:
+        """Forget every entry, to be loaded again; the observed time stays that of the last commit."""
+
+    @abstractmethod
+    def items(self) -> Iterator[tuple[Any, Stored]]:
+        """Every entry by the key of its changelog, in no particular order."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many entries there are."""
