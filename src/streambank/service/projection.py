@@ -115,7 +115,9 @@ class Projection:
         group: str,
         subscriptions: Sequence[Subscription[Any]],
         listener: PartitionsListener | None = None,
+        on_stored: Callable[[], None] = lambda: None,
     ) -> None:
+        """``on_stored`` is called after each batch: a hint to look, for whoever works on the rows."""
         self.name = f"{group}-projection"
         self.dead_letter_count = 0
         self.fenced_count = 0
@@ -125,6 +127,7 @@ class Projection:
         self._group = group
         self._subscriptions: Mapping[str, Subscription[Any]] = {s.topic.name: s for s in subscriptions}
         self._listener = listener
+        self._on_stored = on_stored
         self._positions: dict[TopicPartition, int] = {}
         self._untold: dict[TopicPartition, int] = {}
         self._untold_batches = 0
@@ -174,6 +177,7 @@ class Projection:
             logger.warning("projection fenced, goes on from the stored positions", group=self._group, reason=str(error))
             self._seek_to_stored(list(self._positions))
             return 0
+        self._on_stored()
         self._positions.update(batch.reached)
         self.dead_letter_count += len(batch.dead)
         self._untold.update(batch.reached)

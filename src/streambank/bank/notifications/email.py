@@ -12,7 +12,7 @@ from email.header import Header
 from email.headerregistry import Address
 from email.mime.multipart import MIMEMultipart
 from email.mime.nonmultipart import MIMENonMultipart
-from email.policy import SMTP, SMTPUTF8
+from email.policy import SMTPUTF8, compat32
 from email.utils import format_datetime as rfc5322_date
 from functools import lru_cache
 from urllib.parse import quote, urlencode
@@ -89,13 +89,13 @@ def form_email(notification: AlertNotification, settings: NotificationsSettings,
     """
     recipient = parse_address(notification.email)
     view = _view(notification, settings)
-    policy = SMTP if recipient.isascii() else SMTPUTF8
+    utf8 = not recipient.isascii()
     message_id = message_id_of(notification.alert_id, settings)
     # The default boundary is random; a repeat of this e-mail is to be the same to the byte.
     message = MIMEMultipart("alternative", boundary=f"=_{derived_id('boundary', notification.alert_id)}")
-    headers = [
-        ("From", _mailbox(settings.sender_name, parse_address(settings.sender), policy.utf8)),
-        ("To", _mailbox(view.name, recipient, policy.utf8)),
+    headers: list[tuple[str, str | Header]] = [
+        ("From", _mailbox("From", settings.sender_name, parse_address(settings.sender), utf8)),
+        ("To", _mailbox("To", view.name, recipient, utf8)),
         ("Subject", view.subject),
         ("Date", rfc5322_date(to_datetime(date_ms))),
         ("Message-ID", message_id),
@@ -107,15 +107,17 @@ def form_email(notification: AlertNotification, settings: NotificationsSettings,
     ]
     for name, value in headers:
         check(
-            _LINE_END.search(value) is None, f"header {name}: a control character or a line's end would break out of it"
+            _LINE_END.search(str(value)) is None,
+            f"header {name}: a control character or a line's end would break out of it",
         )
-        message[name] = value if policy.utf8 or value.isascii() else _encoded(value)
+        plain = utf8 or isinstance(value, Header) or value.isascii()
+        message[name] = value if plain else _encoded(name, str(value))  # type: ignore[assignment]  # A Header is as good.
     for subtype, template in (("plain", "alert.txt.j2"), ("html", "alert.html.j2")):
         text = _templates().get_template(template).render(view=view)
         part = MIMENonMultipart("text", subtype, charset="utf-8")
         part.set_payload(text, _QUOTED_PRINTABLE)
         message.attach(part)
-    return FormedEmail(recipient, message_id, message.as_bytes(policy=policy))
+    return FormedEmail(recipient, message_id, message.as_bytes(policy=SMTPUTF8 if utf8 else _ASCII))
 
 
 def message_id_of(alert_id: str, settings: NotificationsSettings) -> str:
@@ -213,17 +215,19 @@ def _zone(name: str) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
-def _mailbox(name: str, address: str, utf8: bool) -> str:
+def _mailbox(header: str, name: str, address: str, utf8: bool) -> str | Header:
     name = safe_text(name)
     local, _, domain = address.rpartition("@")
     if utf8 or name.isascii():
         return str(Address(name, local, domain))
-    return f"{_encoded(name)} <{address}>"
+    mailbox = _encoded(header, name)
+    mailbox.append(f"<{address}>", "us-ascii")
+    return mailbox
 
 
-def _encoded(text: str) -> str:
-    """RFC 2047 encoded words on one line; they are folded with the header."""
-    return Header(text, "utf-8", maxlinelen=0).encode()
+def _encoded(header: str, text: str) -> Header:
+    """Text as RFC 2047 encoded words, folded where the header of that name needs it."""
+    return Header(text, "utf-8", header_name=header)
 
 
 def _unsubscribe_headers(notification: AlertNotification, settings: NotificationsSettings) -> list[tuple[str, str]]:
@@ -243,6 +247,9 @@ def _quoted_printable() -> Charset:
     charset.body_encoding = QP
     return charset
 
+
+_ASCII = compat32.clone(linesep="\r\n")
+"""Headers here are ASCII already. The newer policies would parse each one again, at twice the cost of the rest."""
 
 _LINE_END = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 _QUOTED_PRINTABLE = _quoted_printable()

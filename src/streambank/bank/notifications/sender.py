@@ -47,6 +47,9 @@ IDLE_WAIT_S = 5.0
 """How long the sender sleeps at most where nothing is due. Alerts wake it; this is for rows that another process wrote
 just before it lost their partition, and for a clock that was set."""
 
+TAKE_OVER_INTERVAL_MS = 500
+"""How often, at most, to look for e-mails that a member which is gone was sending."""
+
 OTHERS_WAIT_S = 0.5
 """How soon to look again whether a member that is sending an e-mail of a partition of ours is still there."""
 
@@ -82,6 +85,8 @@ class Sender:
         self._random = random
         self._partitions: frozenset[int] = frozenset()
         self._server_due_at = 0
+        self._take_over_at = 0
+        self._connected = False
         self._others_send = False
         self._stopping = False
         self._wake = threading.Event()
@@ -90,6 +95,7 @@ class Sender:
         """Look after these partitions' e-mails too, as this member of the group."""
         self._member_id = member_id
         self._partitions |= {p.partition for p in partitions}
+        self._take_over_at = 0
         self._wake.set()
 
     def revoked(self, partitions: Collection[TopicPartition]) -> None:
@@ -120,11 +126,15 @@ class Sender:
 
     def send_due(self, stop: threading.Event | None = None) -> int:
         """Send all that is due now; how many e-mails the server took."""
-        if self._clock() < self._server_due_at:
+        now = self._clock()
+        if now < self._server_due_at:
             return 0
         sent_before = self.sent_count
-        self._take_over()
-        if self._anything_due() and self._server_is_there():
+        if now >= self._take_over_at:
+            self._take_over()
+            self._take_over_at = self._clock() + TAKE_OVER_INTERVAL_MS
+        # While the connection stands, the claim itself tells whether anything is due.
+        if self._connected or (self._anything_due() and self._server_is_there()):
             with self._database.begin() as connection:
                 claim = self._claim(connection)
             while claim is not None:
@@ -227,9 +237,11 @@ class Sender:
         except MailError as error:
             self._server_failed(error)
             return False
+        self._connected = True
         return True
 
     def _server_failed(self, error: MailError) -> None:
+        self._connected = False
         if self._stopping:
             return
         self.server_failures_in_a_row += 1

@@ -88,9 +88,14 @@ class NotificationsService:
         )
         subscription = Subscription(ALERT_NOTIFICATION, self._record)
         self.projection = Projection(
-            log, database, outbox, group=GROUP, subscriptions=[subscription], listener=self.sender
+            log,
+            database,
+            outbox,
+            group=GROUP,
+            subscriptions=[subscription],
+            listener=self.sender,
+            on_stored=self.sender.wake,
         )
-        database.after_commit(self.sender.wake)
 
     def run(self, stop: threading.Event) -> None:
         """Work until ``stop`` is set; returns within 0.3 s of it. Raises what ends a part of the service."""
