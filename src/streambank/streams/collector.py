@@ -101,7 +101,8 @@ class RecordCollector:
     def clear(self) -> None:
         """Forget everything: the transaction committed, or is undone."""
         for columns in self._columns.values():
-            columns.clear()
+            if columns.timestamps:
+                columns.clear()
 
 
 def _writer(columns: Columns, key: Serde[Any], value: Serde[Any], headers_of: HeadersOf[Any] | None) -> Process:

@@ -84,7 +84,9 @@ class StreamRunner:
         self._collector = RecordCollector({topic.name: topic.partitions for topic in configs})
         self._tasks: dict[tuple[int, int], StreamTask] = {}
         self._by_partition: dict[TopicPartition, StreamTask] = {}
+        self._rebalanced = True
         self._passed_over: set[TopicPartition] = set()
+        self._paused: set[TopicPartition] = set()
         self._stopping = threading.Event()
         self._drops = Drops()
         self._alone = 0
@@ -121,7 +123,7 @@ class StreamRunner:
     def step(self, timeout_s: float = 0.0) -> int:
         """One cycle of the commit protocol, waiting up to ``timeout_s``; returns how many records were processed."""
         batches = self._consumer.poll(self._config.poll_records, 0.0 if self._has_work() else timeout_s)
-        again = self._reconcile_tasks()
+        again = self._reconcile_tasks() if self._rebalanced else ()
         self._take_in(batch for batch in batches if batch.topic_partition not in again)
         while True:
             try:
@@ -155,14 +157,16 @@ class StreamRunner:
 
     def on_assigned(self, partitions: Collection[TopicPartition]) -> None:
         """Tasks are made after the poll, when the whole assignment is known."""
+        self._rebalanced = True
 
     def on_revoked(self, partitions: Collection[TopicPartition]) -> None:
         """Drop the tasks; all that they wrote is committed, since polls come between commits."""
+        self._rebalanced = True
         self._discard_tasks(partitions)
 
     def on_lost(self, partitions: Collection[TopicPartition]) -> None:
         """Drop the tasks without a commit."""
-        self._discard_tasks(partitions)
+        self.on_revoked(partitions)
 
     def _process(self) -> int:
         def behind(topic_partition: TopicPartition) -> bool:
@@ -203,7 +207,8 @@ class StreamRunner:
         self._alone = processed
 
     def _commit(self) -> None:
-        offsets = {at: offset for task in self._tasks.values() for at, offset in task.offsets().items()}
+        tasks = [task for task in self._tasks.values() if task.dirty]
+        offsets = {at: offset for task in tasks for at, offset in task.offsets().items()}
         if not offsets:
             return
         while True:
@@ -221,7 +226,7 @@ class StreamRunner:
         self._collector.clear()
         self._drops.committed()
         self._careful_commits = max(0, self._careful_commits - 1)
-        for task in self._tasks.values():
+        for task in tasks:
             task.committed(careful=self._careful_commits > 0)
         self.counters.written += written
         self.counters.commits += 1
@@ -238,6 +243,7 @@ class StreamRunner:
         self.counters.fenced += 1
         logger.warning("fenced: starting over from the committed offsets", application=self._config.application_id)
         self._discard_tasks()
+        self._rebalanced = True
         self._seek_to_committed(self._consumer.assignment)
 
     def _seek_to_committed(self, partitions: Collection[TopicPartition]) -> None:
@@ -257,9 +263,11 @@ class StreamRunner:
             else:
                 self._passed_over.add(batch.topic_partition)
         full = BUFFERED_POLLS_MAX * self._config.poll_records
-        paused = [at for at, task in self._by_partition.items() if task.buffered(at) >= full]
-        self._consumer.resume([at for at in self._by_partition if at not in paused])
-        self._consumer.pause(paused)
+        paused = {at for at, task in self._by_partition.items() if task.buffered(at) >= full}
+        if paused != self._paused:
+            self._consumer.resume([at for at in self._paused if at in self._by_partition])
+            self._consumer.pause(paused)
+            self._paused = paused
 
     def _reconcile_tasks(self) -> set[TopicPartition]:
         """Make the tasks whose partitions this member owns now; returns the partitions that it will read again.
@@ -276,6 +284,7 @@ class StreamRunner:
         if again:
             self._seek_to_committed(again)
             self._passed_over -= again
+        self._rebalanced = False
         return again
 
     def _owns(self, sub: SubTopology, partition: int, owned: frozenset[TopicPartition]) -> bool:

@@ -62,7 +62,7 @@ class StreamTask:
             )
             for source, name in names
         ]
-        self._dirty = False
+        self.dirty = False
         self._by_partition = {queue.topic_partition: queue for queue in self._queues}
 
     @property
@@ -112,7 +112,7 @@ class StreamTask:
             queue, bound = self._next()
             if queue is None or self._waits(behind):
                 break
-            self._dirty = True
+            self.dirty = True
             done += queue.run(self._context.position, bound, limit - done)
             if queue.poison:
                 break
@@ -141,7 +141,7 @@ class StreamTask:
             store.committed()
             store.record(careful)
         self._context.committed_stream_time = self.stream_time
-        self._dirty = False
+        self.dirty = False
 
     def rollback(self, reload: Callable[[StateStore], None]) -> None:
         """Go back to the last commit: queues, stores and stream time.
@@ -154,10 +154,10 @@ class StreamTask:
             if store.recording:
                 store.rollback()
             else:
-                if self._dirty:
+                if self.dirty:
                     reload(store)
                 store.record(True)
-        self._dirty = False
+        self.dirty = False
         self._context.position.stream_time = self._context.committed_stream_time
 
     def _next(self) -> tuple[InputQueue | None, int]:

@@ -103,6 +103,8 @@ class Peers:
         self._thread: threading.Thread | None = None
         self._receiver: socket.socket | None = None
         self._closed = False
+        self._listed_at = 0
+        self._paths: list[str] = []
         self._sender = _datagram_socket() if self._directory is not None else None
 
     def listen(self, on_commit: Callable[[], None]) -> None:
@@ -121,13 +123,8 @@ class Peers:
         """Send a byte to each of the others, without ever waiting for one."""
         if self._directory is None or self._sender is None:
             return
-        try:
-            names = os.listdir(self._directory)
-        except OSError:
-            return
-        for name in names:
-            if name.startswith(self._prefix) and name != self._name:
-                self._send(f"{self._directory}/{name}")
+        for path in self._others():
+            self._send(path)
 
     def close(self) -> None:
         """Stop listening and remove the socket."""
@@ -145,6 +142,22 @@ class Peers:
         if self._receiver is not None:
             with contextlib.suppress(OSError):
                 os.unlink(f"{self._directory}/{self._name}")
+
+    def _others(self) -> list[str]:
+        """The sockets of the others: looked up again when the directory has changed, since that is called a lot."""
+        try:
+            changed_at = os.stat(self._directory or "").st_mtime_ns
+            if changed_at != self._listed_at:
+                names = os.listdir(self._directory)
+                self._paths = [
+                    f"{self._directory}/{name}"
+                    for name in names
+                    if name.startswith(self._prefix) and name != self._name
+                ]
+                self._listed_at = changed_at
+        except OSError:
+            return []
+        return self._paths
 
     def _send(self, path: str) -> None:
         if self._sender is None:
