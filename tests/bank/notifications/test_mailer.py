@@ -18,6 +18,8 @@ from streambank.bank.notifications.mailer import (
 
 Script = dict[str, list[str | None]]
 
+PIPELINING: Script = {"EHLO": ["250-ok\n250 PIPELINING"]}
+
 
 class Pair:
     """A mailer and its scripted server; closed together."""
@@ -47,8 +49,9 @@ def pair() -> Iterator[Pair]:
         server.close()
 
 
-def test_one_connection_carries_many_messages(pair: Pair) -> None:
-    mailer, server = pair.make({})
+@pytest.mark.parametrize("extensions", [{}, PIPELINING])
+def test_one_connection_carries_many_messages(pair: Pair, extensions: Script) -> None:
+    mailer, server = pair.make(extensions)
     mailer.send("a@x.org", "b@y.org", b"Subject: 1\r\n\r\n.dot\r\n..two\r\n")
     mailer.send("a@x.org", "c@y.org", b"Subject: 2\r\n\r\nno end")
     assert server.connections == 1
@@ -84,10 +87,11 @@ def test_one_connection_carries_many_messages(pair: Pair) -> None:
         ({"RCPT": [""]}, ServerUnavailableError),
     ],
 )
+@pytest.mark.parametrize("extensions", [{}, PIPELINING])
 def test_each_failure_has_its_kind_and_the_next_message_goes_through(
-    pair: Pair, script: Script, kind: type[MailError]
+    pair: Pair, extensions: Script, script: Script, kind: type[MailError]
 ) -> None:
-    mailer, server = pair.make(script, {})
+    mailer, server = pair.make({**extensions, **script}, extensions)
     with pytest.raises(MailError) as raised:
         mailer.send("a@x.org", "b@y.org", b"Subject: 1\r\n\r\n")
     assert type(raised.value) is kind
@@ -104,8 +108,9 @@ def test_the_servers_words_are_kept_apart_from_what_is_logged(pair: Pair) -> Non
 
 
 @pytest.mark.parametrize("reply", [None, "421 4.4.2 idle too long"])
-def test_a_connection_that_went_stale_is_replaced_unnoticed(pair: Pair, reply: str | None) -> None:
-    mailer, server = pair.make({"MAIL": ["250 ok", reply]}, {})
+@pytest.mark.parametrize("extensions", [{}, PIPELINING])
+def test_a_connection_that_went_stale_is_replaced_unnoticed(pair: Pair, extensions: Script, reply: str | None) -> None:
+    mailer, server = pair.make({**extensions, "MAIL": ["250 ok", reply]}, extensions)
     mailer.send("a@x.org", "b@y.org", b"Subject: 1\r\n\r\n")
     mailer.send("a@x.org", "b@y.org", b"Subject: 2\r\n\r\n")
     assert server.connections == 2

@@ -5,8 +5,9 @@ import smtplib
 import socket
 import ssl
 import threading
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from streambank.bank.notifications.settings import NotificationsSettings
 from streambank.errors import StreambankError, check
@@ -14,8 +15,20 @@ from streambank.errors import StreambankError, check
 _AUTHENTICATION = {530, 534, 535, 538}
 """RFC 4954 section 6: the server wants (another) authentication, whatever command it says so at."""
 
+_LINE_END = re.compile(r"[\r\n]")
 _LINE_START_DOT = re.compile(rb"^\.", re.MULTILINE)
 _ENHANCED_CODE = re.compile(rb"[245]\.\d{1,3}\.\d{1,3}\b")
+
+
+T = TypeVar("T")
+
+
+class _Command(NamedTuple):
+    """A command, the name of its stage in messages, and the replies that let the next one follow."""
+
+    stage: str
+    text: str
+    ok: tuple[int, ...]
 
 
 class MailError(StreambankError):
@@ -111,16 +124,14 @@ class SmtpMailer:
         reused = self._smtp is not None
         self.connect()
         try:
-            self._start(sender, recipient, message)
+            self._begin(sender, recipient, message)
         except ServerUnavailableError:
             if not reused or self._interrupted.is_set():
                 raise
             # A server may close a connection that was idle or had its fill of messages; a new one tells whether that
             # was all. Nothing of this message has been handed over.
             self.connect()
-            self._start(sender, recipient, message)
-        self._command("RCPT", f"RCPT TO:<{recipient}>", ok=(250, 251))
-        self._command("DATA", "DATA", ok=(354,))
+            self._begin(sender, recipient, message)
         self._hand_over(message)
 
     def interrupt(self) -> None:
@@ -169,7 +180,8 @@ class SmtpMailer:
         if settings.user is not None and settings.password is not None:
             smtp.login(settings.user, settings.password)
 
-    def _start(self, sender: str, recipient: str, message: bytes) -> None:
+    def _begin(self, sender: str, recipient: str, message: bytes) -> None:
+        """Everything before the message: one round trip where the server takes commands in a row, else one for each."""
         smtp = self._connected()
         options = ""
         if smtp.has_extn("size"):
@@ -179,7 +191,38 @@ class SmtpMailer:
                 raise RecipientRefusedError("the address is not ASCII, and the server has no SMTPUTF8 (RFC 6531)")
             smtp.command_encoding = "utf-8"
             options += " SMTPUTF8 BODY=8BITMIME"
-        self._command("MAIL", f"MAIL FROM:<{sender}>{options}", ok=(250,))
+        commands = [
+            _Command("MAIL", f"MAIL FROM:<{sender}>{options}", (250,)),
+            _Command("RCPT", f"RCPT TO:<{recipient}>", (250, 251)),
+            _Command("DATA", "DATA", (354,)),
+        ]
+        if smtp.has_extn("pipelining"):
+            self._pipeline(commands)
+            return
+        for command in commands:
+            code, reply = self._exchange(command.stage, lambda text=command.text: smtp.docmd(text))  # type: ignore[misc]
+            if code not in command.ok:
+                raise self._refused(command.stage, code, reply)
+
+    def _pipeline(self, commands: Sequence["_Command"]) -> None:
+        """Send the commands in one go and take their replies in order (RFC 2920)."""
+        smtp = self._connected()
+        check(not any(_LINE_END.search(each.text) for each in commands), "a line's end within an SMTP command")
+        self._exchange(commands[0].stage, lambda: smtp.send("".join(f"{each.text}\r\n" for each in commands)))
+        refused: tuple[str, int, bytes] | None = None
+        for command in commands:
+            code, reply = self._exchange(command.stage, smtp.getreply)
+            if code in command.ok:
+                continue
+            refused = refused or (command.stage, code, reply)
+            if code == 421:
+                break
+        if refused is None:
+            return
+        if code == 354:
+            # Section 3.1: a server may ask for the message all the same. An empty one ends that.
+            self._exchange("DATA", lambda: smtp.docmd("."))
+        raise self._refused(*refused)
 
     def _hand_over(self, message: bytes) -> None:
         smtp = self._connected()
@@ -201,15 +244,13 @@ class SmtpMailer:
         if code != 250:
             raise self._refused("end of message", code, reply)
 
-    def _command(self, stage: str, command: str, ok: tuple[int, ...]) -> None:
+    def _exchange(self, stage: str, talk: Callable[[], T]) -> T:
         try:
-            code, reply = self._connected().docmd(command)
+            return talk()
         except UnicodeEncodeError as error:
             raise RecipientRefusedError("the address is not ASCII") from error
         except (OSError, smtplib.SMTPException) as error:
             raise self._lost(stage, error) from error
-        if code not in ok:
-            raise self._refused(stage, code, reply)
 
     def _refused(self, stage: str, code: int, reply: bytes) -> MailError:
         text, said = _text(stage, code, reply), reply.decode("utf-8", "replace")
