@@ -16,12 +16,16 @@ from streambank.streams.runner import StreamRunner
 from streambank.streams.serde import BYTES, LONG, STRING, JsonSerde, Serde
 from streambank.streams.topic import Topic
 from streambank.streams.topology import Topology
+from streambank.streams.windowed import SessionWindowedSerde, TimeWindowedSerde, Windowed
+from streambank.streams.windowed_kstream import SessionWindowedKStream, TimeWindowedKStream
+from streambank.streams.windows import JoinWindows, SessionWindows, SlidingWindows, TimeWindows
 
 __all__ = [
     "BYTES",
     "LONG",
     "STRING",
     "DeserializationError",
+    "JoinWindows",
     "JsonSerde",
     "KGroupedStream",
     "KStream",
@@ -32,11 +36,19 @@ __all__ = [
     "RestoreError",
     "RestoreProgress",
     "Serde",
+    "SessionWindowedKStream",
+    "SessionWindowedSerde",
+    "SessionWindows",
+    "SlidingWindows",
     "StreamBuilder",
     "StreamRunner",
     "StreamsConfig",
     "StreamsError",
+    "TimeWindowedKStream",
+    "TimeWindowedSerde",
+    "TimeWindows",
     "Topic",
     "Topology",
     "TopologyError",
+    "Windowed",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from streambank.streams.errors import TopologyError
 from streambank.streams.infer import returned_item, returned_pair, returned_value
@@ -26,6 +26,8 @@ from streambank.streams.operators.stream_table_join import StreamTableJoin
 from streambank.streams.operators.table_source import TableSource
 from streambank.streams.serde import LONG, Serde
 from streambank.streams.topic import Topic
+from streambank.streams.windowed_kstream import SessionWindowedKStream, TimeWindowedKStream
+from streambank.streams.windows import SessionWindows, SlidingWindows, TimeWindows
 
 if TYPE_CHECKING:
     from streambank.streams.builder import StreamBuilder
@@ -242,6 +244,20 @@ class KGroupedStream(Generic[K, V]):
 
     def __init__(self, stream: KStream[K, V]) -> None:
         self._stream = stream
+
+    @overload
+    def windowed_by(self, windows: TimeWindows | SlidingWindows) -> TimeWindowedKStream[K, V]: ...
+
+    @overload
+    def windowed_by(self, windows: SessionWindows) -> SessionWindowedKStream[K, V]: ...
+
+    def windowed_by(
+        self, windows: TimeWindows | SlidingWindows | SessionWindows
+    ) -> TimeWindowedKStream[K, V] | SessionWindowedKStream[K, V]:
+        """Cut the records of each key into windows of time."""
+        if isinstance(windows, SessionWindows):
+            return SessionWindowedKStream(self._stream, windows)
+        return TimeWindowedKStream(self._stream, windows)
 
     def aggregate(
         self,

@@ -17,6 +17,7 @@ from streambank.streams.serde import Serde
 if TYPE_CHECKING:
     from streambank.streams.builder import StreamBuilder
     from streambank.streams.kstream import KStream
+    from streambank.streams.windowed_kstream import Windows
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -27,12 +28,22 @@ R = TypeVar("R")
 class KTable(Generic[K, V]):
     """A table. Updates apply in offset order; a null value deletes the key and travels on as a tombstone."""
 
-    def __init__(self, builder: StreamBuilder, node: str, key: Serde[Any], value: Serde[Any], partitions: int) -> None:
+    def __init__(
+        self,
+        builder: StreamBuilder,
+        node: str,
+        key: Serde[Any],
+        value: Serde[Any],
+        partitions: int,
+        *,
+        windows: Windows | None = None,
+    ) -> None:
         self._builder = builder
         self._node = node
         self._key = key
         self._value = value
         self._partitions = partitions
+        self._windows = windows
 
     def filter(self, predicate: Callable[[K, V], bool]) -> KTable[K, V]:
         """The rows that ``predicate(key, value)`` accepts; a row that stops passing is deleted."""
@@ -105,4 +116,4 @@ class KTable(Generic[K, V]):
 
     def _derive(self, operator: Operator, *, value: Serde[Any] | None = None) -> KTable[K, Any]:
         node = self._builder.add_node(self._builder.automatic_name(operator.kind), operator, (self._node,))
-        return KTable(self._builder, node, self._key, value or self._value, self._partitions)
+        return KTable(self._builder, node, self._key, value or self._value, self._partitions, windows=self._windows)

@@ -18,10 +18,7 @@ CASES_FILE = conformance_file("kafka_streams_cases.json")
 WAITING = {
     "stream_stream_join": "a join of two streams",
     "stream_global_table_join": "global tables",
-    "windowed_aggregate": "windows",
-    "windowed_count": "windows",
     "windowed_count_suppress": "windows, suppress",
-    "session_count": "session windows",
     "table_group_count_suppress": "group_by on a table, suppress",
     "table_group_aggregate": "group_by on a table",
     "table_group_count": "group_by on a table",
@@ -35,13 +32,16 @@ OPERATORS = frozenset(
         "filter",
         "flat_map",
         "flat_map_values",
+        "late_records",
         "map",
         "map_values",
         "merge",
         "peek",
         "reduce",
         "select_key",
+        "session_aggregate",
         "sink",
+        "sliding_window_aggregate",
         "source",
         "split",
         "stream_table_join",
@@ -50,6 +50,7 @@ OPERATORS = frozenset(
         "table_source",
         "table_table_join",
         "to_stream",
+        "window_aggregate",
     }
 )
 """The operator modules that :data:`WAITING` was drawn up with."""

@@ -5,9 +5,18 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.streams.conformance.cases import Case
-from tests.streams.support import topic
+from tests.streams.support import ANY, topic
 
-from streambank.streams import StreamBuilder, Topology
+from streambank.streams import (
+    KTable,
+    SessionWindows,
+    SlidingWindows,
+    StreamBuilder,
+    TimeWindows,
+    Topology,
+    Windowed,
+)
+from streambank.streams.windowed_kstream import Emit
 
 
 def build_case(case: Case) -> Topology:
@@ -57,6 +66,39 @@ def _table_filter(builder: StreamBuilder, shape: dict[str, Any]) -> None:
     table.filter_not(predicate).to_stream().to(topic(rejected))
 
 
+def _windowed_aggregate(builder: StreamBuilder, shape: dict[str, Any]) -> None:
+    windowed = builder.stream(topic(shape["source"])).group_by_key().windowed_by(_time_windows(shape["window"]))
+    initial = function(f"lambda _=None: {shape['initializer']}")
+    aggregator = function(shape["aggregator"])
+    _write(windowed.aggregate(initial, aggregator, name="aggregate", value=ANY, emit=EMITS[shape["emit"]]), "output")
+
+
+def _windowed_count(builder: StreamBuilder, shape: dict[str, Any]) -> None:
+    windowed = builder.stream(topic(shape["source"])).group_by_key().windowed_by(_time_windows(shape["window"]))
+    _write(windowed.count(name="count", emit=EMITS[shape["emit"]]), "output")
+
+
+def _session_count(builder: StreamBuilder, shape: dict[str, Any]) -> None:
+    window = shape["window"]
+    windows = SessionWindows(window["gap_ms"], window["grace_ms"])
+    sessions = builder.stream(topic(shape["source"])).group_by_key().windowed_by(windows)
+    _write(sessions.count(name="count", emit=EMITS[shape["emit"]]), "output")
+
+
+def _time_windows(window: dict[str, Any]) -> TimeWindows | SlidingWindows:
+    if window["type"] == "sliding":
+        return SlidingWindows(window["time_difference_ms"], window["grace_ms"])
+    return TimeWindows.hopping(window["size_ms"], window["advance_ms"], window["grace_ms"])
+
+
+def _write(table: KTable[Windowed[Any], Any], name: str) -> None:
+    """The windows as the cases write them."""
+    table.to_stream().select_key(lambda windowed, _value: windowed._asdict(), key=ANY).to(topic(name))
+
+
+EMITS: dict[str, Emit] = {"on_update": "update", "on_window_close": "final"}
+
+
 def _only(shape: dict[str, Any], setting: str, expected: str) -> None:
     if shape.get(setting, expected) != expected:
         raise ValueError(f"{setting} {shape[setting]!r} cannot be built yet")
@@ -66,4 +108,7 @@ KINDS: dict[str, Callable[[StreamBuilder, dict[str, Any]], None]] = {
     "stream_table_join": _stream_table_join,
     "table_table_join": _table_table_join,
     "table_filter": _table_filter,
+    "windowed_aggregate": _windowed_aggregate,
+    "windowed_count": _windowed_count,
+    "session_count": _session_count,
 }

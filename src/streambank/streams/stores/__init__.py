@@ -1,9 +1,17 @@
 """The state of tasks: one class for each kind of store, all with the contract of :class:`StateStore`."""
 
-from streambank.streams.stores.base import LogUpdate, StateStore, StoreSpec
-from streambank.streams.stores.key_value import KeyValueStore
+from collections.abc import Callable
 
-_KINDS = {"key-value": KeyValueStore}
+from streambank.streams.stores.base import LogUpdate, StateStore, StoreKind, StoreSpec
+from streambank.streams.stores.key_value import KeyValueStore
+from streambank.streams.stores.session import SessionStore
+from streambank.streams.stores.window import WindowStore
+
+_KINDS: dict[StoreKind, Callable[[StoreSpec, LogUpdate | None], StateStore]] = {
+    "key-value": KeyValueStore,
+    "window": WindowStore,
+    "session": SessionStore,
+}
 
 
 def create_store(spec: StoreSpec, log_update: LogUpdate | None) -> StateStore:
@@ -11,4 +19,4 @@ def create_store(spec: StoreSpec, log_update: LogUpdate | None) -> StateStore:
     return _KINDS[spec.kind](spec, log_update)
 
 
-__all__ = ["KeyValueStore", "StateStore", "StoreSpec", "create_store"]
+__all__ = ["KeyValueStore", "SessionStore", "StateStore", "StoreSpec", "WindowStore", "create_store"]

@@ -1,0 +1,43 @@
+"""What a store needs to go back to the last commit: what to do for each change, in order."""
+
+from collections.abc import Callable
+
+from streambank.streams.stores.base import LogUpdate, StateStore, StoreSpec
+
+
+class UndoStore(StateStore):
+    """A store that remembers, while it is recording, how to take back each of its changes.
+
+    Subclasses call :meth:`_remember` with a function for each change that they make.
+    """
+
+    def __init__(self, spec: StoreSpec, log_update: LogUpdate | None) -> None:
+        super().__init__(spec)
+        self._log_update: LogUpdate = log_update or _written_elsewhere
+        self._recording = False
+        self._undo: list[Callable[[], object]] = []
+
+    @property
+    def recording(self) -> bool:
+        """Whether what is put can be rolled back."""
+        return self._recording
+
+    def record(self, on: bool) -> None:
+        """Switch :attr:`recording`, between a commit or a reload and the next put."""
+        self._recording = on
+
+    def committed(self) -> None:
+        """What was put is final."""
+        super().committed()
+        self._undo.clear()
+
+    def rollback(self) -> None:
+        """Undo what was put since the last commit."""
+        super().rollback()
+        for take_back in reversed(self._undo):
+            take_back()
+        self._undo.clear()
+
+
+def _written_elsewhere(key: object, value: object, timestamp: int, headers: bytes | None) -> None:
+    """Another operator writes the changelog."""
