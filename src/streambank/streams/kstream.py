@@ -25,9 +25,10 @@ from streambank.streams.operators.split import Branch
 from streambank.streams.operators.stream_table_join import StreamTableJoin
 from streambank.streams.operators.table_source import TableSource
 from streambank.streams.serde import LONG, Serde
+from streambank.streams.stream_joins import How, join_streams
 from streambank.streams.topic import Topic
 from streambank.streams.windowed_kstream import SessionWindowedKStream, TimeWindowedKStream
-from streambank.streams.windows import SessionWindows, SlidingWindows, TimeWindows
+from streambank.streams.windows import JoinWindows, SessionWindows, SlidingWindows, TimeWindows
 
 if TYPE_CHECKING:
     from streambank.streams.builder import StreamBuilder
@@ -164,30 +165,106 @@ class KStream(Generic[K, V]):
         node = self._builder.add_node(name, operator, (stream._node,))
         return KTable(self._builder, node, stream._key, stream._value, stream._partitions)
 
+    @overload
     def join(
         self,
-        table: KTable[K, V2],
+        other: KTable[K, V2],
         joiner: Callable[[V, V2], R],
         *,
         name: str | None = None,
         value: Serde[R] | None = None,
+    ) -> KStream[K, R]: ...
+
+    @overload
+    def join(
+        self,
+        other: KStream[K, V2],
+        joiner: Callable[[V, V2], R],
+        *,
+        windows: JoinWindows,
+        name: str,
+        value: Serde[R] | None = None,
+    ) -> KStream[K, R]: ...
+
+    def join(
+        self,
+        other: KTable[K, V2] | KStream[K, V2],
+        joiner: Callable[[V, V2], R],
+        *,
+        windows: JoinWindows | None = None,
+        name: str | None = None,
+        value: Serde[R] | None = None,
     ) -> KStream[K, R]:
-        """Each record with its key's row, as ``joiner(value, row)``; records whose key has no row are left out.
+        """Each record with its key's row in a table, or with the records of another stream within ``windows``.
 
-        ``name`` names the repartition topic that is needed where the key may have changed.
+        The result is ``joiner(value, other value)``; records without a partner are left out. ``name`` names what is
+        kept, and for a table the repartition topic that is needed where the key may have changed.
+
+        Raises:
+            TopologyError: another builder's, or a join of streams without ``windows`` and ``name``.
         """
-        return self._join_table(table, joiner, left=False, name=name, value=value)
+        return self._join(other, joiner, "inner", windows, name, value)
 
+    @overload
     def left_join(
         self,
-        table: KTable[K, V2],
+        other: KTable[K, V2],
         joiner: Callable[[V, V2 | None], R],
         *,
         name: str | None = None,
         value: Serde[R] | None = None,
+    ) -> KStream[K, R]: ...
+
+    @overload
+    def left_join(
+        self,
+        other: KStream[K, V2],
+        joiner: Callable[[V, V2 | None], R],
+        *,
+        windows: JoinWindows,
+        name: str,
+        value: Serde[R] | None = None,
+    ) -> KStream[K, R]: ...
+
+    def left_join(
+        self,
+        other: KTable[K, V2] | KStream[K, V2],
+        joiner: Callable[[V, V2 | None], R],
+        *,
+        windows: JoinWindows | None = None,
+        name: str | None = None,
+        value: Serde[R] | None = None,
     ) -> KStream[K, R]:
-        """As :meth:`join`, but a record whose key has no row is joined with None."""
-        return self._join_table(table, joiner, left=True, name=name, value=value)
+        """As :meth:`join`, but a record without a partner is joined with None: with a stream, once none can come."""
+        return self._join(other, joiner, "left", windows, name, value)
+
+    def outer_join(
+        self,
+        other: KStream[K, V2],
+        joiner: Callable[[V | None, V2 | None], R],
+        *,
+        windows: JoinWindows,
+        name: str,
+        value: Serde[R] | None = None,
+    ) -> KStream[K, R]:
+        """As :meth:`left_join` with a stream, for the records of both sides."""
+        return self._join(other, joiner, "outer", windows, name, value)
+
+    def _join(
+        self,
+        other: KTable[K, Any] | KStream[K, Any],
+        joiner: Callable[[Any, Any], R],
+        how: How,
+        windows: JoinWindows | None,
+        name: str | None,
+        value: Serde[R] | None,
+    ) -> KStream[K, R]:
+        self._same_builder(other._builder)
+        if isinstance(other, KStream):
+            return join_streams(self, other, joiner, how, windows=windows, name=name, value=value)
+        if windows is not None:
+            raise TopologyError("a join with a table takes no windows: each record meets the row of its key")
+        return self._join_table(other, joiner, left=how == "left", name=name, value=value)
 
     def _join_table(
         self,
@@ -198,7 +275,6 @@ class KStream(Generic[K, V]):
         name: str | None,
         value: Serde[R] | None,
     ) -> KStream[K, R]:
-        self._same_builder(table._builder)
         name = name or f"join-{table._node.removeprefix('table(').removesuffix(')')}"
         stream = self._keyed(name, partitions=table._partitions, drop_null_keys=not left)
         node = self._builder.add_node(name, StreamTableJoin(table._node, joiner, left), (stream._node,))

@@ -16,7 +16,6 @@ Case: TypeAlias = dict[str, Any]
 CASES_FILE = conformance_file("kafka_streams_cases.json")
 
 WAITING = {
-    "stream_stream_join": "a join of two streams",
     "stream_global_table_join": "global tables",
     "windowed_count_suppress": "windows, suppress",
     "table_group_count_suppress": "group_by on a table, suppress",
@@ -44,6 +43,7 @@ OPERATORS = frozenset(
         "sliding_window_aggregate",
         "source",
         "split",
+        "stream_stream_join",
         "stream_table_join",
         "table_filter",
         "table_map_values",

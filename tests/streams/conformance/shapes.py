@@ -8,6 +8,7 @@ from tests.streams.conformance.cases import Case
 from tests.streams.support import ANY, topic
 
 from streambank.streams import (
+    JoinWindows,
     KTable,
     SessionWindows,
     SlidingWindows,
@@ -48,7 +49,7 @@ def joiner_of(text: str) -> Callable[[Any, Any], str]:
 def _stream_table_join(builder: StreamBuilder, shape: dict[str, Any]) -> None:
     _only(shape, "table_store", "plain")
     stream, table = builder.stream(topic(shape["stream"])), builder.table(topic(shape["table"]))
-    join = {"inner": stream.join, "left": stream.left_join}[shape["how"]]
+    join: Any = {"inner": stream.join, "left": stream.left_join}[shape["how"]]
     join(table, joiner_of(shape["joiner"])).to(topic("output"))
 
 
@@ -85,6 +86,13 @@ def _session_count(builder: StreamBuilder, shape: dict[str, Any]) -> None:
     _write(sessions.count(name="count", emit=EMITS[shape["emit"]]), "output")
 
 
+def _stream_stream_join(builder: StreamBuilder, shape: dict[str, Any]) -> None:
+    left, right = builder.stream(topic(shape["left"])), builder.stream(topic(shape["right"]))
+    windows = JoinWindows(shape["before_ms"], shape["after_ms"], shape["grace_ms"])
+    join: Any = {"inner": left.join, "left": left.left_join, "outer": left.outer_join}[shape["how"]]
+    join(right, joiner_of(shape["joiner"]), windows=windows, name="join").to(topic("output"))
+
+
 def _time_windows(window: dict[str, Any]) -> TimeWindows | SlidingWindows:
     if window["type"] == "sliding":
         return SlidingWindows(window["time_difference_ms"], window["grace_ms"])
@@ -111,4 +119,5 @@ KINDS: dict[str, Callable[[StreamBuilder, dict[str, Any]], None]] = {
     "windowed_aggregate": _windowed_aggregate,
     "windowed_count": _windowed_count,
     "session_count": _session_count,
+    "stream_stream_join": _stream_stream_join,
 }

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from streambank.streams.stores.base import LogUpdate, StateStore, StoreKind, StoreSpec
+from streambank.streams.stores.join_buffer import JoinBuffer
 from streambank.streams.stores.key_value import KeyValueStore
 from streambank.streams.stores.session import SessionStore
 from streambank.streams.stores.window import WindowStore
@@ -11,6 +12,7 @@ _KINDS: dict[StoreKind, Callable[[StoreSpec, LogUpdate | None], StateStore]] = {
     "key-value": KeyValueStore,
     "window": WindowStore,
     "session": SessionStore,
+    "join-buffer": JoinBuffer,
 }
 
 
@@ -19,4 +21,4 @@ def create_store(spec: StoreSpec, log_update: LogUpdate | None) -> StateStore:
     return _KINDS[spec.kind](spec, log_update)
 
 
-__all__ = ["KeyValueStore", "SessionStore", "StateStore", "StoreSpec", "WindowStore", "create_store"]
+__all__ = ["JoinBuffer", "KeyValueStore", "SessionStore", "StateStore", "StoreSpec", "WindowStore", "create_store"]
