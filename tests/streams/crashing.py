@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from tests.streams.support import OUT, Input, Row
 
@@ -14,6 +15,9 @@ Accident: TypeAlias = Literal["none", "crash", "crash before commit"]
 ACCIDENTS: st.SearchStrategy[Accident] = st.sampled_from(
     ("none", "none", "none", "none", "crash", "crash before commit")
 )
+
+unhurried = settings(deadline=None, max_examples=50)
+"""For tests that start a driver again and again: what an example takes depends on what else the machine does."""
 
 
 def run(

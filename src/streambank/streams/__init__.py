@@ -9,11 +9,13 @@ from streambank.streams.errors import (
     StreamsError,
     TopologyError,
 )
+from streambank.streams.kgrouped_table import KGroupedTable
 from streambank.streams.kstream import KGroupedStream, KStream
 from streambank.streams.ktable import KTable
 from streambank.streams.restore import OnRestore, RestoreProgress
 from streambank.streams.runner import StreamRunner
 from streambank.streams.serde import BYTES, LONG, STRING, JsonSerde, Serde
+from streambank.streams.suppressed import BufferConfig, Suppressed
 from streambank.streams.topic import Topic
 from streambank.streams.topology import Topology
 from streambank.streams.windowed import SessionWindowedSerde, TimeWindowedSerde, Windowed
@@ -24,10 +26,12 @@ __all__ = [
     "BYTES",
     "LONG",
     "STRING",
+    "BufferConfig",
     "DeserializationError",
     "JoinWindows",
     "JsonSerde",
     "KGroupedStream",
+    "KGroupedTable",
     "KStream",
     "KTable",
     "OnError",
@@ -44,6 +48,7 @@ __all__ = [
     "StreamRunner",
     "StreamsConfig",
     "StreamsError",
+    "Suppressed",
     "TimeWindowedKStream",
     "TimeWindowedSerde",
     "TimeWindows",

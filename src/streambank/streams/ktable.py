@@ -6,13 +6,21 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from streambank.streams.errors import TopologyError
-from streambank.streams.infer import returned_value
-from streambank.streams.operators.base import Operator
+from streambank.streams.foreign_key_joins import join_on_foreign_key
+from streambank.streams.infer import returned_pair, returned_value
+from streambank.streams.kgrouped_table import KGroupedTable
+from streambank.streams.operators.base import Operator, StoreSpec
+from streambank.streams.operators.suppress import Suppress
 from streambank.streams.operators.table_filter import TableFilter
 from streambank.streams.operators.table_map_values import TableMapValues
+from streambank.streams.operators.table_materialize import TableMaterialize
 from streambank.streams.operators.table_table_join import TableTableJoin, TableTableJoinSide
 from streambank.streams.operators.to_stream import ToStream
 from streambank.streams.serde import Serde
+from streambank.streams.stores.suppression import HeldSerde
+from streambank.streams.suppressed import Suppressed
+from streambank.streams.windowed import Windowed
+from streambank.streams.windows import SessionWindows, SlidingWindows
 
 if TYPE_CHECKING:
     from streambank.streams.builder import StreamBuilder
@@ -21,6 +29,7 @@ if TYPE_CHECKING:
 
 K = TypeVar("K")
 V = TypeVar("V")
+K2 = TypeVar("K2")
 V2 = TypeVar("V2")
 R = TypeVar("R")
 
@@ -74,7 +83,7 @@ class KTable(Generic[K, V]):
         value: Serde[R] | None = None,
     ) -> KTable[K, R]:
         """The keys that both tables have, with ``joiner(value, other value)``."""
-        return self._join(other, joiner, left=False, name=name, value=value)
+        return self._join(other, joiner, (False, False), name=name, value=value)
 
     def left_join(
         self,
@@ -85,35 +94,136 @@ class KTable(Generic[K, V]):
         value: Serde[R] | None = None,
     ) -> KTable[K, R]:
         """The keys of this table, joined with None where the other has no row."""
-        return self._join(other, joiner, left=True, name=name, value=value)
+        return self._join(other, joiner, (False, True), name=name, value=value)
+
+    def outer_join(
+        self,
+        other: KTable[K, V2],
+        joiner: Callable[[V | None, V2 | None], R],
+        *,
+        name: str | None = None,
+        value: Serde[R] | None = None,
+    ) -> KTable[K, R]:
+        """The keys of both tables, joined with None where one of them has no row."""
+        return self._join(other, joiner, (True, True), name=name, value=value)
+
+    def foreign_key_join(
+        self,
+        other: KTable[Any, V2],
+        extractor: Callable[[V], Any] | Callable[[K, V], Any],
+        joiner: Callable[[V, V2], R],
+        *,
+        name: str,
+        value: Serde[R] | None = None,
+    ) -> KTable[K, R]:
+        """This table's rows with the row of ``other`` that each refers to: ``joiner(value, other value)`` (KIP-213).
+
+        ``extractor(value)``, or ``extractor(key, value)``, gives the key of ``other``; many rows may refer to one, and
+        the tables may differ in partitions. ``name`` names the topics and the store that the join needs.
+        """
+        self._same_builder(other)
+        return join_on_foreign_key(self, other, extractor, joiner, left_join=False, name=name, value=value)
+
+    def foreign_key_left_join(
+        self,
+        other: KTable[Any, V2],
+        extractor: Callable[[V], Any] | Callable[[K, V], Any],
+        joiner: Callable[[V, V2 | None], R],
+        *,
+        name: str,
+        value: Serde[R] | None = None,
+    ) -> KTable[K, R]:
+        """As :meth:`foreign_key_join`; rows that refer to nothing, or to no row, are joined with None."""
+        self._same_builder(other)
+        return join_on_foreign_key(self, other, extractor, joiner, left_join=True, name=name, value=value)
+
+    def group_by(
+        self,
+        selector: Callable[[K, V], tuple[K2, V2]],
+        *,
+        key: Serde[K2] | None = None,
+        value: Serde[V2] | None = None,
+    ) -> KGroupedTable[K2, V2]:
+        """Group the rows by ``selector(key, value) -> (key, value)``."""
+        keys, values = returned_pair(selector, "group_by")
+        return KGroupedTable(self, selector, key or keys, value or values)
+
+    def materialize(self, *, name: str) -> KTable[K, V]:
+        """The same table, its rows kept in the store ``name``: for queries, and for joins that would compute them."""
+        operator = TableMaterialize(StoreSpec(name, self._key, self._value))
+        node = self._builder.add_node(name, operator, (self._node,))
+        return KTable(self._builder, node, self._key, self._value, self._partitions, windows=self._windows)
+
+    def suppress(self, suppressed: Suppressed, *, name: str) -> KTable[K, V]:
+        """The same table with fewer updates. ``name`` names the store of those that are held back.
+
+        Raises:
+            TopologyError: final results of a table whose keys are no windows.
+        """
+        windows = self._windows
+        final = suppressed.wait_ms is None
+        if final and windows is None:
+            raise TopologyError(
+                f"suppress {name!r}: only windows close. Put windowed_by(...) before the aggregation, or use "
+                "Suppressed.until_time_limit(...)"
+            )
+        is_session = isinstance(windows, SessionWindows)
+        wait_ms = suppressed.wait_ms
+        if wait_ms is None:
+            wait_ms = windows.grace_ms + (windows.gap_ms if isinstance(windows, SessionWindows) else 0)  # type: ignore[union-attr]
+        operator = Suppress(
+            self._node,
+            _window_end if final else _own_time,
+            wait_ms,
+            strict=final and (is_session or isinstance(windows, SlidingWindows)),
+            final=final,
+            buffer=suppressed.buffer,
+            store=StoreSpec(name, self._key, HeldSerde(self._value), kind="suppression"),
+        )
+        node = self._builder.add_node(name, operator, (self._node,))
+        return KTable(self._builder, node, self._key, self._value, self._partitions, windows=windows)
 
     def _join(
         self,
         other: KTable[K, V2],
-        joiner: Callable[[V, Any], R],
+        joiner: Callable[[Any, Any], R],
+        optional: tuple[bool, bool],
         *,
-        left: bool,
         name: str | None,
         value: Serde[R] | None,
     ) -> KTable[K, R]:
         builder = self._builder
-        if other._builder is not builder:
-            raise TopologyError("tables of different builders cannot meet")
+        self._same_builder(other)
         if other._node == self._node:
             raise TopologyError(f"table {self._node!r} cannot be joined with itself: use map_values")
         name = name or builder.automatic_name("table-join")
-        this_side = TableTableJoinSide(other._node, joiner, this_is_left=True, this_optional=False, other_optional=left)
+        left_optional, right_optional = optional
+        this_side = TableTableJoinSide(
+            other._node, joiner, this_is_left=True, this_optional=left_optional, other_optional=right_optional
+        )
         other_side = TableTableJoinSide(
-            self._node, joiner, this_is_left=False, this_optional=left, other_optional=False
+            self._node, joiner, this_is_left=False, this_optional=right_optional, other_optional=left_optional
         )
         sides = (
             builder.add_node(f"{name}-left", this_side, (self._node,)),
             builder.add_node(f"{name}-right", other_side, (other._node,)),
         )
-        node = builder.add_node(name, TableTableJoin(self._node, other._node, joiner, right_optional=left), sides)
+        node = builder.add_node(name, TableTableJoin(self._node, other._node, joiner, *optional), sides)
         serde = value or returned_value(joiner, f"join {name!r}")
         return KTable(builder, node, self._key, serde, self._partitions)
+
+    def _same_builder(self, other: KTable[Any, Any]) -> None:
+        if other._builder is not self._builder:
+            raise TopologyError("tables of different builders cannot meet")
 
     def _derive(self, operator: Operator, *, value: Serde[Any] | None = None) -> KTable[K, Any]:
         node = self._builder.add_node(self._builder.automatic_name(operator.kind), operator, (self._node,))
         return KTable(self._builder, node, self._key, value or self._value, self._partitions, windows=self._windows)
+
+
+def _window_end(windowed: Windowed[Any], _timestamp: int) -> int:
+    return windowed.end
+
+
+def _own_time(_key: Any, timestamp: int) -> int:
+    return timestamp

@@ -8,11 +8,13 @@ from tests.streams.conformance.cases import Case
 from tests.streams.support import ANY, topic
 
 from streambank.streams import (
+    BufferConfig,
     JoinWindows,
     KTable,
     SessionWindows,
     SlidingWindows,
     StreamBuilder,
+    Suppressed,
     TimeWindows,
     Topology,
     Windowed,
@@ -56,7 +58,7 @@ def _stream_table_join(builder: StreamBuilder, shape: dict[str, Any]) -> None:
 def _table_table_join(builder: StreamBuilder, shape: dict[str, Any]) -> None:
     _only(shape, "table_store", "plain")
     left, right = builder.table(topic(shape["left"])), builder.table(topic(shape["right"]))
-    join = {"inner": left.join, "left": left.left_join}[shape["how"]]
+    join = {"inner": left.join, "left": left.left_join, "outer": left.outer_join}[shape["how"]]
     join(right, joiner_of(shape["joiner"])).to_stream().to(topic("output"))
 
 
@@ -93,6 +95,56 @@ def _stream_stream_join(builder: StreamBuilder, shape: dict[str, Any]) -> None:
     join(right, joiner_of(shape["joiner"]), windows=windows, name="join").to(topic("output"))
 
 
+def _table_table_fk_join(builder: StreamBuilder, shape: dict[str, Any]) -> None:
+    left, right = builder.table(topic(shape["left"])), builder.table(topic(shape["right"]))
+    join: Any = {"inner": left.foreign_key_join, "left": left.foreign_key_left_join}[shape["how"]]
+    joined = join(right, function(shape["fk_extractor"]), joiner_of(shape["joiner"]), name="join")
+    joined.to_stream().to(topic("output"))
+
+
+def _table_group_aggregate(builder: StreamBuilder, shape: dict[str, Any]) -> None:
+    grouped = builder.table(topic(shape["source"])).group_by(function(shape["selector"]), key=ANY, value=ANY)
+    initial = function(f"lambda _=None: {shape['initializer']}")
+    adder, subtractor = function(shape["adder"]), function(shape["subtractor"])
+    grouped.aggregate(initial, adder, subtractor, name="aggregate", value=ANY).to_stream().to(topic("output"))
+
+
+def _table_group_count(builder: StreamBuilder, shape: dict[str, Any]) -> None:
+    grouped = builder.table(topic(shape["source"])).group_by(function(shape["selector"]), key=ANY, value=ANY)
+    grouped.count(name="count").to_stream().map_values(lambda count: count, value=ANY).to(topic("output"))
+
+
+def _table_group_count_suppress(builder: StreamBuilder, shape: dict[str, Any]) -> None:
+    grouped = builder.table(topic(shape["source"])).group_by(lambda key, value: (value, key), key=ANY, value=ANY)
+    counts = grouped.count(name="count")
+    for table, name in zip((counts, counts.suppress(_suppressed(shape), name="held")), shape["outputs"], strict=True):
+        table.to_stream().map_values(lambda count: count, value=ANY).to(topic(name))
+
+
+def _windowed_count_suppress(builder: StreamBuilder, shape: dict[str, Any]) -> None:
+    window = shape["window"]
+    grouped = builder.stream(topic(shape["source"])).group_by_key()
+    counts = (
+        grouped.windowed_by(SessionWindows(window["gap_ms"], window["grace_ms"])).count(name="count")
+        if window["type"] == "session"
+        else grouped.windowed_by(_time_windows(window)).count(name="count")
+    )
+    for table, name in zip((counts, counts.suppress(_suppressed(shape), name="held")), shape["outputs"], strict=True):
+        _write(table, name)
+
+
+def _suppressed(shape: dict[str, Any]) -> Suppressed:
+    rule = shape["suppress"]
+    buffer = BufferConfig.unbounded()
+    if rule["buffer"] != "unbounded":
+        limits = rule["buffer"]
+        buffer = BufferConfig(limits.get("max_records"), limits.get("max_bytes"))
+        buffer = buffer.emit_early_when_full() if rule["until"] == "time_limit" else buffer
+    if rule["until"] == "window_closes":
+        return Suppressed.until_window_closes(buffer)
+    return Suppressed.until_time_limit(rule["wait_ms"], buffer)
+
+
 def _time_windows(window: dict[str, Any]) -> TimeWindows | SlidingWindows:
     if window["type"] == "sliding":
         return SlidingWindows(window["time_difference_ms"], window["grace_ms"])
@@ -120,4 +172,9 @@ KINDS: dict[str, Callable[[StreamBuilder, dict[str, Any]], None]] = {
     "windowed_count": _windowed_count,
     "session_count": _session_count,
     "stream_stream_join": _stream_stream_join,
+    "table_table_fk_join": _table_table_fk_join,
+    "table_group_aggregate": _table_group_aggregate,
+    "table_group_count": _table_group_count,
+    "table_group_count_suppress": _table_group_count_suppress,
+    "windowed_count_suppress": _windowed_count_suppress,
 }

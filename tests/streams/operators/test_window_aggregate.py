@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.streams.crashing import ACCIDENTS, Accident, run
+from tests.streams.crashing import ACCIDENTS, Accident, run, unhurried
 from tests.streams.support import ANY, IN, OUT, OUT2, outputs
 
 from streambank.streams import STRING, StreamBuilder, TimeWindows, Topic, Topology, TopologyError, Windowed
@@ -133,6 +133,7 @@ def test_a_retention_that_is_too_short_and_an_unknown_emit_are_refused() -> None
 ROWS = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 60), ACCIDENTS), max_size=25)
 
 
+@unhurried
 @given(ROWS, st.sampled_from([(10, 10), (10, 5), (10, 3)]), st.sampled_from([0, 4, 20]), st.booleans())
 def test_results_equal_a_recomputation_from_the_accepted_records(
     rows: list[tuple[str, int, Accident]], shape: tuple[int, int], grace_ms: int, final: bool

@@ -11,9 +11,10 @@ from streambank.streams.operators.base import Process, Stateless, Stored, TaskCo
 class TableTableJoinSide(Stateless):
     """One side of the join: updates of that side, joined with what the other side holds.
 
-    ``joiner`` takes left and right value whichever side this is. The result's timestamp is the higher of the two. Where
-    ``optional`` (the right side of a left join is) the other value may be None; otherwise an update whose other side is
-    absent sends nothing, and a delete whose other side is present sends a tombstone even if nothing was joined before.
+    ``joiner`` takes left and right value whichever side this is. The result's timestamp is the higher of the two. An
+    optional side (the right one of a left join, both of an outer join) may be None; otherwise an update whose other
+    side is absent sends nothing, and a delete whose other side is present sends a tombstone even if nothing was joined
+    before.
     """
 
     other: str
@@ -57,7 +58,7 @@ class TableTableJoinSide(Stateless):
         joiner, this_is_left, this_optional = self.joiner, self.this_is_left, self.this_optional
 
         def joined(this: Any, other: Any) -> Any:
-            if this is None and not this_optional:
+            if this is None and (other is None or not this_optional):
                 return None
             return joiner(this, other) if this_is_left else joiner(other, this)
 
@@ -71,6 +72,7 @@ class TableTableJoin(Stateless):
     left: str
     right: str
     joiner: Callable[[Any, Any], Any]
+    left_optional: bool
     right_optional: bool
     kind: str = "table-table-join-result"
 
@@ -91,14 +93,14 @@ class TableTableJoin(Stateless):
     def view(self, context: TaskContext) -> View:
         """The two tables' entries, joined when they are read."""
         left_of, right_of = context.view(self.left), context.view(self.right)
-        joiner, right_optional = self.joiner, self.right_optional
+        joiner, left_optional, right_optional = self.joiner, self.left_optional, self.right_optional
 
         def view(key: Any) -> Stored | None:
             left, right = left_of(key), right_of(key)
-            if left is None or (right is None and not right_optional):
+            present = [each for each in (left, right) if each is not None]
+            if not present or (left is None and not left_optional) or (right is None and not right_optional):
                 return None
-            value = joiner(left[0], right[0] if right is not None else None)
-            timestamp = left[1] if right is None else max(left[1], right[1])
-            return None if value is None else (value, timestamp)
+            value = joiner(None if left is None else left[0], None if right is None else right[0])
+            return None if value is None else (value, max(timestamp for _, timestamp in present))
 
         return view

@@ -6,6 +6,8 @@ from streambank.streams.stores.base import LogUpdate, StateStore, StoreKind, Sto
 from streambank.streams.stores.join_buffer import JoinBuffer
 from streambank.streams.stores.key_value import KeyValueStore
 from streambank.streams.stores.session import SessionStore
+from streambank.streams.stores.subscription import SubscriptionStore
+from streambank.streams.stores.suppression import SuppressionStore
 from streambank.streams.stores.window import WindowStore
 
 _KINDS: dict[StoreKind, Callable[[StoreSpec, LogUpdate | None], StateStore]] = {
@@ -13,6 +15,8 @@ _KINDS: dict[StoreKind, Callable[[StoreSpec, LogUpdate | None], StateStore]] = {
     "window": WindowStore,
     "session": SessionStore,
     "join-buffer": JoinBuffer,
+    "suppression": SuppressionStore,
+    "subscription": SubscriptionStore,
 }
 
 
@@ -21,4 +25,14 @@ def create_store(spec: StoreSpec, log_update: LogUpdate | None) -> StateStore:
     return _KINDS[spec.kind](spec, log_update)
 
 
-__all__ = ["JoinBuffer", "KeyValueStore", "SessionStore", "StateStore", "StoreSpec", "WindowStore", "create_store"]
+__all__ = [
+    "JoinBuffer",
+    "KeyValueStore",
+    "SessionStore",
+    "StateStore",
+    "StoreSpec",
+    "SubscriptionStore",
+    "SuppressionStore",
+    "WindowStore",
+    "create_store",
+]

@@ -1,0 +1,228 @@
+"""foreign-key join: rows of a table with the rows of another that they refer to (KIP-213).
+
+left  --Subscribe-->  <name>-subscription  --Subscriptions (reads right)-->  <name>-response  --Resolve (reads left)-->
+right --ForeignUpdates (reads the subscriptions)-->                          <name>-response
+
+The tables are spread by their own keys. A left row subscribes, at the task that has the right row it refers to, with a
+hash of its value; the answer comes back with that hash, and counts only if the left row is still the same: whatever
+overtakes whatever on the way, the last word is right.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
+
+import msgspec
+
+from streambank.streams.operators.base import Process, Stateless, StoreSpec, TaskContext
+from streambank.streams.serde import Serde
+from streambank.streams.stores.subscription import Reference, SubscriptionStore
+
+V = TypeVar("V")
+
+Answer = Literal["always", "if there", "delete", "none"]
+"""What a subscription wants: the right value or None, the value if there is one, the end of it told or not."""
+
+
+class Subscription(NamedTuple):
+    """A left row refers to a foreign key, or no longer does. ``hash`` is that of the row's value, None for none."""
+
+    key: bytes
+    hash: bytes | None
+    answer: Answer
+
+
+class SubscriptionSerde:
+    """MessagePack."""
+
+    def __init__(self) -> None:
+        self.serialize = msgspec.msgpack.Encoder().encode
+        self.deserialize = msgspec.msgpack.Decoder(Subscription).decode
+
+
+class Response(NamedTuple, Generic[V]):
+    """The right row's value, None for none, for a left row with that hash."""
+
+    hash: bytes | None
+    value: V | None
+
+
+class ResponseSerde(Generic[V]):
+    """MessagePack around the value's own bytes."""
+
+    def __init__(self, value: Serde[V]) -> None:
+        self._value = value
+        self._decode = msgspec.msgpack.Decoder(tuple[bytes | None, bytes | None]).decode
+
+    def serialize(self, response: Response[V], /) -> bytes:
+        """The bytes of a response."""
+        value = None if response.value is None else self._value.serialize(response.value)
+        return msgspec.msgpack.encode((response.hash, value))
+
+    def deserialize(self, data: bytes, /) -> Response[V]:
+        """The response of such bytes."""
+        digest, value = self._decode(data)
+        return Response(digest, None if value is None else self._value.deserialize(value))
+
+
+def hash_of(value: Any, serde: Serde[Any]) -> bytes | None:
+    """A hash of a left value's bytes. Kafka Streams takes Murmur3; BLAKE2 is what the standard library has."""
+    return None if value is None else blake2b(serde.serialize(value), digest_size=16).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe(Stateless):
+    """Tells the right side which foreign key a left row refers to: one :class:`Subscription` for each that changes."""
+
+    extractor: Callable[[Any, Any], Any]
+    key: Serde[Any]
+    value: Serde[Any]
+    left_join: bool
+    kind: str = "foreign-key-subscribe"
+
+    @property
+    def wants_old(self) -> bool:
+        """The subscription before has to end."""
+        return True
+
+    def bind(self, context: TaskContext, forward: Process) -> Process:
+        """Forward subscriptions under their foreign keys."""
+        extractor, serde, serialize_key, drop = self.extractor, self.value, self.key.serialize, context.drop
+        left_join = self.left_join
+
+        def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
+            before = None if old is None else extractor(key, old)
+            after = None if value is None else extractor(key, value)
+            if value is not None and after is None and not left_join:
+                drop("null foreign key")
+            row, digest = serialize_key(key), hash_of(value, serde)
+            moved = before is not None and before != after
+            if moved:
+                # A left join tells of the end itself where there is no new foreign key: see MissingForeignKey.
+                answer: Answer = "none" if after is not None or left_join else "delete"
+                forward(before, Subscription(row, digest, answer), timestamp, headers)
+            if after is not None:
+                answer = "always" if left_join or moved else "if there"
+                forward(after, Subscription(row, digest, answer), timestamp, headers)
+
+        return process
+
+
+@dataclass(frozen=True, slots=True)
+class MissingForeignKey(Stateless):
+    """In a left join, what becomes of a left row that refers to nothing, or is deleted: the other side is not asked."""
+
+    extractor: Callable[[Any, Any], Any]
+    joiner: Callable[[Any, Any], Any]
+    kind: str = "foreign-key-missing"
+
+    @property
+    def wants_old(self) -> bool:
+        """Only what was there can be deleted."""
+        return True
+
+    def bind(self, context: TaskContext, forward: Process) -> Process:
+        """Forward the left row alone."""
+        extractor, joiner = self.extractor, self.joiner
+
+        def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
+            if value is None:
+                if old is not None:
+                    forward(key, None, timestamp, headers)
+            elif extractor(key, value) is None:
+                forward(key, joiner(value, None), timestamp, headers)
+
+        return process
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriptions(Stateless):
+    """Keeps who refers to a foreign key, and answers with what the right table has for it."""
+
+    right: str
+    key: Serde[Any]
+    store: StoreSpec
+    kind: str = "foreign-key-subscriptions"
+
+    @property
+    def stores(self) -> tuple[StoreSpec, ...]:
+        """The hash of each left row that refers to a right one."""
+        return (self.store,)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The right table."""
+        return (self.right,)
+
+    def bind(self, context: TaskContext, forward: Process) -> Process:
+        """Forward a :class:`Response` under the left row's key."""
+        store: SubscriptionStore = context.store(self.store.name)
+        right_of, deserialize_key = context.view(self.right), self.key.deserialize
+
+        def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
+            row, digest, answer = value
+            left_key = deserialize_key(row)
+            ends = answer in ("none", "delete")
+            store.put(Reference(key, left_key), None if ends else digest, timestamp)
+            found = right_of(key) if not ends else None
+            if found is not None:
+                forward(left_key, Response(digest, found[0]), max(timestamp, found[1]), headers)
+            elif answer in ("always", "delete"):
+                forward(left_key, Response(digest, None), timestamp, headers)
+
+        return process
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignUpdates(Stateless):
+    """Tells every left row that refers to a right row of that one's update."""
+
+    subscriptions: str
+    """The node of :class:`Subscriptions`, which has a store of the same name."""
+    kind: str = "foreign-key-updates"
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The subscriptions."""
+        return (self.subscriptions,)
+
+    def bind(self, context: TaskContext, forward: Process) -> Process:
+        """Forward a :class:`Response` for each subscription."""
+        store: SubscriptionStore = context.store(self.subscriptions)
+
+        def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
+            for left_key, (digest, subscribed_at) in store.of(key):
+                forward(left_key, Response(digest, value), max(timestamp, subscribed_at), headers)
+
+        return process
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve(Stateless):
+    """Joins a response with the left row, if that is still the one which it is for."""
+
+    left: str
+    value: Serde[Any]
+    joiner: Callable[[Any, Any], Any]
+    left_join: bool
+    kind: str = "foreign-key-resolve"
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The left table."""
+        return (self.left,)
+
+    def bind(self, context: TaskContext, forward: Process) -> Process:
+        """Forward the joined row, or its end."""
+        left_of, serde, joiner, left_join = context.view(self.left), self.value, self.joiner, self.left_join
+
+        def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
+            stored = left_of(key)
+            row = stored[0] if stored is not None else None
+            if hash_of(row, serde) != value.hash:
+                return
+            gone = row is None or (value.value is None and not left_join)
+            forward(key, None if gone else joiner(row, value.value), timestamp, headers)
+
+        return process

@@ -1,0 +1,84 @@
+"""Which rows of another table refer to a row: by foreign key, then by their own keys."""
+
+from collections.abc import Iterator
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import msgspec
+
+from streambank.streams.serde import Serde
+from streambank.streams.stores.base import LogUpdate, Stored, StoreSpec
+from streambank.streams.stores.undo import UndoStore
+
+F = TypeVar("F")
+K = TypeVar("K")
+
+
+class Reference(NamedTuple, Generic[F, K]):
+    """A row's key and the foreign key that it refers to."""
+
+    foreign_key: F
+    key: K
+
+
+class ReferenceSerde(Generic[F, K]):
+    """Both keys' bytes."""
+
+    def __init__(self, foreign_key: Serde[F], key: Serde[K]) -> None:
+        self._foreign_key, self._key = foreign_key, key
+        self._decode = msgspec.msgpack.Decoder(tuple[bytes, bytes]).decode
+
+    def serialize(self, value: Reference[F, K], /) -> bytes:
+        """The bytes of both keys."""
+        return msgspec.msgpack.encode((self._foreign_key.serialize(value[0]), self._key.serialize(value[1])))
+
+    def deserialize(self, data: bytes, /) -> Reference[F, K]:
+        """Both keys."""
+        foreign_key, key = self._decode(data)
+        return Reference(self._foreign_key.deserialize(foreign_key), self._key.deserialize(key))
+
+
+class SubscriptionStore(UndoStore):
+    """For each foreign key the rows that refer to it, in the order in which they first did."""
+
+    def __init__(self, spec: StoreSpec, log_update: LogUpdate | None) -> None:
+        super().__init__(spec, log_update)
+        self._references: dict[Any, dict[Any, Stored]] = {}
+
+    def of(self, foreign_key: Any) -> list[tuple[Any, Stored]]:
+        """The keys that refer to a foreign key, with what was put for each."""
+        return list(self._references.get(foreign_key, {}).items())
+
+    def put(self, reference: Reference[Any, Any], value: Any, timestamp: int) -> None:
+        """Put something for a reference; None deletes it."""
+        if self._recording:
+            before = self._references.get(reference.foreign_key, {}).get(reference.key)
+            self._undo.append(lambda: self._set(reference, before))
+        self._set(reference, None if value is None else (value, timestamp))
+        self._log_update(reference, value, timestamp, None)
+
+    def load(self, key: Reference[Any, Any], value: Any, timestamp: int) -> None:
+        """Set an entry that comes from the changelog."""
+        self._set(key, None if value is None else (value, timestamp))
+
+    def clear(self) -> None:
+        """Forget every entry, to be loaded again."""
+        self._references.clear()
+        self._undo.clear()
+
+    def items(self) -> Iterator[tuple[Reference[Any, Any], Stored]]:
+        """Every reference."""
+        for foreign_key, references in self._references.items():
+            for key, stored in references.items():
+                yield Reference(foreign_key, key), stored
+
+    def __len__(self) -> int:
+        return sum(map(len, self._references.values()))
+
+    def _set(self, reference: Reference[Any, Any], stored: Stored | None) -> None:
+        foreign_key, key = reference
+        if stored is not None:
+            self._references.setdefault(foreign_key, {})[key] = stored
+            return
+        references = self._references.get(foreign_key)
+        if references is not None and references.pop(key, None) is not None and not references:
+            del self._references[foreign_key]
