@@ -3,6 +3,7 @@
 from streambank.streams.builder import StreamBuilder
 from streambank.streams.config import OnError, StreamsConfig
 from streambank.streams.errors import (
+    BufferFullError,
     DeserializationError,
     ProcessingError,
     RestoreError,
@@ -14,6 +15,7 @@ from streambank.streams.ktable import KTable
 from streambank.streams.restore import OnRestore, RestoreProgress
 from streambank.streams.runner import StreamRunner
 from streambank.streams.serde import BYTES, LONG, STRING, JsonSerde, Serde
+from streambank.streams.suppressed import BufferConfig, Suppressed
 from streambank.streams.topic import Topic
 from streambank.streams.topology import Topology
 
@@ -21,6 +23,8 @@ __all__ = [
     "BYTES",
     "LONG",
     "STRING",
+    "BufferConfig",
+    "BufferFullError",
     "DeserializationError",
     "JsonSerde",
     "KGroupedStream",
@@ -36,6 +40,7 @@ __all__ = [
     "StreamRunner",
     "StreamsConfig",
     "StreamsError",
+    "Suppressed",
     "Topic",
     "Topology",
     "TopologyError",

@@ -6,13 +6,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from streambank.streams.errors import TopologyError
-from streambank.streams.infer import returned_value
-from streambank.streams.operators.base import Operator
+from streambank.streams.infer import MissingSerde, returned_value
+from streambank.streams.operators.base import Operator, StoreSpec
+from streambank.streams.operators.suppress import Suppress
 from streambank.streams.operators.table_filter import TableFilter
 from streambank.streams.operators.table_map_values import TableMapValues
 from streambank.streams.operators.table_table_join import TableTableJoin, TableTableJoinSide
 from streambank.streams.operators.to_stream import ToStream
 from streambank.streams.serde import Serde
+from streambank.streams.stores.suppression import HeldSerde
+from streambank.streams.suppressed import Suppressed
 
 if TYPE_CHECKING:
     from streambank.streams.builder import StreamBuilder
@@ -27,12 +30,23 @@ R = TypeVar("R")
 class KTable(Generic[K, V]):
     """A table. Updates apply in offset order; a null value deletes the key and travels on as a tombstone."""
 
-    def __init__(self, builder: StreamBuilder, node: str, key: Serde[Any], value: Serde[Any], partitions: int) -> None:
+    def __init__(
+        self,
+        builder: StreamBuilder,
+        node: str,
+        key: Serde[Any],
+        value: Serde[Any],
+        partitions: int,
+        *,
+        grace_ms: int | None = None,
+    ) -> None:
+        """``grace_ms``: so long after its end, in stream time, a window of the keys is final. None: no windows."""
         self._builder = builder
         self._node = node
         self._key = key
         self._value = value
         self._partitions = partitions
+        self._grace_ms = grace_ms
 
     def filter(self, predicate: Callable[[K, V], bool]) -> KTable[K, V]:
         """The rows that ``predicate(key, value)`` accepts; a row that stops passing is deleted."""
@@ -76,6 +90,27 @@ class KTable(Generic[K, V]):
         """The keys of this table, joined with None where the other has no row."""
         return self._join(other, joiner, left=True, name=name, value=value)
 
+    def suppress(self, suppressed: Suppressed, *, name: str) -> KTable[K, V]:
+        """The table with only the last of several updates: when it goes on, ``suppressed`` says.
+
+        ``name`` names the store of what is held back, and its changelog. Stream time is that of this table's updates:
+        after the last one, what is held back stays there. Who reads the table sees what was last emitted.
+
+        Raises:
+            TopologyError: it is to wait until windows close, and the table's keys have none.
+        """
+        wait_ms = self._grace_ms if suppressed.wait_ms is None else suppressed.wait_ms
+        if wait_ms is None:
+            raise TopologyError(
+                f"suppress {name!r}: table {self._node!r} has no windows that could close: call windowed_by before the "
+                "aggregate, or use Suppressed.until_time_limit"
+            )
+        value = self._value if isinstance(self._value, MissingSerde) else HeldSerde(self._value)
+        store = StoreSpec(name, self._key, value, kind="suppression")
+        operator = Suppress(self._node, store, wait_ms, suppressed.buffer, final_results=suppressed.wait_ms is None)
+        node = self._builder.add_node(name, operator, (self._node,))
+        return KTable(self._builder, node, self._key, self._value, self._partitions, grace_ms=self._grace_ms)
+
     def _join(
         self,
         other: KTable[K, V2],
@@ -101,8 +136,9 @@ class KTable(Generic[K, V]):
         )
         node = builder.add_node(name, TableTableJoin(self._node, other._node, joiner, right_optional=left), sides)
         serde = value or returned_value(joiner, f"join {name!r}")
-        return KTable(builder, node, self._key, serde, self._partitions)
+        grace_ms = max((each for each in (self._grace_ms, other._grace_ms) if each is not None), default=None)
+        return KTable(builder, node, self._key, serde, self._partitions, grace_ms=grace_ms)
 
     def _derive(self, operator: Operator, *, value: Serde[Any] | None = None) -> KTable[K, Any]:
         node = self._builder.add_node(self._builder.automatic_name(operator.kind), operator, (self._node,))
-        return KTable(self._builder, node, self._key, value or self._value, self._partitions)
+        return KTable(self._builder, node, self._key, value or self._value, self._partitions, grace_ms=self._grace_ms)

@@ -26,7 +26,7 @@ from streambank.log import (
 from streambank.streams.collector import RecordCollector
 from streambank.streams.config import StreamsConfig
 from streambank.streams.drops import Drops
-from streambank.streams.errors import ProcessingError
+from streambank.streams.errors import BufferFullError, ProcessingError
 from streambank.streams.queue import RecordFailedError
 from streambank.streams.restore import OnRestore, RestoreProgress, restore
 from streambank.streams.stores import StateStore
@@ -100,6 +100,7 @@ class StreamRunner:
 
         Raises:
             ProcessingError: a record failed and ``on_error`` is ``fail``; nothing of it is in the log.
+            BufferFullError: a suppression is full, and must not emit early; nothing of the transaction is in the log.
             LogError: the log cannot be used.
         """
         while not self._stopping.is_set():
@@ -184,6 +185,8 @@ class StreamRunner:
 
     def _put_aside(self, failed: RecordFailedError) -> None:
         """Let the record go to the dead letters when it comes up again, or stop."""
+        if isinstance(failed.cause, BufferFullError):
+            raise failed.cause
         if self._config.on_error == "fail":
             raise ProcessingError(
                 f"{self._config.application_id} stopped before {failed}. Nothing of it was written; mend the program "

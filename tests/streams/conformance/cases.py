@@ -45,6 +45,7 @@ OPERATORS = frozenset(
         "source",
         "split",
         "stream_table_join",
+        "suppress",
         "table_filter",
         "table_map_values",
         "table_source",

@@ -1,9 +1,15 @@
 """The state of tasks: one class for each kind of store, all with the contract of :class:`StateStore`."""
 
+from collections.abc import Callable
+
 from streambank.streams.stores.base import LogUpdate, StateStore, StoreSpec
 from streambank.streams.stores.key_value import KeyValueStore
+from streambank.streams.stores.suppression import SuppressionStore
 
-_KINDS = {"key-value": KeyValueStore}
+_KINDS: dict[str, Callable[[StoreSpec, LogUpdate | None], StateStore]] = {
+    "key-value": KeyValueStore,
+    "suppression": SuppressionStore,
+}
 
 
 def create_store(spec: StoreSpec, log_update: LogUpdate | None) -> StateStore:
@@ -11,4 +17,4 @@ def create_store(spec: StoreSpec, log_update: LogUpdate | None) -> StateStore:
     return _KINDS[spec.kind](spec, log_update)
 
 
-__all__ = ["KeyValueStore", "StateStore", "StoreSpec", "create_store"]
+__all__ = ["KeyValueStore", "StateStore", "StoreSpec", "SuppressionStore", "create_store"]

@@ -16,7 +16,7 @@ View: TypeAlias = Callable[[Any], Stored | None]
 LogUpdate: TypeAlias = Callable[[Any, Any, int, bytes | None], None]
 """Writes an update to a store's changelog: key, value (None deletes), timestamp, headers."""
 
-StoreKind: TypeAlias = Literal["key-value"]
+StoreKind: TypeAlias = Literal["key-value", "suppression"]
 
 NO_TIME = -1
 """The time before the first record."""
