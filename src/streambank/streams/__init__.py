@@ -10,6 +10,7 @@ from streambank.streams.errors import (
     StreamsError,
     TopologyError,
 )
+from streambank.streams.global_ktable import GlobalKTable
 from streambank.streams.kstream import KGroupedStream, KStream
 from streambank.streams.ktable import KTable
 from streambank.streams.restore import OnRestore, RestoreProgress
@@ -26,6 +27,7 @@ __all__ = [
     "BufferConfig",
     "BufferFullError",
     "DeserializationError",
+    "GlobalKTable",
     "JsonSerde",
     "KGroupedStream",
     "KStream",

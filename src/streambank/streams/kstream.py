@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from streambank.streams.errors import TopologyError
+from streambank.streams.global_ktable import GlobalKTable, join_global_table
 from streambank.streams.infer import returned_item, returned_pair, returned_value
 from streambank.streams.ktable import KTable
 from streambank.streams.operators.aggregate import Aggregate
@@ -162,30 +163,81 @@ class KStream(Generic[K, V]):
         node = self._builder.add_node(name, operator, (stream._node,))
         return KTable(self._builder, node, stream._key, stream._value, stream._partitions)
 
+    @overload
     def join(
         self,
         table: KTable[K, V2],
         joiner: Callable[[V, V2], R],
+        /,
         *,
         name: str | None = None,
         value: Serde[R] | None = None,
-    ) -> KStream[K, R]:
-        """Each record with its key's row, as ``joiner(value, row)``; records whose key has no row are left out.
+    ) -> KStream[K, R]: ...
 
-        ``name`` names the repartition topic that is needed where the key may have changed.
+    @overload
+    def join(
+        self,
+        table: GlobalKTable[K2, V2],
+        key_selector: Callable[[K, V], K2 | None],
+        joiner: Callable[[V, V2], R],
+        /,
+        *,
+        name: str | None = None,
+        value: Serde[R] | None = None,
+    ) -> KStream[K, R]: ...
+
+    def join(
+        self,
+        table: KTable[K, Any] | GlobalKTable[Any, Any],
+        /,
+        *functions: Callable[..., Any],
+        name: str | None = None,
+        value: Serde[Any] | None = None,
+    ) -> KStream[K, Any]:
+        """Each record with its row of a table, as ``joiner(value, row)``; records without a row are left out.
+
+        The row is that of the record's key, or of ``key_selector(key, value)`` in a global table. ``name`` names the
+        repartition topic that is needed for the former where the key may have changed.
         """
-        return self._join_table(table, joiner, left=False, name=name, value=value)
+        if isinstance(table, GlobalKTable):
+            return join_global_table(self, table, *functions, left=False, name=name, value=value)
+        return self._join_table(table, *functions, left=False, name=name, value=value)
 
+    @overload
     def left_join(
         self,
         table: KTable[K, V2],
         joiner: Callable[[V, V2 | None], R],
+        /,
         *,
         name: str | None = None,
         value: Serde[R] | None = None,
-    ) -> KStream[K, R]:
-        """As :meth:`join`, but a record whose key has no row is joined with None."""
-        return self._join_table(table, joiner, left=True, name=name, value=value)
+    ) -> KStream[K, R]: ...
+
+    @overload
+    def left_join(
+        self,
+        table: GlobalKTable[K2, V2],
+        key_selector: Callable[[K, V], K2 | None],
+        joiner: Callable[[V, V2 | None], R],
+        /,
+        *,
+        name: str | None = None,
+        value: Serde[R] | None = None,
+    ) -> KStream[K, R]: ...
+
+    def left_join(
+        self,
+        table: KTable[K, Any] | GlobalKTable[Any, Any],
+        /,
+        *functions: Callable[..., Any],
+        name: str | None = None,
+        value: Serde[Any] | None = None,
+    ) -> KStream[K, Any]:
+        """As :meth:`join`, but a record without a row is joined with None."""
+        if isinstance(table, GlobalKTable):
+            return join_global_table(self, table, *functions, left=True, name=name, value=value)
+        return self._join_table(table, *functions, left=True, name=name, value=value)
 
     def _join_table(
         self,
@@ -218,11 +270,13 @@ class KStream(Generic[K, V]):
         self,
         operator: Operator,
         *,
+        name: str | None = None,
         key: Serde[Any] | None = None,
         value: Serde[Any] | None = None,
         rekeyed: bool = False,
     ) -> KStream[Any, Any]:
-        node = self._builder.add_node(self._builder.automatic_name(operator.kind), operator, (self._node,))
+        name = name or self._builder.automatic_name(operator.kind)
+        node = self._builder.add_node(name, operator, (self._node,))
         return KStream(
             self._builder,
             node,

@@ -17,7 +17,6 @@ CASES_FILE = conformance_file("kafka_streams_cases.json")
 
 WAITING = {
     "stream_stream_join": "a join of two streams",
-    "stream_global_table_join": "global tables",
     "windowed_aggregate": "windows",
     "windowed_count": "windows",
     "windowed_count_suppress": "windows, suppress",
@@ -44,6 +43,7 @@ OPERATORS = frozenset(
         "sink",
         "source",
         "split",
+        "stream_global_table_join",
         "stream_table_join",
         "suppress",
         "table_filter",

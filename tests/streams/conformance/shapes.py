@@ -39,8 +39,15 @@ def joiner_of(text: str) -> Callable[[Any, Any], str]:
 def _stream_table_join(builder: StreamBuilder, shape: dict[str, Any]) -> None:
     _only(shape, "table_store", "plain")
     stream, table = builder.stream(topic(shape["stream"])), builder.table(topic(shape["table"]))
-    join = {"inner": stream.join, "left": stream.left_join}[shape["how"]]
+    join: Any = {"inner": stream.join, "left": stream.left_join}[shape["how"]]
     join(table, joiner_of(shape["joiner"])).to(topic("output"))
+
+
+def _stream_global_table_join(builder: StreamBuilder, shape: dict[str, Any]) -> None:
+    stream, table = builder.stream(topic(shape["stream"])), builder.global_table(topic(shape["table"]))
+    join: Any = {"inner": stream.join, "left": stream.left_join}[shape["how"]]
+    key_selector = function(shape["dsl"].partition("key_mapper=")[2].removesuffix(", joiner)"))
+    join(table, key_selector, joiner_of(shape["joiner"])).to(topic("output"))
 
 
 def _table_table_join(builder: StreamBuilder, shape: dict[str, Any]) -> None:
@@ -63,6 +70,7 @@ def _only(shape: dict[str, Any], setting: str, expected: str) -> None:
 
 
 KINDS: dict[str, Callable[[StreamBuilder, dict[str, Any]], None]] = {
+    "stream_global_table_join": _stream_global_table_join,
     "stream_table_join": _stream_table_join,
     "table_table_join": _table_table_join,
     "table_filter": _table_filter,

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from tests.streams.support import ANY, IN, OUT, TABLE, Input, Row, drops, outputs, topic
 
@@ -12,7 +14,7 @@ def pair(value: object, row: object) -> list[object]:
 def joined(how: str) -> Topology:
     builder = StreamBuilder()
     stream, table = builder.stream(IN), builder.table(TABLE)
-    join = {"inner": stream.join, "left": stream.left_join}[how]
+    join: Any = {"inner": stream.join, "left": stream.left_join}[how]
     join(table, pair).to(OUT)
     return builder.build()
 
