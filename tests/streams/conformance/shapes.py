@@ -5,9 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.streams.conformance.cases import Case
-from tests.streams.support import topic
+from tests.streams.support import ANY, topic
 
-from streambank.streams import StreamBuilder, Topology
+from streambank.streams import KTable, StreamBuilder, Suppressed, Topology
+from streambank.streams.windowed import Windowed
 
 
 def build_case(case: Case) -> Topology:
@@ -62,6 +63,21 @@ def _table_filter(builder: StreamBuilder, shape: dict[str, Any]) -> None:
     passing, rejected = shape["outputs"]
     table.filter(predicate).to_stream().to(topic(passing))
     table.filter_not(predicate).to_stream().to(topic(rejected))
+
+
+def to_outputs(shape: dict[str, Any], counts: KTable[Any, Any]) -> None:
+    """A case's counts to its first output, and suppressed to its second; windowed keys as the cases have them."""
+    raw, suppressed = shape["outputs"]
+    how = shape["suppress"]
+    _only(how, "buffer", "unbounded")
+    until_closes = {"time_limit": False, "window_closes": True}[how["until"]]
+    until = Suppressed.until_window_closes() if until_closes else Suppressed.until_time_limit(how["wait_ms"])
+    for table, output in ((counts, raw), (counts.suppress(until, name="suppressed"), suppressed)):
+        table.to_stream().map(_plain_key, key=ANY, value=ANY).to(topic(output))
+
+
+def _plain_key(key: Any, value: Any) -> tuple[Any, Any]:
+    return key._asdict() if isinstance(key, Windowed) else key, value
 
 
 def _only(shape: dict[str, Any], setting: str, expected: str) -> None:

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.data import require
 from tests.streams.conformance.cases import CASES_FILE, load_cases
+from tests.streams.conformance.shapes import to_outputs
 from tests.streams.support import ANY, OUT, OUT2, TABLE, Row, topic
 
 from streambank.log import TopicPartition
@@ -43,14 +44,16 @@ def time_limit(wait_ms: int, buffer: BufferConfig = UNBOUNDED) -> Topology:
     return suppressed(Suppressed.until_time_limit(wait_ms, buffer))
 
 
+def windowed_table(builder: StreamBuilder, grace_ms: int) -> KTable[Any, Any]:
+    """WINDOWS as a windowed aggregate's table."""
+    return KTable(builder, builder.table(WINDOWS)._node, WINDOWS.key, ANY, 1, grace_ms=grace_ms)
+
+
 def final_windows(grace_ms: int, buffer: BufferConfig = UNBOUNDED) -> Topology:
     """WINDOWS, suppressed until they close, to FINAL."""
     builder = StreamBuilder()
-    source = builder.table(WINDOWS)
-    table: KTable[Any, Any] = KTable(builder, source._node, WINDOWS.key, ANY, 1, grace_ms=grace_ms)
-    table.filter(lambda _key, _value: True).suppress(
-        Suppressed.until_window_closes(buffer), name="held"
-    ).to_stream().to(FINAL)
+    table = windowed_table(builder, grace_ms).filter(lambda _key, _value: True)
+    table.suppress(Suppressed.until_window_closes(buffer), name="held").to_stream().to(FINAL)
     return builder.build()
 
 
@@ -120,18 +123,23 @@ def test_until_windows_close(grace_ms: int, rows: list[Row], sent: list[Row]) ->
 
 @pytest.mark.parametrize("name", ["suppress_time_limit_2ms", "suppress_final_tumbling"])
 def test_the_rows_of_kafka_streams_own_cases(name: str) -> None:
+    """What the aggregates of these cases send, as the updates of a table."""
     require(CASES_FILE)
     (case,) = (case for case in load_cases() if case["name"] == name)
-    limit = case["topology"]["suppress"].get("wait_ms")
-    source, to = (TABLE, OUT) if limit is not None else (WINDOWS, FINAL)
-
-    def rows(output: str) -> list[Row]:
-        expected = [row for row in case["expected"] if row["topic"] == output]
-        keys = [row["key"] if limit is not None else Windowed(**row["key"]) for row in expected]
-        return [(key, row["value"], row["timestamp"]) for key, row in zip(keys, expected, strict=True)]
-
-    topology = time_limit(limit) if limit is not None else final_windows(case["topology"]["window"]["grace_ms"])
-    assert piped(topology, rows("output-raw"), source=source, to=to) == rows("output-suppressed")
+    shape = case["topology"]
+    source = WINDOWS if "window" in shape else TABLE
+    builder = StreamBuilder()
+    table = windowed_table(builder, shape["window"]["grace_ms"]) if "window" in shape else builder.table(TABLE)
+    to_outputs(shape, table)
+    with TopologyTestDriver(builder.build()) as driver:
+        rows = {
+            output: [(row["key"], row["value"], row["timestamp"]) for row in case["expected"] if row["topic"] == output]
+            for output in shape["outputs"]
+        }
+        for key, value, timestamp in rows["output-raw"]:
+            driver.pipe(source, Windowed(**key) if "window" in shape else key, value, timestamp)
+            driver.crash()
+        assert {output: driver.read(topic(output)) for output in rows} == rows
 
 
 COUNTS = [("v1", 1, 0), ("v1", 0, 1), ("v2", 1, 1), ("v1", 1, 2)]
