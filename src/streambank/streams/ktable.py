@@ -40,7 +40,11 @@ class KTable(Generic[K, V]):
         *,
         grace_ms: int | None = None,
     ) -> None:
-        """``grace_ms``: so long after its end, in stream time, a window of the keys is final. None: no windows."""
+        """``grace_ms``: a window of the keys is final once stream time is its end and this; None: they are no windows.
+
+        For windows that do not contain their end this is the grace. For others it is 1 ms more, since a record may
+        still change them at stream time end and grace; and for sessions also the gap more.
+        """
         self._builder = builder
         self._node = node
         self._key = key
