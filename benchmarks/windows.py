@@ -56,8 +56,10 @@ def fill(log: EventLog, events: int) -> None:
         for n in range(first, first + BATCH_RECORDS):
             key = f"account-{rng.randrange(KEYS):06d}".encode()
             at = TopicPartition((LEFT if rng.random() < 0.5 else RIGHT).name, partition_of(key))
-            for column, value in zip(columns[at], (n * STEP_MS, key, b"%012d" % n), strict=True):
-                column.append(value)  # type: ignore[arg-type]
+            timestamps, keys, values = columns[at]
+            timestamps.append(n * STEP_MS)
+            keys.append(key)
+            values.append(b"%012d" % n)
         with producer.transaction() as transaction:
             for at, (timestamps, keys, values) in columns.items():
                 transaction.append_columns(at, timestamps, keys, values)

@@ -3,12 +3,14 @@
 from streambank.streams.builder import StreamBuilder
 from streambank.streams.config import OnError, StreamsConfig
 from streambank.streams.errors import (
+    BufferFullError,
     DeserializationError,
     ProcessingError,
     RestoreError,
     StreamsError,
     TopologyError,
 )
+from streambank.streams.global_ktable import GlobalKTable
 from streambank.streams.kgrouped_table import KGroupedTable
 from streambank.streams.kstream import KGroupedStream, KStream
 from streambank.streams.ktable import KTable
@@ -27,7 +29,9 @@ __all__ = [
     "LONG",
     "STRING",
     "BufferConfig",
+    "BufferFullError",
     "DeserializationError",
+    "GlobalKTable",
     "JoinWindows",
     "JsonSerde",
     "KGroupedStream",

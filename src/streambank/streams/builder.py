@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from streambank.streams.errors import TopologyError
+from streambank.streams.global_ktable import GlobalKTable
 from streambank.streams.infer import MissingSerde
 from streambank.streams.kstream import KStream
 from streambank.streams.ktable import KTable
@@ -33,6 +34,7 @@ class StreamBuilder:
         self._nodes: dict[str, Node] = {}
         self._topics: dict[str, Topic[Any, Any]] = {}
         self._internal: set[str] = set()
+        self._global_tables: dict[str, Topic[Any, Any]] = {}
         self._counter = 0
 
     def stream(self, topic: Topic[K, V]) -> KStream[K, V]:
@@ -48,6 +50,12 @@ class StreamBuilder:
         name = self.add_once(f"table({topic.name})", TableSource(topic, store, materialized=False), ())
         return KTable(self, name, topic.key, topic.value, topic.partitions)
 
+    def global_table(self, topic: Topic[K, V]) -> GlobalKTable[K, V]:
+        """The topic as a table that every member of the application holds whole. See :class:`GlobalKTable`."""
+        self._declare(topic)
+        self._global_tables[topic.name] = topic
+        return GlobalKTable(self, topic)
+
     def build(self) -> Topology:
         """The topology.
 
@@ -56,7 +64,7 @@ class StreamBuilder:
         """
         nodes = _with_changelogs(_with_old_values_and_stores(list(self._nodes.values())))
         _check_serdes(nodes)
-        return build_topology(nodes, self._internal)
+        return build_topology(nodes, self._internal, self._global_tables.values())
 
     def add_node(self, name: str, operator: Operator, parents: Sequence[str]) -> str:
         """Used by streams and tables to add an operator. Raises TopologyError where the name is taken."""

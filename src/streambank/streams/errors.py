@@ -19,5 +19,10 @@ class ProcessingError(StreamsError):
     """An operator's function raised while it processed a record; the text names record and operator."""
 
 
+class BufferFullError(StreamsError):
+    """A suppression holds more than it may, and must not emit early. No error policy passes over it: results go missing
+    otherwise."""
+
+
 class RestoreError(StreamsError):
     """A store could not be rebuilt from its changelog."""

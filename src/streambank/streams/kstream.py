@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from streambank.streams.errors import TopologyError
+from streambank.streams.global_ktable import GlobalKTable, join_global_table
 from streambank.streams.infer import returned_item, returned_pair, returned_value
 from streambank.streams.ktable import KTable
 from streambank.streams.operators.aggregate import Aggregate
@@ -170,6 +171,7 @@ class KStream(Generic[K, V]):
         self,
         other: KTable[K, V2],
         joiner: Callable[[V, V2], R],
+        /,
         *,
         name: str | None = None,
         value: Serde[R] | None = None,
@@ -180,36 +182,51 @@ class KStream(Generic[K, V]):
         self,
         other: KStream[K, V2],
         joiner: Callable[[V, V2], R],
+        /,
         *,
         windows: JoinWindows,
         name: str,
         value: Serde[R] | None = None,
     ) -> KStream[K, R]: ...
 
+    @overload
     def join(
         self,
-        other: KTable[K, V2] | KStream[K, V2],
+        other: GlobalKTable[K2, V2],
+        key_selector: Callable[[K, V], K2 | None],
         joiner: Callable[[V, V2], R],
+        /,
         *,
-        windows: JoinWindows | None = None,
         name: str | None = None,
         value: Serde[R] | None = None,
-    ) -> KStream[K, R]:
-        """Each record with its key's row in a table, or with the records of another stream within ``windows``.
+    ) -> KStream[K, R]: ...
 
-        The result is ``joiner(value, other value)``; records without a partner are left out. ``name`` names what is
-        kept, and for a table the repartition topic that is needed where the key may have changed.
+    def join(
+        self,
+        other: KTable[K, Any] | KStream[K, Any] | GlobalKTable[Any, Any],
+        /,
+        *functions: Callable[..., Any],
+        windows: JoinWindows | None = None,
+        name: str | None = None,
+        value: Serde[Any] | None = None,
+    ) -> KStream[K, Any]:
+        """Each record with its row of a table, or with the records of another stream within ``windows``.
+
+        The result is ``joiner(value, other value)``; records without a partner are left out. The row is that of the
+        record's key, or of ``key_selector(key, value)`` in a global table. ``name`` names what is kept or
+        repartitioned; a join of streams needs one.
 
         Raises:
-            TopologyError: another builder's, or a join of streams without ``windows`` and ``name``.
+            TopologyError: another builder's partner, or ``windows`` or a name are missing or mean nothing.
         """
-        return self._join(other, joiner, "inner", windows, name, value)
+        return self._join(other, functions, "inner", windows, name, value)
 
     @overload
     def left_join(
         self,
         other: KTable[K, V2],
         joiner: Callable[[V, V2 | None], R],
+        /,
         *,
         name: str | None = None,
         value: Serde[R] | None = None,
@@ -220,51 +237,67 @@ class KStream(Generic[K, V]):
         self,
         other: KStream[K, V2],
         joiner: Callable[[V, V2 | None], R],
+        /,
         *,
         windows: JoinWindows,
         name: str,
         value: Serde[R] | None = None,
     ) -> KStream[K, R]: ...
 
+    @overload
     def left_join(
         self,
-        other: KTable[K, V2] | KStream[K, V2],
+        other: GlobalKTable[K2, V2],
+        key_selector: Callable[[K, V], K2 | None],
         joiner: Callable[[V, V2 | None], R],
+        /,
         *,
-        windows: JoinWindows | None = None,
         name: str | None = None,
         value: Serde[R] | None = None,
-    ) -> KStream[K, R]:
+    ) -> KStream[K, R]: ...
+
+    def left_join(
+        self,
+        other: KTable[K, Any] | KStream[K, Any] | GlobalKTable[Any, Any],
+        /,
+        *functions: Callable[..., Any],
+        windows: JoinWindows | None = None,
+        name: str | None = None,
+        value: Serde[Any] | None = None,
+    ) -> KStream[K, Any]:
         """As :meth:`join`, but a record without a partner is joined with None: with a stream, once none can come."""
-        return self._join(other, joiner, "left", windows, name, value)
+        return self._join(other, functions, "left", windows, name, value)
 
     def outer_join(
         self,
         other: KStream[K, V2],
         joiner: Callable[[V | None, V2 | None], R],
+        /,
         *,
         windows: JoinWindows,
         name: str,
         value: Serde[R] | None = None,
     ) -> KStream[K, R]:
         """As :meth:`left_join` with a stream, for the records of both sides."""
-        return self._join(other, joiner, "outer", windows, name, value)
+        return self._join(other, (joiner,), "outer", windows, name, value)
 
     def _join(
         self,
-        other: KTable[K, Any] | KStream[K, Any],
-        joiner: Callable[[Any, Any], R],
+        other: KTable[K, Any] | KStream[K, Any] | GlobalKTable[Any, Any],
+        functions: tuple[Callable[..., Any], ...],
         how: How,
         windows: JoinWindows | None,
         name: str | None,
-        value: Serde[R] | None,
-    ) -> KStream[K, R]:
+        value: Serde[Any] | None,
+    ) -> KStream[K, Any]:
         self._same_builder(other._builder)
         if isinstance(other, KStream):
-            return join_streams(self, other, joiner, how, windows=windows, name=name, value=value)
+            return join_streams(self, other, *functions, how=how, windows=windows, name=name, value=value)
         if windows is not None:
             raise TopologyError("a join with a table takes no windows: each record meets the row of its key")
-        return self._join_table(other, joiner, left=how == "left", name=name, value=value)
+        if isinstance(other, GlobalKTable):
+            return join_global_table(self, other, *functions, left=how == "left", name=name, value=value)
+        return self._join_table(other, *functions, left=how == "left", name=name, value=value)
 
     def _join_table(
         self,
@@ -296,11 +329,13 @@ class KStream(Generic[K, V]):
         self,
         operator: Operator,
         *,
+        name: str | None = None,
         key: Serde[Any] | None = None,
         value: Serde[Any] | None = None,
         rekeyed: bool = False,
     ) -> KStream[Any, Any]:
-        node = self._builder.add_node(self._builder.automatic_name(operator.kind), operator, (self._node,))
+        name = name or self._builder.automatic_name(operator.kind)
+        node = self._builder.add_node(name, operator, (self._node,))
         return KStream(
             self._builder,
             node,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from streambank.streams.errors import TopologyError
 from streambank.streams.foreign_key_joins import join_on_foreign_key
-from streambank.streams.infer import returned_pair, returned_value
+from streambank.streams.infer import MissingSerde, returned_pair, returned_value
 from streambank.streams.kgrouped_table import KGroupedTable
 from streambank.streams.operators.base import Operator, StoreSpec
 from streambank.streams.operators.suppress import Suppress
@@ -19,13 +19,10 @@ from streambank.streams.operators.to_stream import ToStream
 from streambank.streams.serde import Serde
 from streambank.streams.stores.suppression import HeldSerde
 from streambank.streams.suppressed import Suppressed
-from streambank.streams.windowed import Windowed
-from streambank.streams.windows import SessionWindows, SlidingWindows
 
 if TYPE_CHECKING:
     from streambank.streams.builder import StreamBuilder
     from streambank.streams.kstream import KStream
-    from streambank.streams.windowed_kstream import Windows
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -45,14 +42,19 @@ class KTable(Generic[K, V]):
         value: Serde[Any],
         partitions: int,
         *,
-        windows: Windows | None = None,
+        grace_ms: int | None = None,
     ) -> None:
+        """``grace_ms``: a window of the keys is final once stream time is its end and this; None: they are no windows.
+
+        For windows that do not contain their end this is the grace. For others it is 1 ms more, since a record may
+        still change them at stream time end and grace; and for sessions also the gap more.
+        """
         self._builder = builder
         self._node = node
         self._key = key
         self._value = value
         self._partitions = partitions
-        self._windows = windows
+        self._grace_ms = grace_ms
 
     def filter(self, predicate: Callable[[K, V], bool]) -> KTable[K, V]:
         """The rows that ``predicate(key, value)`` accepts; a row that stops passing is deleted."""
@@ -152,36 +154,28 @@ class KTable(Generic[K, V]):
         """The same table, its rows kept in the store ``name``: for queries, and for joins that would compute them."""
         operator = TableMaterialize(StoreSpec(name, self._key, self._value))
         node = self._builder.add_node(name, operator, (self._node,))
-        return KTable(self._builder, node, self._key, self._value, self._partitions, windows=self._windows)
+        return KTable(self._builder, node, self._key, self._value, self._partitions, grace_ms=self._grace_ms)
 
     def suppress(self, suppressed: Suppressed, *, name: str) -> KTable[K, V]:
-        """The same table with fewer updates. ``name`` names the store of those that are held back.
+        """The table with only the last of several updates: when it goes on, ``suppressed`` says.
+
+        ``name`` names the store of what is held back, and its changelog. Stream time is that of this table's updates:
+        after the last one, what is held back stays there. Who reads the table sees what was last emitted.
 
         Raises:
-            TopologyError: final results of a table whose keys are no windows.
+            TopologyError: it is to wait until windows close, and the table's keys have none.
         """
-        windows = self._windows
-        final = suppressed.wait_ms is None
-        if final and windows is None:
-            raise TopologyError(
-                f"suppress {name!r}: only windows close. Put windowed_by(...) before the aggregation, or use "
-                "Suppressed.until_time_limit(...)"
-            )
-        is_session = isinstance(windows, SessionWindows)
-        wait_ms = suppressed.wait_ms
+        wait_ms = self._grace_ms if suppressed.wait_ms is None else suppressed.wait_ms
         if wait_ms is None:
-            wait_ms = windows.grace_ms + (windows.gap_ms if isinstance(windows, SessionWindows) else 0)  # type: ignore[union-attr]
-        operator = Suppress(
-            self._node,
-            _window_end if final else _own_time,
-            wait_ms,
-            strict=final and (is_session or isinstance(windows, SlidingWindows)),
-            final=final,
-            buffer=suppressed.buffer,
-            store=StoreSpec(name, self._key, HeldSerde(self._value), kind="suppression"),
-        )
+            raise TopologyError(
+                f"suppress {name!r}: table {self._node!r} has no windows that could close: call windowed_by before the "
+                "aggregate, or use Suppressed.until_time_limit"
+            )
+        value = self._value if isinstance(self._value, MissingSerde) else HeldSerde(self._value)
+        store = StoreSpec(name, self._key, value, kind="suppression")
+        operator = Suppress(self._node, store, wait_ms, suppressed.buffer, final_results=suppressed.wait_ms is None)
         node = self._builder.add_node(name, operator, (self._node,))
-        return KTable(self._builder, node, self._key, self._value, self._partitions, windows=windows)
+        return KTable(self._builder, node, self._key, self._value, self._partitions, grace_ms=self._grace_ms)
 
     def _join(
         self,
@@ -210,7 +204,8 @@ class KTable(Generic[K, V]):
         )
         node = builder.add_node(name, TableTableJoin(self._node, other._node, joiner, *optional), sides)
         serde = value or returned_value(joiner, f"join {name!r}")
-        return KTable(builder, node, self._key, serde, self._partitions)
+        grace_ms = max((each for each in (self._grace_ms, other._grace_ms) if each is not None), default=None)
+        return KTable(builder, node, self._key, serde, self._partitions, grace_ms=grace_ms)
 
     def _same_builder(self, other: KTable[Any, Any]) -> None:
         if other._builder is not self._builder:
@@ -218,12 +213,4 @@ class KTable(Generic[K, V]):
 
     def _derive(self, operator: Operator, *, value: Serde[Any] | None = None) -> KTable[K, Any]:
         node = self._builder.add_node(self._builder.automatic_name(operator.kind), operator, (self._node,))
-        return KTable(self._builder, node, self._key, value or self._value, self._partitions, windows=self._windows)
-
-
-def _window_end(windowed: Windowed[Any], _timestamp: int) -> int:
-    return windowed.end
-
-
-def _own_time(_key: Any, timestamp: int) -> int:
-    return timestamp
+        return KTable(self._builder, node, self._key, value or self._value, self._partitions, grace_ms=self._grace_ms)

@@ -30,6 +30,9 @@ class RestoreProgress:
 
 OnRestore: TypeAlias = Callable[[RestoreProgress], None]
 
+PassOver: TypeAlias = Callable[[int, Exception | None], None]
+"""Told of a record that is not loaded: its offset, and why it cannot be decoded; None for a null key."""
+
 
 def restore(
     store: StateStore, log: EventLog, changelog: TopicPartition, committed: int | None, on_progress: OnRestore
@@ -43,6 +46,17 @@ def restore(
     Raises:
         RestoreError: a changelog record cannot be decoded.
     """
+
+    def pass_over(offset: int, error: Exception | None) -> None:
+        if error is None:
+            return
+        if not store.spec.read_only:
+            raise RestoreError(
+                f"store {store.spec.name!r} cannot be restored: {changelog} offset {offset}: {error}. "
+                "Its changelog was written by another version of the program, or by another program"
+            ) from error
+        logger.warning("record passed over in restore", at=str(changelog), offset=offset)
+
     start, end = log.watermarks(changelog)
     if store.spec.read_only:
         end = max(start, min(end, committed if committed is not None else start))
@@ -53,24 +67,21 @@ def restore(
         if batch.next_offset == offset:
             break
         rows = bisect_left(batch.offsets, end)
-        _load(store, batch, rows)
+        load_rows(store, batch, rows, pass_over)
         records += rows
         offset = min(batch.next_offset, end)
         on_progress(RestoreProgress(store.spec.name, changelog, start, offset, end, records))
 
 
-def _load(store: StateStore, batch: RecordBatch, rows: int) -> None:
+def load_rows(store: StateStore, batch: RecordBatch, rows: int, pass_over: PassOver) -> None:
+    """Load the first ``rows`` records of a batch; ``pass_over`` is told of those with a null key, or undecodable."""
     decode_key, decode, load = store.spec.key.deserialize, store.spec.value.deserialize, store.load
     columns = zip(batch.offsets[:rows], batch.keys, batch.values, batch.timestamps, strict=False)
     for offset, key, value, timestamp in columns:
         if key is None:
+            pass_over(offset, None)
             continue
         try:
             load(decode_key(key), None if value is None else decode(value), timestamp)
         except Exception as error:
-            if not store.spec.read_only:
-                raise RestoreError(
-                    f"store {store.spec.name!r} cannot be restored: {batch.topic_partition} offset {offset}: {error}. "
-                    "Its changelog was written by another version of the program, or by another program"
-                ) from error
-            logger.warning("record passed over in restore", at=str(batch.topic_partition), offset=offset)
+            pass_over(offset, error)

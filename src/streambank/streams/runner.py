@@ -26,7 +26,8 @@ from streambank.log import (
 from streambank.streams.collector import RecordCollector
 from streambank.streams.config import StreamsConfig
 from streambank.streams.drops import Drops
-from streambank.streams.errors import ProcessingError
+from streambank.streams.errors import BufferFullError, ProcessingError
+from streambank.streams.global_tables import GlobalTables
 from streambank.streams.queue import RecordFailedError
 from streambank.streams.restore import OnRestore, RestoreProgress, restore
 from streambank.streams.stores import StateStore
@@ -58,7 +59,8 @@ class StreamRunner:
 
     Each :meth:`step` is one cycle of the commit protocol:
 
-    1. Poll: join or rejoin the group, take in records of the partitions this member owns.
+    1. Poll: join or rejoin the group, take in records of the partitions this member owns, and what is new in global
+       tables.
     2. For partitions newly owned, make tasks and restore their stores, before any of their records is processed.
     3. Process what is buffered; outputs and changelog records are collected in memory.
     4. In one transaction of the log, append them and commit the input offsets, each with its partition's time. The log
@@ -94,6 +96,8 @@ class StreamRunner:
         self._uncommitted = 0
         self.counters = Counters()
         self._producer = log.producer()
+        # Before the group is joined, so that a long read costs no membership.
+        self._global_tables = GlobalTables(topology.global_tables, log, self._on_restore)
         names = [topology.topic_name(topic.name, config.application_id) for topic in topology.source_topics]
         self._consumer = log.consumer(config.application_id, names, listener=self)
 
@@ -102,6 +106,7 @@ class StreamRunner:
 
         Raises:
             ProcessingError: a record failed and ``on_error`` is ``fail``; nothing of it is in the log.
+            BufferFullError: a suppression is full, and must not emit early; nothing of the transaction is in the log.
             LogError: the log cannot be used.
         """
         while not self._stopping.is_set():
@@ -123,6 +128,7 @@ class StreamRunner:
     def step(self, timeout_s: float = 0.0) -> int:
         """One cycle of the commit protocol, waiting up to ``timeout_s``; returns how many records were processed."""
         batches = self._consumer.poll(self._config.poll_records, 0.0 if self._has_work() else timeout_s)
+        self._global_tables.refresh()
         again = self._reconcile_tasks() if self._rebalanced else ()
         self._take_in(batch for batch in batches if batch.topic_partition not in again)
         while True:
@@ -142,13 +148,15 @@ class StreamRunner:
                 return processed
 
     def stores(self, name: str) -> list[StateStore]:
-        """The store's parts that this member keeps, one a partition it owns."""
+        """The store's parts that this member keeps, one a partition it owns; a global table's store is whole."""
+        if name in self._global_tables.stores:
+            return [self._global_tables.stores[name]]
         return [task.stores[name] for task in self._tasks.values() if name in task.stores]
 
     @property
     def drops(self) -> Counter[str]:
-        """How many records went no further, by reason; those to the dead letters included."""
-        return self._drops.counts
+        """How many records went no further, by reason; those to the dead letters and of global tables included."""
+        return self._drops.counts + self._global_tables.drops
 
     @property
     def assignment(self) -> frozenset[TopicPartition]:
@@ -188,6 +196,8 @@ class StreamRunner:
 
     def _put_aside(self, failed: RecordFailedError) -> None:
         """Let the record go to the dead letters when it comes up again, or stop."""
+        if isinstance(failed.cause, BufferFullError):
+            raise failed.cause
         if self._config.on_error == "fail":
             raise ProcessingError(
                 f"{self._config.application_id} stopped before {failed}. Nothing of it was written; mend the program "
@@ -296,7 +306,13 @@ class StreamRunner:
 
     def _add_task(self, sub: SubTopology, partition: int) -> StreamTask:
         task = StreamTask(
-            self._topology, sub, partition, config=self._config, collector=self._collector, drops=self._drops
+            self._topology,
+            sub,
+            partition,
+            config=self._config,
+            collector=self._collector,
+            drops=self._drops,
+            global_stores=self._global_tables.stores,
         )
         committed = self._consumer.committed(list(task.inputs))
         for store in task.stores.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import structlog
@@ -15,7 +16,7 @@ from streambank.streams.drops import Drops
 from streambank.streams.operators.base import Process, StoreSpec, View, fan_out
 from streambank.streams.operators.table_source import TableSource
 from streambank.streams.queue import InputQueue, Position
-from streambank.streams.stores import StateStore, create_store
+from streambank.streams.stores import KeyValueStore, StateStore, create_store
 from streambank.streams.stores.base import NO_TIME
 from streambank.streams.times import CommittedTimes, decode_times, encode_times
 from streambank.streams.topic import Topic
@@ -43,10 +44,11 @@ class StreamTask:
         config: StreamsConfig,
         collector: RecordCollector,
         drops: Drops,
+        global_stores: Mapping[str, KeyValueStore] = MappingProxyType({}),
     ) -> None:
         self.sub_topology = sub_topology
         self.partition = partition
-        self._context = _Context(topology, sub_topology, partition, config, collector, drops)
+        self._context = _Context(topology, sub_topology, partition, config, collector, drops, global_stores)
         processes = self._context.bind()
         names = [
             (source, topology.topic_name(source.topic.name, config.application_id)) for source in sub_topology.sources
@@ -192,12 +194,13 @@ class _Context:
         config: StreamsConfig,
         collector: RecordCollector,
         drops: Drops,
+        global_stores: Mapping[str, KeyValueStore],
     ) -> None:
         self.partition = partition
         self.position = Position()
         self.committed_stream_time = self.position.stream_time
         self._topology, self._sub, self._config = topology, sub_topology, config
-        self._collector, self._drops = collector, drops
+        self._collector, self._drops, self._global_stores = collector, drops, global_stores
         self._operators = {node.name: node.operator for node in sub_topology.nodes}
         self.stores = {
             spec.name: create_store(spec, self._changelog_writer(spec) if spec.changelog is None else None)
@@ -225,6 +228,9 @@ class _Context:
         operator: Any = self._operators[node]
         view: View = operator.view(self)
         return view
+
+    def global_view(self, topic: str) -> View:
+        return self._global_stores[topic].get
 
     def sink(self, topic: Topic[Any, Any], *, own_partition: bool) -> Process:
         name = self._topology.topic_name(topic.name, self._config.application_id)

@@ -13,6 +13,7 @@ from streambank.streams.errors import TopologyError
 from streambank.streams.operators.base import Operator, StoreSpec
 from streambank.streams.operators.sink import Sink
 from streambank.streams.operators.source import Source
+from streambank.streams.operators.stream_global_table_join import StreamGlobalTableJoin
 from streambank.streams.operators.table_source import TableSource
 from streambank.streams.topic import Topic
 
@@ -67,6 +68,8 @@ class Topology:
 
     sub_topologies: tuple[SubTopology, ...]
     internal: frozenset[str]
+    global_tables: tuple[Topic[Any, Any], ...] = ()
+    """The topics that every member reads whole, without the group."""
 
     @property
     def stores(self) -> Mapping[str, StoreSpec]:
@@ -75,14 +78,14 @@ class Topology:
 
     @property
     def source_topics(self) -> tuple[Topic[Any, Any], ...]:
-        """The topics read, repartition topics included."""
+        """The topics that the group reads, repartition topics included."""
         return tuple(_unique(source.topic for sub in self.sub_topologies for source in sub.sources))
 
     @property
     def topics(self) -> tuple[Topic[Any, Any], ...]:
-        """The topics read and written, repartition topics included, internal changelogs not."""
+        """The topics read and written, global tables and repartition topics included, internal changelogs not."""
         sinks = (topic for sub in self.sub_topologies for topic in sub.sinks)
-        return tuple(_unique([*self.source_topics, *sinks]))
+        return tuple(_unique([*self.source_topics, *self.global_tables, *sinks]))
 
     def topic_name(self, topic: str, application_id: str) -> str:
         """The name in the log: internal topics carry the application's id."""
@@ -122,7 +125,9 @@ class Topology:
         return "\n".join(_describe(self))
 
 
-def build_topology(nodes: Sequence[Node], internal: Iterable[str]) -> Topology:
+def build_topology(
+    nodes: Sequence[Node], internal: Iterable[str], global_tables: Iterable[Topic[Any, Any]] = ()
+) -> Topology:
     """Validate ``nodes`` (parents before children) and cut them into sub-topologies.
 
     Raises:
@@ -134,7 +139,7 @@ def build_topology(nodes: Sequence[Node], internal: Iterable[str]) -> Topology:
     groups = _connected(nodes)
     subs = tuple(_sub_topology(index, group) for index, group in enumerate(groups))
     _check_sources_read_once(subs)
-    return Topology(subs, frozenset(internal))
+    return Topology(subs, frozenset(internal), tuple(global_tables))
 
 
 def _check_unique_stores(nodes: Sequence[Node]) -> None:
@@ -216,6 +221,8 @@ def _describe(topology: Topology) -> Iterator[str]:
             yield f"  {node.name} [{node.operator.kind}]{_details(node)}"
             for child in children[node.name]:
                 yield f"    --> {child}"
+    for topic in topology.global_tables:
+        yield f"Global table {topic.name} (all {topic.partitions} partitions in every member)"
 
 
 def _details(node: Node) -> str:
@@ -224,4 +231,6 @@ def _details(node: Node) -> str:
     details = [f"topic {topic.name}"] if topic is not None else []
     details += [f"store {store.name} (changelog: {store.changelog or 'internal'})" for store in operator.stores]
     details += [f"reads {name}" for name in operator.reads]
+    if isinstance(operator, StreamGlobalTableJoin):
+        details.append(f"reads global table {operator.global_table}")
     return f" {', '.join(details)}" if details else ""

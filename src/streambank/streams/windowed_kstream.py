@@ -68,7 +68,15 @@ class _Windowed(Generic[K, V]):
         spec = StoreSpec(name, key, value, kind=self._kind, retention_ms=retention_ms or needed_ms)
         node = stream._builder.add_node(name, operator(spec), (stream._node,))
         self._inputs[node] = stream
-        return KTable(stream._builder, node, key, value, stream._partitions, windows=self._windows)
+        return KTable(stream._builder, node, key, value, stream._partitions, grace_ms=self._closes_after_ms())
+
+    def _closes_after_ms(self) -> int:
+        """How far beyond its end stream time is when nothing can change a window any more."""
+        windows = self._windows
+        if isinstance(windows, TimeWindows):
+            return windows.grace_ms
+        # One that contains its end still takes a record at the very time.
+        return windows.grace_ms + 1 + (windows.gap_ms if isinstance(windows, SessionWindows) else 0)
 
     def _windowed_serde(self, key: Serde[Any]) -> Serde[Any]:
         if isinstance(self._windows, SessionWindows):

@@ -8,7 +8,6 @@ from tests.streams.conformance.cases import Case
 from tests.streams.support import ANY, topic
 
 from streambank.streams import (
-    BufferConfig,
     JoinWindows,
     KTable,
     SessionWindows,
@@ -53,6 +52,13 @@ def _stream_table_join(builder: StreamBuilder, shape: dict[str, Any]) -> None:
     stream, table = builder.stream(topic(shape["stream"])), builder.table(topic(shape["table"]))
     join: Any = {"inner": stream.join, "left": stream.left_join}[shape["how"]]
     join(table, joiner_of(shape["joiner"])).to(topic("output"))
+
+
+def _stream_global_table_join(builder: StreamBuilder, shape: dict[str, Any]) -> None:
+    stream, table = builder.stream(topic(shape["stream"])), builder.global_table(topic(shape["table"]))
+    join: Any = {"inner": stream.join, "left": stream.left_join}[shape["how"]]
+    key_selector = function(shape["dsl"].partition("key_mapper=")[2].removesuffix(", joiner)"))
+    join(table, key_selector, joiner_of(shape["joiner"])).to(topic("output"))
 
 
 def _table_table_join(builder: StreamBuilder, shape: dict[str, Any]) -> None:
@@ -116,33 +122,17 @@ def _table_group_count(builder: StreamBuilder, shape: dict[str, Any]) -> None:
 
 def _table_group_count_suppress(builder: StreamBuilder, shape: dict[str, Any]) -> None:
     grouped = builder.table(topic(shape["source"])).group_by(lambda key, value: (value, key), key=ANY, value=ANY)
-    counts = grouped.count(name="count")
-    for table, name in zip((counts, counts.suppress(_suppressed(shape), name="held")), shape["outputs"], strict=True):
-        table.to_stream().map_values(lambda count: count, value=ANY).to(topic(name))
+    to_outputs(shape, grouped.count(name="count"))
 
 
 def _windowed_count_suppress(builder: StreamBuilder, shape: dict[str, Any]) -> None:
     window = shape["window"]
     grouped = builder.stream(topic(shape["source"])).group_by_key()
-    counts = (
-        grouped.windowed_by(SessionWindows(window["gap_ms"], window["grace_ms"])).count(name="count")
-        if window["type"] == "session"
-        else grouped.windowed_by(_time_windows(window)).count(name="count")
-    )
-    for table, name in zip((counts, counts.suppress(_suppressed(shape), name="held")), shape["outputs"], strict=True):
-        _write(table, name)
-
-
-def _suppressed(shape: dict[str, Any]) -> Suppressed:
-    rule = shape["suppress"]
-    buffer = BufferConfig.unbounded()
-    if rule["buffer"] != "unbounded":
-        limits = rule["buffer"]
-        buffer = BufferConfig(limits.get("max_records"), limits.get("max_bytes"))
-        buffer = buffer.emit_early_when_full() if rule["until"] == "time_limit" else buffer
-    if rule["until"] == "window_closes":
-        return Suppressed.until_window_closes(buffer)
-    return Suppressed.until_time_limit(rule["wait_ms"], buffer)
+    if window["type"] == "session":
+        windows = SessionWindows(window["gap_ms"], window["grace_ms"])
+        to_outputs(shape, grouped.windowed_by(windows).count(name="count"))
+    else:
+        to_outputs(shape, grouped.windowed_by(_time_windows(window)).count(name="count"))
 
 
 def _time_windows(window: dict[str, Any]) -> TimeWindows | SlidingWindows:
@@ -159,12 +149,28 @@ def _write(table: KTable[Windowed[Any], Any], name: str) -> None:
 EMITS: dict[str, Emit] = {"on_update": "update", "on_window_close": "final"}
 
 
+def to_outputs(shape: dict[str, Any], counts: KTable[Any, Any]) -> None:
+    """A case's counts to its first output, and suppressed to its second; windowed keys as the cases have them."""
+    raw, suppressed = shape["outputs"]
+    how = shape["suppress"]
+    _only(how, "buffer", "unbounded")
+    until_closes = {"time_limit": False, "window_closes": True}[how["until"]]
+    until = Suppressed.until_window_closes() if until_closes else Suppressed.until_time_limit(how["wait_ms"])
+    for table, output in ((counts, raw), (counts.suppress(until, name="suppressed"), suppressed)):
+        table.to_stream().map(_plain_key, key=ANY, value=ANY).to(topic(output))
+
+
+def _plain_key(key: Any, value: Any) -> tuple[Any, Any]:
+    return key._asdict() if isinstance(key, Windowed) else key, value
+
+
 def _only(shape: dict[str, Any], setting: str, expected: str) -> None:
     if shape.get(setting, expected) != expected:
         raise ValueError(f"{setting} {shape[setting]!r} cannot be built yet")
 
 
 KINDS: dict[str, Callable[[StreamBuilder, dict[str, Any]], None]] = {
+    "stream_global_table_join": _stream_global_table_join,
     "stream_table_join": _stream_table_join,
     "table_table_join": _table_table_join,
     "table_filter": _table_filter,

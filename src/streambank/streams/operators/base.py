@@ -43,6 +43,9 @@ class TaskContext(Protocol):
     def view(self, node: str) -> View:
         """Reads the table that the node makes."""
 
+    def global_view(self, topic: str) -> View:
+        """Reads the global table of that topic."""
+
     def sink(self, topic: Topic[Any, Any], *, own_partition: bool) -> Process:
         """Writes records to a topic: to the partition of the same number as the task's, or where their keys belong."""
 

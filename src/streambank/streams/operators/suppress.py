@@ -1,103 +1,113 @@
-"""suppress: fewer updates of a table: one in a while, or only final results (KTableSuppressProcessor)."""
+"""suppress: holds a table's updates back, so that only the last of several goes on."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from streambank.streams.errors import StreamsError
+from streambank.streams.errors import BufferFullError
 from streambank.streams.operators.base import Process, Stateless, Stored, StoreSpec, TaskContext, View
-from streambank.streams.stores.suppression import Held, SuppressionStore
+from streambank.streams.stores.base import NO_TIME
+from streambank.streams.stores.suppression import NEVER, Held, SuppressionStore
 from streambank.streams.suppressed import BufferConfig
 
 
 @dataclass(frozen=True, slots=True)
 class Suppress(Stateless):
-    """Holds each key's last update until ``turn_of(key, timestamp) + wait_ms`` is reached by its stream time.
+    """Emits a key's latest update once stream time is ``wait_ms`` past the time of its first (KTableSuppressProcessor).
 
-    The turn is that of the first update held. ``strict``: stream time must be beyond it, as sessions need. The stream
-    time is that of the updates that get here. ``final``: deletes are not sent. Where the buffer is full, the oldest
-    goes early or the application stops, as ``buffer`` says.
+    The time is the first held update's timestamp; with ``final_results`` it is the end of the key's window, and deletes
+    are left out. Several that are due go in the order of time, then of the keys' bytes, each with the timestamp and
+    headers of its latest update, and with what was last emitted as its old value. Stream time is that of the updates
+    that come here: where nothing comes, nothing is emitted.
     """
 
     parent: str
-    turn_of: Callable[[Any, int], int]
-    wait_ms: int
-    strict: bool
-    final: bool
-    buffer: BufferConfig
     store: StoreSpec
+    wait_ms: int
+    buffer: BufferConfig
+    final_results: bool
     kind: str = "suppress"
 
     @property
     def stores(self) -> tuple[StoreSpec, ...]:
-        """The updates that are held."""
+        """The updates held back."""
         return (self.store,)
 
     @property
-    def wants_old(self) -> bool:
-        """Whoever reads this table sees what was sent last, which is what the first update held has replaced."""
-        return True
-
-    @property
     def view_of(self) -> tuple[str, ...]:
-        """The table before."""
+        """The parent."""
         return (self.parent,)
 
-    def bind(self, context: TaskContext, forward: Process) -> Process:
-        """Hold the update, then send those whose turn has come."""
-        store: SuppressionStore = context.store(self.store.name)
-        turn_of, wait_ms, strict, final = self.turn_of, self.wait_ms, self.strict, self.final
-        check_full = self._check_full
+    @property
+    def wants_old(self) -> bool:
+        """What the parent had before the first held update is what was last emitted."""
+        return True
 
-        def send() -> None:
-            first = store.first()
-            if first is None:
-                return
-            key, held, timestamp = first
-            store.remove(key)
-            if held.value is not None or not final:
-                forward(key, held.value, timestamp, held.headers, held.prior)
+    def bind(self, context: TaskContext, forward: Process) -> Process:
+        """Hold the update, and forward those that are due."""
+        store: SuppressionStore = context.store(self.store.name)
+        get, put, pop = store.get, store.put, store.pop
+        wait_ms, final_results, enforce_limits = self.wait_ms, self.final_results, self._limiter(store)
+
+        def emit() -> None:
+            key, held = pop()
+            if held.value is not None or not final_results:
+                forward(key, held.value, held.timestamp, held.headers, held.prior)
 
         def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
             if timestamp > store.observed_time:
                 store.observed_time = timestamp
-            stored = store.get(key)
-            turn, prior = (turn_of(key, timestamp), old) if stored is None else (stored[0].time, stored[0].prior)
-            store.put(key, Held(turn, value, prior, headers), timestamp)
+            held = get(key)
+            if held is None:
+                put(key, Held(key.end if final_results else timestamp, timestamp, headers, old, value))
+            else:
+                put(key, Held(held.time, timestamp, headers, held.prior, value))
             due = store.observed_time - wait_ms
-            while (first := store.first()) is not None and (first[1].time < due if strict else first[1].time <= due):
-                send()
-            while check_full(store):
-                send()
+            while store.first_time <= due:
+                emit()
+            if enforce_limits is not None:
+                enforce_limits(emit)
 
         return process
 
-    def _check_full(self, store: SuppressionStore) -> bool:
-        """Whether the oldest has to go. Raises StreamsError where that is not allowed."""
-        buffer = self.buffer
-        records, size = len(store), store.size_bytes
-        if not (
-            (buffer.records_max is not None and records > buffer.records_max)
-            or (buffer.bytes_max is not None and size > buffer.bytes_max)
-        ):
-            return False
-        if buffer.when_full == "shut-down":
-            raise StreamsError(
-                f"suppress {self.store.name!r} would hold {records} updates of {size} bytes, more than its buffer may: "
-                "give it a larger one, shorter windows or grace, or for time limits emit_early_when_full()"
-            )
-        return True
-
     def view(self, context: TaskContext) -> View:
-        """What was sent last."""
-        store: SuppressionStore = context.store(self.store.name)
-        parent = context.view(self.parent)
+        """What was last emitted: while an update is held the value before it, whose timestamp is not known."""
+        held_of, parent = context.store(self.store.name).get, context.view(self.parent)
 
         def view(key: Any) -> Stored | None:
-            stored = store.get(key)
-            if stored is None:
+            held = held_of(key)
+            if held is None:
                 return parent(key)
-            held, timestamp = stored
-            return None if held.prior is None else (held.prior, timestamp)
+            return None if held.prior is None else (held.prior, NO_TIME)
 
         return view
+
+    def _limiter(self, store: SuppressionStore) -> Callable[[Callable[[], None]], None] | None:
+        """Emits while more is held than the limits allow, or raises BufferFullError. None where there are no limits."""
+        buffer, name = self.buffer, self.store.name
+        if buffer.records_max is None and buffer.bytes_max is None:
+            return None
+        if buffer.bytes_max is not None:
+            store.count_bytes()
+        records_max = NEVER if buffer.records_max is None else buffer.records_max
+        bytes_max = NEVER if buffer.bytes_max is None else buffer.bytes_max
+
+        def enforce(emit: Callable[[], None]) -> None:
+            while len(store) > records_max or store.bytes > bytes_max:
+                if not buffer.emits_early:
+                    raise BufferFullError(_full(name, buffer, store))
+                emit()
+
+        return enforce
+
+
+def _full(name: str, buffer: BufferConfig, store: SuppressionStore) -> str:
+    limits = []
+    if buffer.records_max is not None:
+        limits.append(f"{len(store)} records, of which {buffer.records_max} are allowed")
+    if buffer.bytes_max is not None:
+        limits.append(f"{store.bytes} bytes, of which {buffer.bytes_max} are allowed")
+    return (
+        f"suppress {name!r} holds {' and '.join(limits)}, and may not emit early. Nothing of this transaction was "
+        "written; give it a larger buffer, or a shorter wait or grace, and start again"
+    )

@@ -1,113 +1,179 @@
-"""Updates that are held back, in the order of their times (InMemoryTimeOrderedKeyValueChangeBuffer)."""
+"""A task's store of updates that are held back: by key, and in the order in which they are due."""
 
-from collections.abc import Iterator
-from heapq import heappop, heappush
+from collections.abc import Callable, Iterator
+from heapq import heapify, heappop, heappush
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
+from streambank.errors import InvariantError
 from streambank.streams.serde import Serde
-from streambank.streams.stores.base import LogUpdate, Stored, StoreSpec
-from streambank.streams.stores.undo import UndoStore
+from streambank.streams.stores.base import LogUpdate, StateStore, Stored, StoreSpec
 
 V = TypeVar("V")
 
+ENTRY_BYTES = 100
+"""What an entry counts beyond keys and values, as in Kafka Streams: times, offset, partition and the topic's name."""
 
-class Held(NamedTuple, Generic[V]):
-    """The last update of a key: when its turn is, the value (None deletes), and what was sent before the first one."""
+NEVER = 2**63
+"""Later than any time."""
+
+
+class Held(NamedTuple):
+    """The latest update of a key that is held back: its place in the order, and what was last emitted (None: nothing).
+
+    ``time`` is the first held update's timestamp, or the end of the key's window.
+    """
 
     time: int
-    value: V | None
-    prior: V | None
+    timestamp: int
     headers: bytes | None
+    prior: Any
+    value: Any
 
 
 class HeldSerde(Generic[V]):
-    """All of it in one value."""
+    """A held update in the changelog: MessagePack around the values' own bytes."""
 
     def __init__(self, value: Serde[V]) -> None:
-        self._value = value
-        self._decode = msgspec.msgpack.Decoder(tuple[int, bytes | None, bytes | None, bytes | None]).decode
+        self._serialize, self._deserialize = value.serialize, value.deserialize
 
-    def serialize(self, held: Held[V], /) -> bytes:
-        """The bytes of a held update."""
-        serialize = self._value.serialize
-        value, prior = (None if each is None else serialize(each) for each in (held.value, held.prior))
-        return msgspec.msgpack.encode((held.time, value, prior, held.headers))
+    def serialize(self, held: Held, /) -> bytes:
+        """The update's bytes."""
+        time, timestamp, headers, prior, value = held
+        prior_bytes = None if prior is None else self._serialize(prior)
+        return _encode((time, timestamp, headers, prior_bytes, None if value is None else self._serialize(value)))
 
-    def deserialize(self, data: bytes, /) -> Held[V]:
-        """The held update of such bytes."""
-        time, value, prior, headers = self._decode(data)
-        decode = self._value.deserialize
-        return Held(time, None if value is None else decode(value), None if prior is None else decode(prior), headers)
+    def deserialize(self, data: bytes, /) -> Held:
+        """The update of such bytes."""
+        time, timestamp, headers, prior, value = _decode(data)
+        decode = self._deserialize
+        return Held(
+            time, timestamp, headers, None if prior is None else decode(prior), None if value is None else decode(value)
+        )
 
 
-class SuppressionStore(UndoStore):
-    """For each key its last update, and whose turn is next: by time, then by the bytes of the key."""
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(tuple[int, int, bytes | None, bytes | None, bytes | None]).decode
+
+
+class SuppressionStore(StateStore):
+    """Updates by key, ordered by their times, then by the keys' bytes (Kafka Streams' TimeOrderedKeyValueChangeBuffer).
+
+    A key keeps its place until it is popped. Its changelog has the update's record, and a tombstone once it is popped.
+
+    Attributes:
+        get: the update held for a key, None where there is none.
+        bytes: how much is held; 0 unless :meth:`count_bytes` was called.
+    """
 
     def __init__(self, spec: StoreSpec, log_update: LogUpdate | None) -> None:
-        super().__init__(spec, log_update)
-        self._held: dict[Any, Stored] = {}
-        # A key's time never changes while it is held, so that one here is either right or of a key that is gone.
-        self._turns: list[tuple[int, bytes, Any]] = []
-        self._sizes: dict[Any, int] = {}
-        self.size_bytes = 0
+        super().__init__(spec)
+        self.bytes = 0
+        self._held: dict[Any, Held] = {}
+        self._order: list[tuple[int, bytes, Any]] = []
+        self._order_stale = False
+        self._sizes: dict[Any, int] | None = None
+        self._undo: list[tuple[Any, Held | None]] = []
+        self._recording = False
+        if log_update is None:
+            raise InvariantError(f"store {spec.name!r}: the changelog of a suppression is written by nobody else")
+        self._log_update = log_update
+        self.get: Callable[[Any], Held | None] = self._held.get
 
-    def get(self, key: Any) -> Stored | None:
-        """The key's update, a :class:`Held`, and its timestamp."""
-        return self._held.get(key)
+    def count_bytes(self) -> None:
+        """Let :attr:`bytes` be counted; called while the store is empty."""
+        self._sizes = {}
 
-    def put(self, key: Any, held: Held[Any], timestamp: int) -> None:
-        """Hold an update, in place of the key's last one."""
+    def put(self, key: Any, held: Held) -> None:
+        """Hold an update; one that replaces another has the other's time."""
+        replaced = self._held.get(key)
         if self._recording:
-            before = self._held.get(key)
-            self._undo.append(lambda: self._set(key, before))
-        self._set(key, (held, timestamp))
-        self._log_update(key, held, timestamp, None)
+            self._undo.append((key, replaced))
+        if replaced is None:
+            heappush(self._ordered(), (held.time, self.spec.key.serialize(key), key))
+        self._set(key, held)
+        self._log_update(key, held, held.timestamp, None)
 
-    def first(self) -> tuple[Any, Held[Any], int] | None:
-        """Key, update and timestamp of the one whose turn is next."""
-        while self._turns:
-            time, _, key = self._turns[0]
-            stored = self._held.get(key)
-            if stored is not None and stored[0].time == time:
-                return key, *stored
-            heappop(self._turns)
-        return None
-
-    def remove(self, key: Any) -> None:
-        """Hold the key's update no longer."""
-        stored = self._held[key]
+    def pop(self) -> tuple[Any, Held]:
+        """Take out the first in the order. There must be one."""
+        _, _, key = heappop(self._ordered())
+        held = self._held[key]
         if self._recording:
-            self._undo.append(lambda: self._set(key, stored))
+            self._undo.append((key, held))
         self._set(key, None)
-        self._log_update(key, None, stored[1], None)
+        self._log_update(key, None, held.timestamp, None)
+        return key, held
+
+    @property
+    def first_time(self) -> int:
+        """The time of the first in the order; :data:`NEVER` where nothing is held."""
+        order = self._ordered()
+        return order[0][0] if order else NEVER
+
+    @property
+    def recording(self) -> bool:
+        """Whether what is put and popped can be rolled back."""
+        return self._recording
+
+    def record(self, on: bool) -> None:
+        """Switch :attr:`recording`."""
+        self._recording = on
 
     def load(self, key: Any, value: Any, timestamp: int) -> None:
-        """Set an entry that comes from the changelog."""
-        self._set(key, None if value is None else (value, timestamp))
+        """Set an update that comes from the changelog."""
+        self._set(key, value)
+        self._order_stale = True
 
     def clear(self) -> None:
-        """Forget every entry, to be loaded again."""
-        for each in (self._held, self._turns, self._sizes, self._undo):
-            each.clear()
-        self.size_bytes = 0
+        """Forget every update, to be loaded again."""
+        self.observed_time = self._committed_time
+        self._held.clear()
+        self._undo.clear()
+        self._order_stale = True
+        self.bytes = 0
+        if self._sizes is not None:
+            self._sizes.clear()
+
+    def committed(self) -> None:
+        """What was put and popped is final."""
+        super().committed()
+        self._undo.clear()
+
+    def rollback(self) -> None:
+        """Undo what was put and popped since the last commit."""
+        for key, held in reversed(self._undo):
+            self._set(key, held)
+        self._undo.clear()
+        self._order_stale = True
+        super().rollback()
 
     def items(self) -> Iterator[tuple[Any, Stored]]:
-        """Every update that is held."""
-        return iter(self._held.items())
+        """The updates held, in no particular order."""
+        return ((key, (held.value, held.timestamp)) for key, held in self._held.items())
 
     def __len__(self) -> int:
         return len(self._held)
 
-    def _set(self, key: Any, stored: Stored | None) -> None:
-        self.size_bytes -= self._sizes.pop(key, 0)
-        before = self._held.pop(key, None)
-        if stored is None:
-            return
-        self._held[key] = stored
-        key_bytes = self.spec.key.serialize(key)
-        size = self._sizes[key] = len(key_bytes) + len(self.spec.value.serialize(stored[0]))
-        self.size_bytes += size
-        if before is None or before[0].time != stored[0].time:
-            heappush(self._turns, (stored[0].time, key_bytes, key))
+    def _ordered(self) -> list[tuple[int, bytes, Any]]:
+        """The order as a heap, made anew after the store was loaded or rolled back."""
+        if self._order_stale:
+            serialize_key = self.spec.key.serialize
+            self._order = [(held.time, serialize_key(key), key) for key, held in self._held.items()]
+            heapify(self._order)
+            self._order_stale = False
+        return self._order
+
+    def _set(self, key: Any, held: Held | None) -> None:
+        if held is None:
+            self._held.pop(key, None)
+        else:
+            self._held[key] = held
+        if self._sizes is not None:
+            size = 0 if held is None else self._size(key, held)
+            self.bytes += size - self._sizes.pop(key, 0)
+            if size:
+                self._sizes[key] = size
+
+    def _size(self, key: Any, held: Held) -> int:
+        return ENTRY_BYTES + len(self.spec.key.serialize(key)) + len(self.spec.value.serialize(held))
