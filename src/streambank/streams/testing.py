@@ -9,6 +9,7 @@ assert driver.read(COUNTS) == [("anna", 1, 0), ("anna", 2, 1)]
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
@@ -48,9 +49,15 @@ class TopologyTestDriver:
         application_id: str = "test",
         on_error: OnError = "fail",
         log: EventLog | None = None,
+        folder: Path | None = None,
     ) -> None:
+        """On ``log``, which stays open in the end; else on one of its own, in ``folder`` if given.
+
+        One in a folder is closed by a crash and opened again, as a new process does.
+        """
         self.topology = topology
-        self.log: EventLog = log if log is not None else EmbeddedLog.open(None)
+        self._folder = folder
+        self.log: EventLog = log if log is not None else self._open()
         self._config = StreamsConfig(application_id=application_id, on_error=on_error, poll_timeout_s=0.0)
         self._owns_log = log is None
         self._producer = self.log.producer()
@@ -149,6 +156,11 @@ class TopologyTestDriver:
     def crash(self) -> None:
         """Lose everything in memory, as a killed process does, and start again from what is committed."""
         self.runner.close()
+        if self._owns_log and self._folder is not None:
+            self._producer.close()
+            self.log.close()
+            self.log = self._open()
+            self._producer = self.log.producer()
         self._start()
 
     def crash_before_commit(self) -> None:
@@ -180,6 +192,10 @@ class TopologyTestDriver:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _open(self) -> EventLog:
+        # Durability is for power cuts, which no test has.
+        return EmbeddedLog.open(self._folder, synchronous="OFF")
 
     def _start(self) -> None:
         self.runner = StreamRunner(self.topology, self.log, self._config)
