@@ -1,11 +1,14 @@
 """Stream processing with the semantics of Kafka Streams on any event log."""
 
 from streambank.streams.builder import StreamBuilder
-from streambank.streams.config import OnError, StreamsConfig
+from streambank.streams.config import StreamsConfig
+from streambank.streams.error_policies import ErrorAction, ErrorContext, ErrorKind, ErrorPolicy, Retry
 from streambank.streams.errors import (
     DeserializationError,
     ProcessingError,
+    RecordDroppedError,
     RestoreError,
+    SerializationError,
     StreamsError,
     TopologyError,
 )
@@ -22,16 +25,22 @@ __all__ = [
     "LONG",
     "STRING",
     "DeserializationError",
+    "ErrorAction",
+    "ErrorContext",
+    "ErrorKind",
+    "ErrorPolicy",
     "JsonSerde",
     "KGroupedStream",
     "KStream",
     "KTable",
-    "OnError",
     "OnRestore",
     "ProcessingError",
+    "RecordDroppedError",
     "RestoreError",
     "RestoreProgress",
+    "Retry",
     "Serde",
+    "SerializationError",
     "StreamBuilder",
     "StreamRunner",
     "StreamsConfig",

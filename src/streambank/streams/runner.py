@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from streambank.clock import Clock, monotonic_ms
 from streambank.errors import check
 from streambank.log import (
     EventLog,
@@ -26,8 +27,9 @@ from streambank.log import (
 from streambank.streams.collector import RecordCollector
 from streambank.streams.config import StreamsConfig
 from streambank.streams.drops import Drops
+from streambank.streams.error_policies import ErrorContext, retry_delay_ms
 from streambank.streams.errors import ProcessingError
-from streambank.streams.queue import RecordFailedError
+from streambank.streams.queue import InputQueue, RecordFailedError, Retrying
 from streambank.streams.restore import OnRestore, RestoreProgress, restore
 from streambank.streams.stores import StateStore
 from streambank.streams.task import StreamTask
@@ -51,6 +53,8 @@ class Counters:
     written: int = 0
     commits: int = 0
     fenced: int = 0
+    rollbacks: int = 0
+    retries: int = 0
 
 
 class StreamRunner:
@@ -73,12 +77,21 @@ class StreamRunner:
     """
 
     def __init__(
-        self, topology: Topology, log: EventLog, config: StreamsConfig, *, on_restore: OnRestore | None = None
+        self,
+        topology: Topology,
+        log: EventLog,
+        config: StreamsConfig,
+        *,
+        on_restore: OnRestore | None = None,
+        monotonic_ms: Clock = monotonic_ms,
     ) -> None:
+        """``monotonic_ms`` is the clock by which records that failed are tried again."""
         self._topology, self._log, self._config = topology, log, config
         self._on_restore = on_restore or _log_restore
+        self._monotonic_ms = monotonic_ms
+        self._waiting: list[InputQueue] = []
         configs = topology.topic_configs(config.application_id)
-        if config.on_error == "dead-letter":
+        if config.writes_dead_letters:
             configs.append(TopicConfig(name=config.dead_letter_topic, partitions=1))
         log.create_topics(configs)
         self._collector = RecordCollector({topic.name: topic.partitions for topic in configs})
@@ -99,7 +112,7 @@ class StreamRunner:
         """Run until :meth:`stop`.
 
         Raises:
-            ProcessingError: a record failed and ``on_error`` is ``fail``; nothing of it is in the log.
+            ProcessingError: a record failed and the policy is ``fail``; nothing of it is in the log.
             LogError: the log cannot be used.
         """
         while not self._stopping.is_set():
@@ -120,7 +133,8 @@ class StreamRunner:
 
     def step(self, timeout_s: float = 0.0) -> int:
         """One cycle of the commit protocol, waiting up to ``timeout_s``; returns how many records were processed."""
-        batches = self._consumer.poll(self._config.poll_records, 0.0 if self._has_work() else timeout_s)
+        self._end_waits()
+        batches = self._consumer.poll(self._config.poll_records, self._idle_s(timeout_s))
         again = self._reconcile_tasks()
         self._take_in(batch for batch in batches if batch.topic_partition not in again)
         while True:
@@ -147,6 +161,11 @@ class StreamRunner:
     def drops(self) -> Counter[str]:
         """How many records went no further, by reason; those to the dead letters included."""
         return self._drops.counts
+
+    @property
+    def next_retry_ms(self) -> int | None:
+        """When the next record that failed is tried again, on ``monotonic_ms``; None if none waits for that."""
+        return min((queue.retrying.due_ms for queue in self._waiting if queue.retrying is not None), default=None)
 
     @property
     def assignment(self) -> frozenset[TopicPartition]:
@@ -183,13 +202,39 @@ class StreamRunner:
                 self._put_aside(failed)
 
     def _put_aside(self, failed: RecordFailedError) -> None:
-        """Let the record go to the dead letters when it comes up again, or stop."""
-        if self._config.on_error == "fail":
+        """Let the record be tried again later, or left out when it comes up again, or stop."""
+        queue, context = failed.queue, failed.context
+        delay_ms = retry_delay_ms(self._config.error_policy(context.kind), context)
+        if delay_ms is not None:
+            logger.warning("record failed: trying again", at=str(context), attempt=context.attempts, delay_ms=delay_ms)
+            queue.retrying = Retrying(context.record.offset, context.attempts, self._monotonic_ms() + delay_ms)
+            self._waiting.append(queue)
+            self.counters.retries += 1
+            return
+        # The queue has decided already on a record that cannot be decoded.
+        action = "fail" if context.kind == "deserialization" else queue.failed.decide(context)
+        if action == "fail":
             raise ProcessingError(
                 f"{self._config.application_id} stopped before {failed}. Nothing of it was written; mend the program "
-                "and start again, or let on_error='dead-letter' put such records aside"
-            ) from failed.cause
-        failed.queue.poison[failed.offset] = failed.cause
+                f"and start again, or let on_{context.kind}_error='dead-letter' put such records aside"
+            ) from context.error
+        queue.poison[context.record.offset] = (context, action)
+
+    def _end_waits(self) -> None:
+        """Let the records whose time has come be tried again."""
+        if self._waiting:
+            now = self._monotonic_ms()
+            for queue in self._waiting:
+                if queue.retrying is not None and queue.retrying.due_ms <= now:
+                    queue.retrying.waiting = False
+            self._waiting = [queue for queue in self._waiting if queue.retrying is not None and queue.retrying.waiting]
+
+    def _idle_s(self, timeout_s: float) -> float:
+        """How long to wait for records: not at all where there is work, no longer than until a record's next try."""
+        if any(task.has_work for task in self._tasks.values()):
+            return 0.0
+        due = self.next_retry_ms
+        return timeout_s if due is None else min(timeout_s, max(0, due - self._monotonic_ms()) / 1000)
 
     def _refused(self, error: LogError) -> None:
         """The log refuses a record that was written. Find out whose it is: one record a transaction, for this cycle."""
@@ -198,8 +243,9 @@ class StreamRunner:
         self._roll_back()
         if processed == 1:
             queue = culprits[0]
-            check(queue.next_offset not in queue.poison, f"a dead letter is refused: {error}")
-            self._put_aside(RecordFailedError(queue, queue.next_offset or 0, error))
+            record = queue.head
+            check(record.offset not in queue.poison, f"a dead letter is refused: {error}")
+            self._put_aside(RecordFailedError(queue, ErrorContext("production", record, error)))
         self._alone = processed
 
     def _commit(self) -> None:
@@ -232,6 +278,7 @@ class StreamRunner:
         for task in self._tasks.values():
             task.rollback(lambda store, task=task: self._restore(task, store))  # type: ignore[misc]
         self._careful_commits = CAREFUL_COMMITS
+        self.counters.rollbacks += 1
 
     def _start_over(self) -> None:
         """The member lost its place: drop every task and read on from what is committed."""
@@ -246,9 +293,6 @@ class StreamRunner:
             found = committed.get(topic_partition)
             low = self._log.watermarks(topic_partition).low
             self._consumer.seek(topic_partition, max(low, found.offset) if found is not None else low)
-
-    def _has_work(self) -> bool:
-        return any(task.buffered(at) for at, task in self._by_partition.items())
 
     def _take_in(self, batches: Iterable[RecordBatch]) -> None:
         for batch in batches:

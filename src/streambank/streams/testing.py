@@ -16,7 +16,8 @@ from typing import Any, NamedTuple, Self, TypeVar
 from streambank.errors import check
 from streambank.log import EventLog, Headers, Record, TopicPartition, encode_headers
 from streambank.log.embedded import EmbeddedLog
-from streambank.streams.config import OnError, StreamsConfig
+from streambank.streams.config import StreamsConfig
+from streambank.streams.error_policies import ErrorPolicy
 from streambank.streams.runner import StreamRunner
 from streambank.streams.topic import Topic
 from streambank.streams.topology import Topology
@@ -47,18 +48,21 @@ class TopologyTestDriver:
         topology: Topology,
         *,
         application_id: str = "test",
-        on_error: OnError = "fail",
+        on_error: ErrorPolicy = "fail",
+        config: StreamsConfig | None = None,
         log: EventLog | None = None,
         folder: Path | None = None,
     ) -> None:
         """On ``log``, which stays open in the end; else on one of its own, in ``folder`` if given.
 
-        One in a folder is closed by a crash and opened again, as a new process does.
+        One in a folder is closed by a crash and opened again, as a new process does. ``config`` says everything that
+        ``application_id`` and ``on_error`` leave open, and is used instead of them.
         """
         self.topology = topology
         self._folder = folder
         self.log: EventLog = log if log is not None else self._open()
-        self._config = StreamsConfig(application_id=application_id, on_error=on_error, poll_timeout_s=0.0)
+        self._config = config or StreamsConfig(application_id=application_id, on_error=on_error)
+        self._monotonic_ms = 0
         self._owns_log = log is None
         self._producer = self.log.producer()
         self._read: dict[TopicPartition, int] = {}
@@ -119,8 +123,8 @@ class TopologyTestDriver:
             )
 
     def run(self) -> None:
-        """Process until nothing is left to do."""
-        while self.runner.step():
+        """Process until nothing is left to do. Records that are tried again wait for no time."""
+        while self.runner.step() or self._skip_wait():
             pass
 
     def read(self, topic: Topic[K, V]) -> list[OutputRecord]:
@@ -165,9 +169,9 @@ class TopologyTestDriver:
 
     def crash_before_commit(self) -> None:
         """Process what is written, and crash before it is committed."""
-        failing = _FailingLog(self.log)
+        failing: Any = _FailingLog(self.log)
         self.runner.close()
-        runner = StreamRunner(self.topology, failing, self._config)
+        runner = self._new_runner(failing)
         try:
             while runner.step():
                 pass
@@ -193,13 +197,22 @@ class TopologyTestDriver:
     ) -> None:
         self.close()
 
+    def _skip_wait(self) -> bool:
+        """Let the time come when a record is tried again; False if none waits."""
+        due = self.runner.next_retry_ms
+        self._monotonic_ms = max(self._monotonic_ms, due or 0)
+        return due is not None
+
     def _open(self) -> EventLog:
         # Durability is for power cuts, which no test has.
         return EmbeddedLog.open(self._folder, synchronous="OFF")
 
     def _start(self) -> None:
-        self.runner = StreamRunner(self.topology, self.log, self._config)
+        self.runner = self._new_runner(self.log)
         self.run()
+
+    def _new_runner(self, log: EventLog) -> StreamRunner:
+        return StreamRunner(self.topology, log, self._config, monotonic_ms=lambda: self._monotonic_ms)
 
 
 class _CrashError(BaseException):
