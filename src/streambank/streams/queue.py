@@ -94,6 +94,7 @@ class InputQueue:
         self.failed = failed
         self.poison: dict[int, tuple[ErrorContext, ErrorAction]] = {}
         """The records that failed, by offset, and what to do when they come up again."""
+        self._undecodable: dict[int, tuple[ErrorContext, ErrorAction]] = {}
         self.retrying: Retrying | None = None
         self.partition_time = NO_TIME
         self.next_offset: int | None = None
@@ -204,13 +205,19 @@ class InputQueue:
             if value is not None:
                 self._decode_value(value)
         except Exception as undecodable:
-            context = ErrorContext("deserialization", record_at(batch, row), undecodable, self.failed.source)
-            action = self.failed.decide(context)
-            if action == "fail":
-                raise RecordFailedError(self, context) from undecodable
-            self.failed.leave_out(context, action)
+            self._leave_out_undecodable(batch, row, undecodable)
         else:
             raise RecordFailedError(self, self._context(batch, row, error)) from error
+
+    def _leave_out_undecodable(self, batch: RecordBatch, row: int, error: Exception) -> None:
+        offset = batch.offsets[row]
+        if offset not in self._undecodable:
+            context = ErrorContext("deserialization", record_at(batch, row), error, self.failed.source)
+            self._undecodable[offset] = context, self.failed.decide(context)
+        context, action = self._undecodable[offset]
+        if action == "fail":
+            raise RecordFailedError(self, context) from error
+        self.failed.leave_out(context, action)
 
     def _context(self, batch: RecordBatch, row: int, error: Exception) -> ErrorContext:
         """What an operator raised."""
@@ -241,6 +248,7 @@ class InputQueue:
         self._mark = (0, self._row, self.partition_time)
         if self.poison and self.next_offset is not None:
             self.poison = {offset: what for offset, what in self.poison.items() if offset >= self.next_offset}
+        self._undecodable.clear()
         if self.retrying is not None and self.next_offset is not None and self.next_offset > self.retrying.offset:
             self.retrying = None
 
