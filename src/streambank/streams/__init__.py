@@ -14,8 +14,9 @@ from streambank.streams.errors import (
 )
 from streambank.streams.kstream import KGroupedStream, KStream
 from streambank.streams.ktable import KTable
+from streambank.streams.metrics import InputMetrics, Metrics, OperatorMetrics, StoreMetrics, TaskMetrics
 from streambank.streams.restore import OnRestore, RestoreProgress
-from streambank.streams.runner import StreamRunner
+from streambank.streams.runner import OnMetrics, StreamRunner
 from streambank.streams.serde import BYTES, LONG, STRING, JsonSerde, Serde
 from streambank.streams.topic import Topic
 from streambank.streams.topology import Topology
@@ -29,11 +30,15 @@ __all__ = [
     "ErrorContext",
     "ErrorKind",
     "ErrorPolicy",
+    "InputMetrics",
     "JsonSerde",
     "KGroupedStream",
     "KStream",
     "KTable",
+    "Metrics",
+    "OnMetrics",
     "OnRestore",
+    "OperatorMetrics",
     "ProcessingError",
     "RecordDroppedError",
     "RestoreError",
@@ -41,10 +46,12 @@ __all__ = [
     "Retry",
     "Serde",
     "SerializationError",
+    "StoreMetrics",
     "StreamBuilder",
     "StreamRunner",
     "StreamsConfig",
     "StreamsError",
+    "TaskMetrics",
     "Topic",
     "Topology",
     "TopologyError",

@@ -1,5 +1,6 @@
 """Collects what the tasks write until the transaction commits: columns per partition, ready for the log."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -94,18 +95,18 @@ class RecordCollector:
         """Whether nothing was written since the last commit."""
         return not any(columns.timestamps for columns in self._columns.values())
 
-    def append_to(self, transaction: Transaction) -> int:
-        """Append everything to ``transaction``; returns how many records."""
-        total = 0
+    def append_to(self, transaction: Transaction) -> Counter[str]:
+        """Append everything to ``transaction``; returns how many records by topic."""
+        written: Counter[str] = Counter()
         for topic_partition, columns in self._columns.items():
             if columns.timestamps:
-                total += len(columns.timestamps)
+                written[topic_partition.topic] += len(columns.timestamps)
                 if columns.headers:
                     columns.pad_headers()
                 transaction.append_columns(
                     topic_partition, columns.timestamps, columns.keys, columns.values, columns.headers or None
                 )
-        return total
+        return written
 
     def clear(self) -> None:
         """Forget everything: the transaction committed, or is undone."""

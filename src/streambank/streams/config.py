@@ -21,6 +21,7 @@ class StreamsConfig:
         on_production_error: for a record of which something comes that cannot be encoded or that the log refuses.
         dead_letter_drops: the reasons (such as ``late`` or ``null key``) for which a record that an operator drops is
             kept as a dead letter; True for every reason.
+        operator_metrics: whether to count and time every operator's calls, which takes time of its own.
         poll_records: how many records one transaction takes in, about; more is faster, fewer is sooner.
         poll_timeout_s: how long to wait for records before looking again whether to stop.
         storage_retry_s: how long to wait before a commit is tried again after the storage was full.
@@ -32,6 +33,7 @@ class StreamsConfig:
     on_processing_error: ErrorPolicy | None = None
     on_production_error: ErrorPolicy | None = None
     dead_letter_drops: frozenset[str] | bool = False
+    operator_metrics: bool = False
     poll_records: int = 10_000
     poll_timeout_s: float = 0.5
     storage_retry_s: float = 2.0

@@ -104,6 +104,8 @@ class InputQueue:
         self._batch = self._row = 0
         self._mark = (0, 0, NO_TIME)
         self.buffered = 0
+        self.processed = 0
+        """How many records were processed and committed."""
 
     def resume_at(self, partition_time: int) -> None:
         """Take over the partition's time that was committed with its offset."""
@@ -243,6 +245,7 @@ class InputQueue:
 
     def committed(self) -> None:
         """What was processed is final."""
+        self.processed += self.advanced
         del self._batches[: self._batch]
         self._batch = 0
         self._mark = (0, self._row, self.partition_time)

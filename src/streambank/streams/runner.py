@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from time import perf_counter
+from typing import TypeAlias
 
 import structlog
 
@@ -29,6 +31,7 @@ from streambank.streams.config import StreamsConfig
 from streambank.streams.drops import Drops
 from streambank.streams.error_policies import ErrorContext, retry_delay_ms
 from streambank.streams.errors import ProcessingError
+from streambank.streams.metrics import Metrics, OperatorMeter, Stopwatch, observe
 from streambank.streams.queue import InputQueue, RecordFailedError, Retrying
 from streambank.streams.restore import OnRestore, RestoreProgress, restore
 from streambank.streams.stores import StateStore
@@ -39,6 +42,11 @@ logger = structlog.get_logger(__name__)
 
 BUFFERED_POLLS_MAX = 2
 """A partition is paused while the task that reads it holds this many polls' worth of its records unprocessed."""
+
+METRICS_EVERY_MS = 10_000
+"""Often enough for a chart of the last hour."""
+
+OnMetrics: TypeAlias = Callable[[Metrics], object]
 
 CAREFUL_COMMITS = 100
 """For so many commits after a record failed, stores record what they replace: failures come in groups, and the next one
@@ -58,9 +66,9 @@ class Counters:
 
 
 class StreamRunner:
-    """One member of the application's group. Used by one thread, except :meth:`stop`.
+    """One member of the application's group.
 
-    Each :meth:`step` is one cycle of the commit protocol:
+    Other threads may call :meth:`stop` and :meth:`metrics`. Each :meth:`step` is one cycle of the commit protocol:
 
     1. Poll: join or rejoin the group, take in records of the partitions this member owns.
     2. For partitions newly owned, make tasks and restore their stores, before any of their records is processed.
@@ -83,12 +91,22 @@ class StreamRunner:
         config: StreamsConfig,
         *,
         on_restore: OnRestore | None = None,
+        on_metrics: OnMetrics | None = None,
+        metrics_every_ms: int = METRICS_EVERY_MS,
         monotonic_ms: Clock = monotonic_ms,
     ) -> None:
-        """``monotonic_ms`` is the clock by which records that failed are tried again."""
+        """``on_metrics`` gets the metrics every so many ms, in the runner's thread, and a last time from :meth:`close`.
+
+        ``monotonic_ms`` is the clock for that, and for when records that failed are tried again.
+        """
         self._topology, self._log, self._config = topology, log, config
         self._on_restore = on_restore or _log_restore
         self._monotonic_ms = monotonic_ms
+        self._on_metrics, self._metrics_every_ms = on_metrics, metrics_every_ms
+        self._metrics, self._metrics_due_ms = Metrics(), monotonic_ms() + metrics_every_ms
+        self._operator_meter = OperatorMeter() if config.operator_metrics else None
+        self._outputs: Counter[str] = Counter()
+        self._commits = Stopwatch()
         self._waiting: list[InputQueue] = []
         configs = topology.topic_configs(config.application_id)
         if config.writes_dead_letters:
@@ -127,6 +145,7 @@ class StreamRunner:
 
     def close(self) -> None:
         """Leave the group; what is not committed is dropped and will be processed again."""
+        self._report()
         self._discard_tasks()
         self._consumer.close()
         self._producer.close()
@@ -135,6 +154,17 @@ class StreamRunner:
         """One cycle of the commit protocol, waiting up to ``timeout_s``; returns how many records were processed."""
         self._end_waits()
         batches = self._consumer.poll(self._config.poll_records, self._idle_s(timeout_s))
+        processed = self._work(batches)
+        last = self._metrics
+        if processed or batches or self.counters.commits != last.commits or self._tasks.keys() != last.tasks.keys():
+            self._metrics = self._observe()
+        if self._on_metrics is not None and self._monotonic_ms() >= self._metrics_due_ms:
+            self._metrics_due_ms = self._monotonic_ms() + self._metrics_every_ms
+            self._report()
+        return processed
+
+    def _work(self, batches: list[RecordBatch]) -> int:
+        """Take the batches in, process and commit."""
         again = self._reconcile_tasks()
         self._take_in(batch for batch in batches if batch.topic_partition not in again)
         while True:
@@ -156,6 +186,10 @@ class StreamRunner:
     def stores(self, name: str) -> list[StateStore]:
         """The store's parts that this member keeps, one a partition it owns."""
         return [task.stores[name] for task in self._tasks.values() if name in task.stores]
+
+    def metrics(self) -> Metrics:
+        """What was counted and measured by the end of the last cycle that did something. From any thread."""
+        return self._metrics
 
     @property
     def drops(self) -> Counter[str]:
@@ -192,7 +226,7 @@ class StreamRunner:
             try:
                 processed = 0
                 for task in self._tasks.values():
-                    processed += task.process(limit, behind)
+                    processed += self._run(task, limit, behind)
                     if self._alone and processed:
                         break
                 self._alone = max(0, self._alone - processed)
@@ -200,6 +234,13 @@ class StreamRunner:
             except RecordFailedError as failed:
                 self._roll_back()
                 self._put_aside(failed)
+
+    def _run(self, task: StreamTask, limit: int, behind: Callable[[TopicPartition], bool]) -> int:
+        started = perf_counter()
+        processed = task.process(limit, behind)
+        if processed:
+            task.watch.add(perf_counter() - started, processed)
+        return processed
 
     def _put_aside(self, failed: RecordFailedError) -> None:
         """Let the record be tried again later, or left out when it comes up again, or stop."""
@@ -252,6 +293,7 @@ class StreamRunner:
         offsets = {at: offset for task in self._tasks.values() for at, offset in task.offsets().items()}
         if not offsets:
             return
+        started = perf_counter()
         while True:
             try:
                 # Not durable: after a crash of the machine, the same follows from the same input.
@@ -263,13 +305,15 @@ class StreamRunner:
                 logger.error("no space left: waiting", application=self._config.application_id, error=str(error))
                 if self._stopping.wait(self._config.storage_retry_s):
                     raise
+        self._commits.add(perf_counter() - started)
+        self._outputs.update(written)
         self._uncommitted = 0
         self._collector.clear()
         self._drops.committed()
         self._careful_commits = max(0, self._careful_commits - 1)
         for task in self._tasks.values():
             task.committed(careful=self._careful_commits > 0)
-        self.counters.written += written
+        self.counters.written += written.total()
         self.counters.commits += 1
 
     def _roll_back(self) -> None:
@@ -331,7 +375,13 @@ class StreamRunner:
 
     def _add_task(self, sub: SubTopology, partition: int) -> StreamTask:
         task = StreamTask(
-            self._topology, sub, partition, config=self._config, collector=self._collector, drops=self._drops
+            self._topology,
+            sub,
+            partition,
+            config=self._config,
+            collector=self._collector,
+            drops=self._drops,
+            meter=self._operator_meter,
         )
         committed = self._consumer.committed(list(task.inputs))
         for store in task.stores.values():
@@ -348,7 +398,34 @@ class StreamRunner:
         changelog = TopicPartition(name, task.partition)
         position = self._consumer.committed([changelog]).get(changelog) if store.spec.read_only else None
         store.clear()
-        restore(store, self._log, changelog, position.offset if position else None, self._on_restore)
+        started = perf_counter()
+        records = restore(store, self._log, changelog, position.offset if position else None, self._on_restore)
+        task.restored.setdefault(store.spec.name, Stopwatch()).add(perf_counter() - started, records)
+
+    def _observe(self) -> Metrics:
+        counters = self.counters
+        return observe(
+            self._tasks,
+            self._consumer.current_lag,
+            records=counters.records,
+            written=counters.written,
+            commits=counters.commits,
+            rollbacks=counters.rollbacks,
+            retries=counters.retries,
+            fenced=counters.fenced,
+            outputs=dict(self._outputs),
+            commit_s=self._commits.seconds,
+            drops=dict(self._drops.by_operator),
+            operators=self._operator_meter.read() if self._operator_meter is not None else {},
+        )
+
+    def _report(self) -> None:
+        if self._on_metrics is None:
+            return
+        try:
+            self._on_metrics(self._metrics)
+        except Exception:
+            logger.exception("on_metrics failed", application=self._config.application_id)
 
     def _discard_tasks(self, partitions: Collection[TopicPartition] | None = None) -> None:
         gone = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from typing import Any
 
@@ -16,6 +16,7 @@ from streambank.streams.dead_letters import write_dead_letter
 from streambank.streams.drops import Drops
 from streambank.streams.errors import RecordDroppedError
 from streambank.streams.failed_records import FailedRecords
+from streambank.streams.metrics import OperatorMeter, Stopwatch
 from streambank.streams.operators.base import Process, StoreSpec, View, fan_out
 from streambank.streams.operators.table_source import TableSource
 from streambank.streams.queue import InputQueue, Position
@@ -47,11 +48,15 @@ class StreamTask:
         config: StreamsConfig,
         collector: RecordCollector,
         drops: Drops,
+        meter: OperatorMeter | None = None,
     ) -> None:
+        """``meter`` counts and times the calls of every operator."""
         self.sub_topology = sub_topology
         self.partition = partition
+        self.watch = Stopwatch()
+        self.restored: dict[str, Stopwatch] = {}
         self._context = _Context(topology, sub_topology, partition, config, collector, drops)
-        processes = self._context.bind()
+        operators, processes = self._context.bind(meter)
         names = [
             (source, topology.topic_name(source.topic.name, config.application_id)) for source in sub_topology.sources
         ]
@@ -61,7 +66,7 @@ class StreamTask:
                 source.topic.key,
                 source.topic.value,
                 processes[source.node],
-                failed=self._context.failed_records(source, processes),
+                failed=self._context.failed_records(source, operators),
                 drop=self._context.of(source.node).drop,
             )
             for source, name in names
@@ -73,6 +78,11 @@ class StreamTask:
     def inputs(self) -> Iterable[TopicPartition]:
         """The partitions that it reads."""
         return self._by_partition.keys()
+
+    @property
+    def queues(self) -> Sequence[InputQueue]:
+        """What waits of each of them."""
+        return self._queues
 
     @property
     def stores(self) -> dict[str, StateStore]:
@@ -219,15 +229,18 @@ class _Context:
     def stream_time(self) -> int:
         return self.position.stream_time
 
-    def bind(self) -> dict[str, Process]:
-        """Every node's function, children before parents."""
+    def bind(self, meter: OperatorMeter | None) -> tuple[dict[str, Process], dict[str, Process]]:
+        """Every node's function, children before parents: as its operator made it, and as it is called."""
         children: dict[str, list[Process]] = {node.name: [] for node in self._sub.nodes}
+        operators: dict[str, Process] = {}
         processes: dict[str, Process] = {}
         for node in reversed(self._sub.nodes):
-            processes[node.name] = node.operator.bind(self.of(node.name), fan_out(children[node.name][::-1]))
+            process = node.operator.bind(self.of(node.name), fan_out(children[node.name][::-1]))
+            operators[node.name] = process
+            processes[node.name] = process if meter is None else meter.measured(node.name, process)
             for parent in node.parents:
                 children[parent].append(processes[node.name])
-        return processes
+        return operators, processes
 
     def of(self, node: str) -> _Context:
         """The context of one node, which shares all there is."""
