@@ -9,6 +9,7 @@ assert driver.read(COUNTS) == [("anna", 1, 0), ("anna", 2, 1)]
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
@@ -27,6 +28,9 @@ V = TypeVar("V")
 
 READ_RECORDS = 10_000
 
+REBALANCE_STEPS = 4
+"""After so many, each member knows of the other, one has given up its share, and the other has got it."""
+
 
 class OutputRecord(NamedTuple):
     """A record read back, without its place and headers: what tests compare."""
@@ -42,6 +46,8 @@ class TopologyTestDriver:
     Every :meth:`pipe` is processed and committed before it returns, through however many internal topics. Timestamps
     are the test's: without one, a record is a millisecond later than the one before.
     """
+
+    runner: StreamRunner
 
     def __init__(
         self,
@@ -67,6 +73,7 @@ class TopologyTestDriver:
         self._producer = self.log.producer()
         self._read: dict[TopicPartition, int] = {}
         self._next_timestamp = 0
+        self._earlier_drops: Counter[str] = Counter()
         self._start()
 
     def pipe(
@@ -76,11 +83,12 @@ class TopologyTestDriver:
         value: V | None,
         timestamp: int | None = None,
         *,
+        late_by_ms: int = 0,
         partition: int | None = None,
         headers: Headers = (),
     ) -> None:
         """Write a record and process all that follows from it."""
-        self.write(topic, key, value, timestamp, partition=partition, headers=headers)
+        self.write(topic, key, value, timestamp, late_by_ms=late_by_ms, partition=partition, headers=headers)
         self.run()
 
     def write(
@@ -90,13 +98,18 @@ class TopologyTestDriver:
         value: V | None,
         timestamp: int | None = None,
         *,
+        late_by_ms: int = 0,
         partition: int | None = None,
         headers: Headers = (),
     ) -> None:
-        """Write a record without processing it yet: see :meth:`run`."""
+        """Write a record without processing it yet: see :meth:`run`.
+
+        Without a timestamp, ``late_by_ms`` makes it so much older than it would be; the next record is not.
+        """
         if timestamp is None:
             timestamp = self._next_timestamp
         self._next_timestamp = timestamp + 1
+        timestamp -= late_by_ms
         self.write_bytes(
             topic.name,
             None if key is None else topic.key.serialize(key),
@@ -152,6 +165,16 @@ class TopologyTestDriver:
         """The store's content over all partitions."""
         return {key: stored[0] for part in self.runner.stores(name) for key, stored in part.items()}
 
+    def windows(self, name: str, key: Any) -> dict[tuple[int, int], Any]:
+        """A key's windows or sessions in the store, by start and end in ms, the earliest first."""
+        found = {(window.start, window.end): value for window, value in self.store(name).items() if window.key == key}
+        return dict(sorted(found.items()))
+
+    @property
+    def drops(self) -> Counter[str]:
+        """How many records went no further, by reason, since the driver began."""
+        return self._earlier_drops + self.runner.drops
+
     @property
     def dead_letters(self) -> list[Record]:
         """The dead letters written since they were last read."""
@@ -159,7 +182,7 @@ class TopologyTestDriver:
 
     def crash(self) -> None:
         """Lose everything in memory, as a killed process does, and start again from what is committed."""
-        self.runner.close()
+        self._leave(self.runner)
         if self._owns_log and self._folder is not None:
             self._producer.close()
             self.log.close()
@@ -167,10 +190,33 @@ class TopologyTestDriver:
             self._producer = self.log.producer()
         self._start()
 
+    def restart(self) -> None:
+        """Stop as a program does that is told to, and start again."""
+        self.runner.stop()
+        self.runner.run()
+        self.crash()
+
+    def rebalance(self) -> None:
+        """Let the partitions move to another member of the group, some first and then all, and come back likewise.
+
+        What is written but not processed yet is processed by whoever has its partition at that moment.
+        """
+        everything = self.runner.assignment
+        for _ in range(2):
+            other = self._new_runner(self.log)
+            for _ in range(REBALANCE_STEPS):
+                self.runner.step()
+                other.step()
+            self._leave(self.runner)
+            self.runner = other
+            while self.runner.assignment != everything:
+                self.runner.step()
+            self.run()
+
     def crash_before_commit(self) -> None:
         """Process what is written, and crash before it is committed."""
         failing: Any = _FailingLog(self.log)
-        self.runner.close()
+        self._leave(self.runner)
         runner = self._new_runner(failing)
         try:
             while runner.step():
@@ -210,6 +256,10 @@ class TopologyTestDriver:
     def _start(self) -> None:
         self.runner = self._new_runner(self.log)
         self.run()
+
+    def _leave(self, runner: StreamRunner) -> None:
+        self._earlier_drops += runner.drops
+        runner.close()
 
     def _new_runner(self, log: EventLog) -> StreamRunner:
         return StreamRunner(self.topology, log, self._config, monotonic_ms=lambda: self._monotonic_ms)
