@@ -360,6 +360,9 @@ class StreamRunner:
             for partition in range(sub.partitions):
                 if (sub.index, partition) not in self._tasks and self._owns(sub, partition, owned):
                     begun.update(self._add_task(sub, partition).inputs)
+        if begun:
+            # In the same order however they came, so that what is written by several comes out the same.
+            self._tasks = dict(sorted(self._tasks.items()))
         again = begun & self._passed_over
         if again:
             self._seek_to_committed(again)
