@@ -14,6 +14,11 @@ def system_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
+def monotonic_ms() -> int:
+    """Milliseconds on the clock that all processes of this machine share and that only moves forward."""
+    return time.monotonic_ns() // 1_000_000
+
+
 def to_datetime(timestamp_ms: int) -> datetime:
     """Milliseconds since the epoch as an aware UTC datetime."""
     return datetime.fromtimestamp(timestamp_ms / 1000, UTC)

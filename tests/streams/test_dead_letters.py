@@ -1,13 +1,14 @@
 """Records that cannot be decoded or processed: put aside unchanged, or the end of the run."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from tests.streams.support import ANY, IN, OUT, TABLE, topic
 
 from streambank.log import Headers, TopicPartition
 from streambank.log.embedded import EmbeddedLog
-from streambank.streams import BYTES, ProcessingError, StreamBuilder, Topic, Topology, dead_letters
+from streambank.streams import BYTES, ProcessingError, StreamBuilder, StreamsConfig, Topic, Topology, dead_letters
 from streambank.streams.testing import TopologyTestDriver
 
 UNDECODABLE = b"{not JSON"
@@ -237,3 +238,65 @@ def test_after_mending_the_program_goes_on_where_it_stopped() -> None:
         driver.close()
         with TopologyTestDriver(build(absolute=True), log=log) as mended:
             assert mended.read(OUT) == [("a", 10, 0), ("a", 30, 1), ("a", 60, 2)]
+
+
+def keeping(reasons: frozenset[str] | bool, **settings: Any) -> StreamsConfig:
+    return StreamsConfig(application_id="test", dead_letter_drops=reasons, **settings)
+
+
+def test_a_record_that_is_dropped_becomes_one_dead_letter_byte_for_byte() -> None:
+    own: Headers = (("trace", b"7"),)
+    with TopologyTestDriver(totals(), config=keeping(True)) as driver:
+        driver.pipe(IN, None, 1, 5, headers=own)
+        # Both aggregates dropped it.
+        assert dict(driver.runner.drops) == {"null key": 2}
+        (letter,) = driver.dead_letters
+        assert (letter.key, letter.value, letter.timestamp) == (None, b"1", 5)
+        added = dict(letter.headers[1:])
+        trace = added.pop(dead_letters.STACKTRACE)
+        assert letter.headers[:1] == own
+        assert added == {
+            "__streams.errors.exception": b"streambank.streams.errors.RecordDroppedError",
+            "__streams.errors.message": b"null key: dropped by operator 'count'",
+            "__streams.errors.topic": b"in",
+            "__streams.errors.partition": b"0",
+            "__streams.errors.offset": b"0",
+        }
+        assert trace is not None
+
+
+@pytest.mark.parametrize(
+    ("reasons", "kept"),
+    [
+        (True, [b"2", b"3"]),
+        (False, []),
+        (frozenset({"negative timestamp"}), [b"2"]),
+        (frozenset({"null key", "null value"}), [b"3"]),
+        (frozenset({"late"}), []),
+    ],
+)
+@pytest.mark.parametrize("disturbed", [None, "crash", "poison"])
+def test_only_for_the_reasons_asked_for_and_once_whatever_is_repeated(
+    reasons: frozenset[str] | bool, kept: list[bytes], disturbed: str | None
+) -> None:
+    with TopologyTestDriver(totals(), config=keeping(reasons, on_error="dead-letter")) as driver:
+        for key, value, timestamp in ((b'"a"', b"1", 0), (b'"a"', b"2", -1), (None, b"3", 2), (b'"a"', b"4", 3)):
+            driver.write_bytes("in", key, value, timestamp)
+        if disturbed == "poison":
+            write(driver, -5, 4)
+        if disturbed == "crash":
+            driver.crash_before_commit()
+        driver.run()
+        assert [letter.value for letter in driver.dead_letters] == [*kept, *([b"-5"] if disturbed == "poison" else [])]
+        assert driver.store("count") == {"a": 2}
+
+
+def test_what_is_dropped_behind_a_repartition_is_named_by_the_place_it_was_dropped_at() -> None:
+    builder = StreamBuilder()
+    builder.stream(IN).select_key(lambda _key, value: value, key=ANY).repartition(name="by-value").group_by_key().count(
+        name="n"
+    )
+    with TopologyTestDriver(builder.build(), config=keeping(True)) as driver:
+        driver.pipe(IN, "a", None, 5)
+        (letter,) = driver.dead_letters
+        assert dict(letter.headers)["__streams.errors.topic"] == b"test-by-value-repartition"

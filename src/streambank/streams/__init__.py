@@ -1,12 +1,15 @@
 """Stream processing with the semantics of Kafka Streams on any event log."""
 
 from streambank.streams.builder import StreamBuilder
-from streambank.streams.config import OnError, StreamsConfig
+from streambank.streams.config import StreamsConfig
+from streambank.streams.error_policies import ErrorAction, ErrorContext, ErrorKind, ErrorPolicy, Retry
 from streambank.streams.errors import (
     BufferFullError,
     DeserializationError,
     ProcessingError,
+    RecordDroppedError,
     RestoreError,
+    SerializationError,
     StreamsError,
     TopologyError,
 )
@@ -14,8 +17,9 @@ from streambank.streams.global_ktable import GlobalKTable
 from streambank.streams.kgrouped_table import KGroupedTable
 from streambank.streams.kstream import KGroupedStream, KStream
 from streambank.streams.ktable import KTable
+from streambank.streams.metrics import InputMetrics, Metrics, OperatorMetrics, StoreMetrics, TaskMetrics
 from streambank.streams.restore import OnRestore, RestoreProgress
-from streambank.streams.runner import StreamRunner
+from streambank.streams.runner import OnMetrics, StreamRunner
 from streambank.streams.serde import BYTES, LONG, STRING, JsonSerde, Serde
 from streambank.streams.suppressed import BufferConfig, Suppressed
 from streambank.streams.topic import Topic
@@ -31,28 +35,40 @@ __all__ = [
     "BufferConfig",
     "BufferFullError",
     "DeserializationError",
+    "ErrorAction",
+    "ErrorContext",
+    "ErrorKind",
+    "ErrorPolicy",
     "GlobalKTable",
+    "InputMetrics",
     "JoinWindows",
     "JsonSerde",
     "KGroupedStream",
     "KGroupedTable",
     "KStream",
     "KTable",
-    "OnError",
+    "Metrics",
+    "OnMetrics",
     "OnRestore",
+    "OperatorMetrics",
     "ProcessingError",
+    "RecordDroppedError",
     "RestoreError",
     "RestoreProgress",
+    "Retry",
     "Serde",
+    "SerializationError",
     "SessionWindowedKStream",
     "SessionWindowedSerde",
     "SessionWindows",
     "SlidingWindows",
+    "StoreMetrics",
     "StreamBuilder",
     "StreamRunner",
     "StreamsConfig",
     "StreamsError",
     "Suppressed",
+    "TaskMetrics",
     "TimeWindowedKStream",
     "TimeWindowedSerde",
     "TimeWindows",

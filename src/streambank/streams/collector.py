@@ -1,5 +1,6 @@
 """Collects what the tasks write until the transaction commits: columns per partition, ready for the log."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -7,6 +8,7 @@ from typing import Any
 
 from streambank.log import TopicPartition, Transaction
 from streambank.log.partitioner import Partitioner
+from streambank.streams.errors import SerializationError
 from streambank.streams.operators.base import Process
 from streambank.streams.serde import Serde
 from streambank.streams.topic import HeadersOf
@@ -64,18 +66,26 @@ class RecordCollector:
         """The function that serialises a record and adds it.
 
         It goes to ``partition``, else where its key belongs; without a key, to the partitions in turn. ``headers_of``
-        makes its headers; without it, it keeps those it comes with.
+        makes its headers; without it, it keeps those it comes with. The function raises SerializationError for a key
+        or a value that its serde refuses.
         """
         partitioner = self._partitioners[topic]
         if partition is not None or partitioner.partitions == 1:
-            return _writer(self.columns(topic, partition or 0), key, value, headers_of)
+            return _writer(topic, self.columns(topic, partition or 0), key, value, headers_of)
         writers = [
-            _writer(self.columns(topic, number), key, value, headers_of) for number in range(partitioner.partitions)
+            _writer(topic, self.columns(topic, number), key, value, headers_of)
+            for number in range(partitioner.partitions)
         ]
         partition_of, serialize_key, in_turn = partitioner.partition, key.serialize, cycle(writers)
 
         def write(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
-            writer = next(in_turn) if key is None else writers[partition_of(serialize_key(key))]
+            if key is None:
+                next(in_turn)(key, value, timestamp, headers)
+                return
+            try:
+                writer = writers[partition_of(serialize_key(key))]
+            except Exception as error:
+                raise _refused(topic, key, value, error) from error
             writer(key, value, timestamp, headers)
 
         return write
@@ -85,18 +95,18 @@ class RecordCollector:
         """Whether nothing was written since the last commit."""
         return not any(columns.timestamps for columns in self._columns.values())
 
-    def append_to(self, transaction: Transaction) -> int:
-        """Append everything to ``transaction``; returns how many records."""
-        total = 0
+    def append_to(self, transaction: Transaction) -> Counter[str]:
+        """Append everything to ``transaction``; returns how many records by topic."""
+        written: Counter[str] = Counter()
         for topic_partition, columns in self._columns.items():
             if columns.timestamps:
-                total += len(columns.timestamps)
+                written[topic_partition.topic] += len(columns.timestamps)
                 if columns.headers:
                     columns.pad_headers()
                 transaction.append_columns(
                     topic_partition, columns.timestamps, columns.keys, columns.values, columns.headers or None
                 )
-        return total
+        return written
 
     def clear(self) -> None:
         """Forget everything: the transaction committed, or is undone."""
@@ -105,17 +115,29 @@ class RecordCollector:
                 columns.clear()
 
 
-def _writer(columns: Columns, key: Serde[Any], value: Serde[Any], headers_of: HeadersOf[Any] | None) -> Process:
+def _refused(topic: str, key: Any, value: Any, error: Exception) -> SerializationError:
+    return SerializationError(
+        f"topic {topic!r} cannot take a record with a key of type {type(key).__name__} and a value of type "
+        f"{type(value).__name__}: {type(error).__name__}: {error}"
+    )
+
+
+def _writer(
+    topic: str, columns: Columns, key: Serde[Any], value: Serde[Any], headers_of: HeadersOf[Any] | None
+) -> Process:
     serialize_key, serialize = key.serialize, value.serialize
     add_timestamp, add_key = columns.timestamps.append, columns.keys.append
     add_value, add_headers = columns.values.append, columns.headers.append
 
     def write(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
         # Serialised first: if that fails, the columns are still equally long.
-        key_bytes = None if key is None else serialize_key(key)
-        value_bytes = None if value is None else serialize(value)
-        if headers_of is not None:
-            headers = None if value is None else headers_of(value, timestamp)
+        try:
+            key_bytes = None if key is None else serialize_key(key)
+            value_bytes = None if value is None else serialize(value)
+            if headers_of is not None:
+                headers = None if value is None else headers_of(value, timestamp)
+        except Exception as error:
+            raise _refused(topic, key, value, error) from error
         if headers is not None:
             # The column stays empty until a record has any.
             columns.pad_headers()

@@ -1,11 +1,9 @@
 """The settings of a stream application."""
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
+from streambank.streams.error_policies import ERROR_KINDS, ErrorKind, ErrorPolicy, Retry, check_policy, may_dead_letter
 from streambank.streams.errors import StreamsError
-
-OnError: TypeAlias = Literal["fail", "dead-letter"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,15 +12,28 @@ class StreamsConfig:
 
     Args:
         application_id: names the application for ever: its consumer group, its internal topics and its dead letters.
-        on_error: what to do with a record that cannot be decoded or processed: ``fail`` stops the application before
-            it; ``dead-letter`` writes it, unchanged, to ``<application_id>.dlq`` and goes on.
+        on_error: what to do with a record that fails, where the next three do not say otherwise: ``fail`` stops the
+            application before it; ``skip`` leaves it out; ``dead-letter`` leaves it out and writes it, unchanged, to
+            ``<application_id>.dlq``; :class:`Retry` tries again first; a function of an :class:`ErrorContext` returns
+            one of the three. Whatever it is, nothing of a record that is left out remains: no output, no state.
+        on_deserialization_error: for a record that cannot be decoded.
+        on_processing_error: for a record that an operator's function fails on.
+        on_production_error: for a record of which something comes that cannot be encoded or that the log refuses.
+        dead_letter_drops: the reasons (such as ``late`` or ``null key``) for which a record that an operator drops is
+            kept as a dead letter; True for every reason.
+        operator_metrics: whether to count and time every operator's calls, which takes time of its own.
         poll_records: how many records one transaction takes in, about; more is faster, fewer is sooner.
         poll_timeout_s: how long to wait for records before looking again whether to stop.
         storage_retry_s: how long to wait before a commit is tried again after the storage was full.
     """
 
     application_id: str
-    on_error: OnError = "fail"
+    on_error: ErrorPolicy = "fail"
+    on_deserialization_error: ErrorPolicy | None = None
+    on_processing_error: ErrorPolicy | None = None
+    on_production_error: ErrorPolicy | None = None
+    dead_letter_drops: frozenset[str] | bool = False
+    operator_metrics: bool = False
     poll_records: int = 10_000
     poll_timeout_s: float = 0.5
     storage_retry_s: float = 2.0
@@ -30,12 +41,31 @@ class StreamsConfig:
     def __post_init__(self) -> None:
         if not self.application_id:
             raise StreamsError("application_id is empty: it names the application's group and topics")
-        if self.on_error not in ("fail", "dead-letter"):
-            raise StreamsError(f"on_error must be 'fail' or 'dead-letter', not {self.on_error!r}")
+        if isinstance(self.on_deserialization_error, Retry) or isinstance(self.on_production_error, Retry):
+            raise StreamsError("Retry is for on_processing_error and on_error: bytes do not change by trying again")
+        check_policy("on_error", self.on_error)
+        for kind in ERROR_KINDS:
+            check_policy(f"on_{kind}_error", self.error_policy(kind))
         if self.poll_records < 1 or self.poll_timeout_s < 0 or self.storage_retry_s <= 0:
             raise StreamsError("poll_records and storage_retry_s must be positive, poll_timeout_s not negative")
+
+    def error_policy(self, kind: ErrorKind) -> ErrorPolicy:
+        """What to do with a record that fails in that way."""
+        own: ErrorPolicy | None = getattr(self, f"on_{kind}_error")
+        return self.on_error if own is None else own
 
     @property
     def dead_letter_topic(self) -> str:
         """Where records go that cannot be processed."""
         return f"{self.application_id}.dlq"
+
+    @property
+    def writes_dead_letters(self) -> bool:
+        """Whether there has to be such a topic."""
+        policies = (self.error_policy(kind) for kind in ERROR_KINDS)
+        return bool(self.dead_letter_drops) or any(map(may_dead_letter, policies))
+
+    def keeps_dropped(self, reason: str) -> bool:
+        """Whether a record that is dropped for that reason becomes a dead letter."""
+        drops = self.dead_letter_drops
+        return drops if isinstance(drops, bool) else reason in drops

@@ -15,6 +15,14 @@ class DeserializationError(StreamsError, ValueError):
     """Bytes that are not a value of the topic's type."""
 
 
+class SerializationError(StreamsError, ValueError):
+    """A topic's serde refuses a key or a value; the text names the topic and what the refused were."""
+
+
+class RecordDroppedError(StreamsError):
+    """Never raised: stands in a dead letter for the reason why an operator dropped the record."""
+
+
 class ProcessingError(StreamsError):
     """An operator's function raised while it processed a record; the text names record and operator."""
 

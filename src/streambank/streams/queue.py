@@ -4,33 +4,48 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import repeat
 from operator import length_hint
 from typing import Any
 
 from streambank.log import Record, RecordBatch, TopicPartition, decode_headers
+from streambank.streams.error_policies import ErrorAction, ErrorContext
+from streambank.streams.errors import SerializationError
+from streambank.streams.failed_records import FailedRecords
 from streambank.streams.operators.base import Process
 from streambank.streams.serde import Serde
 from streambank.streams.stores.base import NO_TIME
 
 
 class RecordFailedError(Exception):
-    """Internal: processing raised. Says which record of which queue; the cause is chained."""
+    """Internal: a record failed. Says which one of which queue, and how."""
 
-    def __init__(self, queue: InputQueue, offset: int, cause: Exception) -> None:
-        super().__init__(f"{queue.topic_partition} offset {offset}: {type(cause).__name__}: {cause}")
-        self.queue, self.offset, self.cause = queue, offset, cause
+    def __init__(self, queue: InputQueue, context: ErrorContext) -> None:
+        super().__init__(str(context))
+        self.queue, self.context = queue, context
+
+
+@dataclass(slots=True)
+class Retrying:
+    """A record that is tried again: its offset, how often it was tried, and when its turn comes."""
+
+    offset: int
+    attempts: int
+    due_ms: int
+    waiting: bool = True
 
 
 class Position:
     """Where a task is: its stream time, and the record in work, for messages."""
 
-    __slots__ = ("_batch", "_rows", "_stop", "stream_time")
+    __slots__ = ("_batch", "_kept", "_rows", "_stop", "stream_time")
 
     def __init__(self) -> None:
         self.stream_time = NO_TIME
         self._batch: RecordBatch | None = None
         self._stop = 0
+        self._kept = -1
         self._rows: Iterator[object] = iter(())
 
     def enter(self, batch: RecordBatch, stop: int, rows: Iterator[object]) -> None:
@@ -38,12 +53,23 @@ class Position:
 
         ``rows`` has as many items left as the run has rows left, so that no record need be counted as it goes by.
         """
-        self._batch, self._stop, self._rows = batch, stop, rows
+        self._batch, self._stop, self._rows, self._kept = batch, stop, rows, -1
+
+    def leave(self) -> None:
+        """The run ends: no record is in work."""
+        self._batch = None
 
     @property
     def row(self) -> int:
         """The row in work."""
         return self._stop - length_hint(self._rows) - 1
+
+    def record_to_keep(self) -> Record | None:
+        """The record in work, as bytes, the first time that it is asked for; None later, and between records."""
+        if self._batch is None or self._kept == self.row:
+            return None
+        self._kept = self.row
+        return record_at(self._batch, self._kept)
 
     def __str__(self) -> str:
         """Topic, partition and offset of the record in work."""
@@ -60,23 +86,26 @@ class InputQueue:
         value: Serde[Any],
         process: Process,
         *,
-        reject: Callable[[Record, Exception], None] | None,
+        failed: FailedRecords,
         drop: Callable[[str], None],
     ) -> None:
-        """``reject`` takes a record that cannot be decoded or was found to fail; None: processing stops before it.
-
-        ``drop`` is told why the record in work is left out.
-        """
+        """``failed`` deals with records that fail; ``drop`` is told why the record in work is left out otherwise."""
         self.topic_partition = topic_partition
-        self.poison: dict[int, Exception] = {}
+        self.failed = failed
+        self.poison: dict[int, tuple[ErrorContext, ErrorAction]] = {}
+        """The records that failed, by offset, and what to do when they come up again."""
+        self._undecodable: dict[int, tuple[ErrorContext, ErrorAction]] = {}
+        self.retrying: Retrying | None = None
         self.partition_time = NO_TIME
         self.next_offset: int | None = None
         self._decode_key, self._decode_value = key.deserialize, value.deserialize
-        self._process, self._reject, self._drop = process, reject, drop
+        self._process, self._drop = process, drop
         self._batches: list[RecordBatch] = []
         self._batch = self._row = 0
         self._mark = (0, 0, NO_TIME)
         self.buffered = 0
+        self.processed = 0
+        """How many records were processed and committed."""
 
     def resume_at(self, partition_time: int) -> None:
         """Take over the partition's time that was committed with its offset."""
@@ -100,6 +129,21 @@ class InputQueue:
             return None
         return self._batches[self._batch].timestamps[self._row]
 
+    @property
+    def head(self) -> Record:
+        """The next record, as bytes. There must be one."""
+        return record_at(self._batches[self._batch], self._row)
+
+    @property
+    def waits_for_retry(self) -> bool:
+        """Whether the next record's turn to be tried again has not come."""
+        return self._held is not None and self._held == self._batches[self._batch].offsets[self._row]
+
+    @property
+    def _held(self) -> int | None:
+        """The offset before which to stop until then."""
+        return self.retrying.offset if self.retrying is not None and self.retrying.waiting else None
+
     def run(self, position: Position, bound: int, limit: int) -> int:
         """Process up to ``limit`` records in order, as long as their timestamps are at most ``bound``.
 
@@ -107,13 +151,13 @@ class InputQueue:
         before the next one is met.
 
         Raises:
-            RecordFailedError: an operator raised, or there is no ``reject`` for a record that needs it.
+            RecordFailedError: an operator raised, or a record cannot be decoded and the policy is ``fail``.
         """
         batch, start = self._batches[self._batch], self._row
         position.enter(batch, start + 1, iter(()))
         timestamp, offset = batch.timestamps[start], batch.offsets[start]
         if offset in self.poison:
-            self._reject_row(batch, start, self.poison[offset])
+            self.failed.leave_out(*self.poison[offset])
             end = start + 1
         elif timestamp < 0:
             self._drop("negative timestamp")
@@ -121,12 +165,13 @@ class InputQueue:
         else:
             end = self._loop(position, batch, start, self._stop(batch, start, bound, limit))
         self._advance(batch, start, end)
+        position.leave()
         return end - start
 
     def _stop(self, batch: RecordBatch, start: int, bound: int, limit: int) -> int:
-        """The row before which to stop: the first that is too late, has a negative timestamp, or is poison."""
+        """The row before which to stop: the first too late, with a negative timestamp, poison, or held for a retry."""
         stop = min(start + limit, len(batch))
-        for offset in self.poison:
+        for offset in self.poison if self._held is None else (*self.poison, self._held):
             row = bisect_left(batch.offsets, offset)
             if start < row < stop:
                 stop = row
@@ -149,11 +194,11 @@ class InputQueue:
                     stream_time = position.stream_time = timestamp
                 process(key, value, timestamp, header)
         except Exception as error:
-            self._reject_if_undecodable(batch, position.row, error)
+            self._leave_out_if_undecodable(batch, position.row, error)
             return position.row + 1
         return stop
 
-    def _reject_if_undecodable(self, batch: RecordBatch, row: int, error: Exception) -> None:
+    def _leave_out_if_undecodable(self, batch: RecordBatch, row: int, error: Exception) -> None:
         """Whether the decoding failed or an operator, only another attempt at decoding tells."""
         key, value = batch.keys[row], batch.values[row]
         try:
@@ -162,14 +207,30 @@ class InputQueue:
             if value is not None:
                 self._decode_value(value)
         except Exception as undecodable:
-            self._reject_row(batch, row, undecodable)
+            self._leave_out_undecodable(batch, row, undecodable)
         else:
-            raise RecordFailedError(self, batch.offsets[row], error) from error
+            raise RecordFailedError(self, self._context(batch, row, error)) from error
 
-    def _reject_row(self, batch: RecordBatch, row: int, error: Exception) -> None:
-        if self._reject is None:
-            raise RecordFailedError(self, batch.offsets[row], error) from error
-        self._reject(self._record(batch, row), error)
+    def _leave_out_undecodable(self, batch: RecordBatch, row: int, error: Exception) -> None:
+        offset = batch.offsets[row]
+        if offset not in self._undecodable:
+            context = ErrorContext("deserialization", record_at(batch, row), error, self.failed.source)
+            self._undecodable[offset] = context, self.failed.decide(context)
+        context, action = self._undecodable[offset]
+        if action == "fail":
+            raise RecordFailedError(self, context) from error
+        self.failed.leave_out(context, action)
+
+    def _context(self, batch: RecordBatch, row: int, error: Exception) -> ErrorContext:
+        """What an operator raised."""
+        again = self.retrying is not None and self.retrying.offset == batch.offsets[row]
+        return ErrorContext(
+            "production" if isinstance(error, SerializationError) else "processing",
+            record_at(batch, row),
+            error,
+            self.failed.operator_of(error),
+            self.retrying.attempts + 1 if self.retrying is not None and again else 1,
+        )
 
     @property
     def offset_to_commit(self) -> int | None:
@@ -184,11 +245,15 @@ class InputQueue:
 
     def committed(self) -> None:
         """What was processed is final."""
+        self.processed += self.advanced
         del self._batches[: self._batch]
         self._batch = 0
         self._mark = (0, self._row, self.partition_time)
         if self.poison and self.next_offset is not None:
-            self.poison = {offset: error for offset, error in self.poison.items() if offset >= self.next_offset}
+            self.poison = {offset: what for offset, what in self.poison.items() if offset >= self.next_offset}
+        self._undecodable.clear()
+        if self.retrying is not None and self.next_offset is not None and self.next_offset > self.retrying.offset:
+            self.retrying = None
 
     def rollback(self) -> None:
         """Go back to the last commit."""
@@ -210,12 +275,13 @@ class InputQueue:
         while self._batch < len(self._batches) and self._row >= len(self._batches[self._batch]):
             self._batch, self._row = self._batch + 1, 0
 
-    @staticmethod
-    def _record(batch: RecordBatch, row: int) -> Record:
-        headers = decode_headers(batch.headers[row]) if batch.headers is not None else ()
-        topic, partition = batch.topic_partition
-        key, value = batch.keys[row], batch.values[row]
-        return Record(topic, partition, batch.offsets[row], batch.timestamps[row], key, value, headers)
+
+def record_at(batch: RecordBatch, row: int) -> Record:
+    """One record of a batch."""
+    headers = decode_headers(batch.headers[row]) if batch.headers is not None else ()
+    topic, partition = batch.topic_partition
+    key, value = batch.keys[row], batch.values[row]
+    return Record(topic, partition, batch.offsets[row], batch.timestamps[row], key, value, headers)
 
 
 def _decoded(decode: Callable[[bytes], Any], column: Sequence[bytes | None]) -> Iterator[Any]:

@@ -36,8 +36,8 @@ PassOver: TypeAlias = Callable[[int, Exception | None], None]
 
 def restore(
     store: StateStore, log: EventLog, changelog: TopicPartition, committed: int | None, on_progress: OnRestore
-) -> None:
-    """Load the changelog's records into ``store``.
+) -> int:
+    """Load the changelog's records into ``store``; returns how many there were.
 
     Where the changelog is the topic that the table is read from (``read_only``), only up to the committed offset: what
     comes after is still to be processed. A record of such a topic that cannot be decoded was dealt with when it was
@@ -71,6 +71,7 @@ def restore(
         records += rows
         offset = min(batch.next_offset, end)
         on_progress(RestoreProgress(store.spec.name, changelog, start, offset, end, records))
+    return records
 
 
 def load_rows(store: StateStore, batch: RecordBatch, rows: int, pass_over: PassOver) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import gc
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from time import perf_counter
+from typing import TypeAlias
 
 import structlog
 
+from streambank.clock import Clock, monotonic_ms
 from streambank.errors import check
 from streambank.log import (
     EventLog,
@@ -26,9 +29,11 @@ from streambank.log import (
 from streambank.streams.collector import RecordCollector
 from streambank.streams.config import StreamsConfig
 from streambank.streams.drops import Drops
+from streambank.streams.error_policies import ErrorContext, retry_delay_ms
 from streambank.streams.errors import BufferFullError, ProcessingError
 from streambank.streams.global_tables import GlobalTables
-from streambank.streams.queue import RecordFailedError
+from streambank.streams.metrics import Metrics, OperatorMeter, Stopwatch, observe
+from streambank.streams.queue import InputQueue, RecordFailedError, Retrying
 from streambank.streams.restore import OnRestore, RestoreProgress, restore
 from streambank.streams.stores import StateStore
 from streambank.streams.task import StreamTask
@@ -38,6 +43,11 @@ logger = structlog.get_logger(__name__)
 
 BUFFERED_POLLS_MAX = 2
 """A partition is paused while the task that reads it holds this many polls' worth of its records unprocessed."""
+
+METRICS_EVERY_MS = 10_000
+"""Often enough for a chart of the last hour."""
+
+OnMetrics: TypeAlias = Callable[[Metrics], object]
 
 CAREFUL_COMMITS = 100
 """For so many commits after a record failed, stores record what they replace: failures come in groups, and the next one
@@ -52,12 +62,14 @@ class Counters:
     written: int = 0
     commits: int = 0
     fenced: int = 0
+    rollbacks: int = 0
+    retries: int = 0
 
 
 class StreamRunner:
-    """One member of the application's group. Used by one thread, except :meth:`stop`.
+    """One member of the application's group.
 
-    Each :meth:`step` is one cycle of the commit protocol:
+    Other threads may call :meth:`stop` and :meth:`metrics`. Each :meth:`step` is one cycle of the commit protocol:
 
     1. Poll: join or rejoin the group, take in records of the partitions this member owns, and what is new in global
        tables.
@@ -75,12 +87,31 @@ class StreamRunner:
     """
 
     def __init__(
-        self, topology: Topology, log: EventLog, config: StreamsConfig, *, on_restore: OnRestore | None = None
+        self,
+        topology: Topology,
+        log: EventLog,
+        config: StreamsConfig,
+        *,
+        on_restore: OnRestore | None = None,
+        on_metrics: OnMetrics | None = None,
+        metrics_every_ms: int = METRICS_EVERY_MS,
+        monotonic_ms: Clock = monotonic_ms,
     ) -> None:
+        """``on_metrics`` gets the metrics every so many ms, in the runner's thread, and a last time from :meth:`close`.
+
+        ``monotonic_ms`` is the clock for that, and for when records that failed are tried again.
+        """
         self._topology, self._log, self._config = topology, log, config
         self._on_restore = on_restore or _log_restore
+        self._monotonic_ms = monotonic_ms
+        self._on_metrics, self._metrics_every_ms = on_metrics, metrics_every_ms
+        self._metrics, self._metrics_due_ms = Metrics(), monotonic_ms() + metrics_every_ms
+        self._operator_meter = OperatorMeter() if config.operator_metrics else None
+        self._outputs: Counter[str] = Counter()
+        self._commits = Stopwatch()
+        self._waiting: list[InputQueue] = []
         configs = topology.topic_configs(config.application_id)
-        if config.on_error == "dead-letter":
+        if config.writes_dead_letters:
             configs.append(TopicConfig(name=config.dead_letter_topic, partitions=1))
         log.create_topics(configs)
         self._collector = RecordCollector({topic.name: topic.partitions for topic in configs})
@@ -105,7 +136,7 @@ class StreamRunner:
         """Run until :meth:`stop`.
 
         Raises:
-            ProcessingError: a record failed and ``on_error`` is ``fail``; nothing of it is in the log.
+            ProcessingError: a record failed and the policy is ``fail``; nothing of it is in the log.
             BufferFullError: a suppression is full, and must not emit early; nothing of the transaction is in the log.
             LogError: the log cannot be used.
         """
@@ -121,14 +152,27 @@ class StreamRunner:
 
     def close(self) -> None:
         """Leave the group; what is not committed is dropped and will be processed again."""
+        self._report()
         self._discard_tasks()
         self._consumer.close()
         self._producer.close()
 
     def step(self, timeout_s: float = 0.0) -> int:
         """One cycle of the commit protocol, waiting up to ``timeout_s``; returns how many records were processed."""
-        batches = self._consumer.poll(self._config.poll_records, 0.0 if self._has_work() else timeout_s)
+        self._end_waits()
+        batches = self._consumer.poll(self._config.poll_records, self._idle_s(timeout_s))
         self._global_tables.refresh()
+        processed = self._work(batches)
+        last = self._metrics
+        if processed or batches or self.counters.commits != last.commits or self._tasks.keys() != last.tasks.keys():
+            self._metrics = self._observe()
+        if self._on_metrics is not None and self._monotonic_ms() >= self._metrics_due_ms:
+            self._metrics_due_ms = self._monotonic_ms() + self._metrics_every_ms
+            self._report()
+        return processed
+
+    def _work(self, batches: list[RecordBatch]) -> int:
+        """Take the batches in, process and commit."""
         again = self._reconcile_tasks() if self._rebalanced else ()
         self._take_in(batch for batch in batches if batch.topic_partition not in again)
         while True:
@@ -153,10 +197,19 @@ class StreamRunner:
             return [self._global_tables.stores[name]]
         return [task.stores[name] for task in self._tasks.values() if name in task.stores]
 
+    def metrics(self) -> Metrics:
+        """What was counted and measured by the end of the last cycle that did something. From any thread."""
+        return self._metrics
+
     @property
     def drops(self) -> Counter[str]:
         """How many records went no further, by reason; those to the dead letters and of global tables included."""
         return self._drops.counts + self._global_tables.drops
+
+    @property
+    def next_retry_ms(self) -> int | None:
+        """When the next record that failed is tried again, on ``monotonic_ms``; None if none waits for that."""
+        return min((queue.retrying.due_ms for queue in self._waiting if queue.retrying is not None), default=None)
 
     @property
     def assignment(self) -> frozenset[TopicPartition]:
@@ -185,7 +238,7 @@ class StreamRunner:
             try:
                 processed = 0
                 for task in self._tasks.values():
-                    processed += task.process(limit, behind)
+                    processed += self._run(task, limit, behind)
                     if self._alone and processed:
                         break
                 self._alone = max(0, self._alone - processed)
@@ -194,16 +247,49 @@ class StreamRunner:
                 self._roll_back()
                 self._put_aside(failed)
 
+    def _run(self, task: StreamTask, limit: int, behind: Callable[[TopicPartition], bool]) -> int:
+        started = perf_counter()
+        processed = task.process(limit, behind)
+        if processed:
+            task.watch.add(perf_counter() - started, processed)
+        return processed
+
     def _put_aside(self, failed: RecordFailedError) -> None:
-        """Let the record go to the dead letters when it comes up again, or stop."""
-        if isinstance(failed.cause, BufferFullError):
-            raise failed.cause
-        if self._config.on_error == "fail":
+        """Let the record be tried again later, or left out when it comes up again, or stop."""
+        queue, context = failed.queue, failed.context
+        if isinstance(context.error, BufferFullError):
+            raise context.error
+        delay_ms = retry_delay_ms(self._config.error_policy(context.kind), context)
+        if delay_ms is not None:
+            logger.warning("record failed: trying again", at=str(context), attempt=context.attempts, delay_ms=delay_ms)
+            queue.retrying = Retrying(context.record.offset, context.attempts, self._monotonic_ms() + delay_ms)
+            self._waiting.append(queue)
+            self.counters.retries += 1
+            return
+        # The queue has decided already on a record that cannot be decoded.
+        action = "fail" if context.kind == "deserialization" else queue.failed.decide(context)
+        if action == "fail":
             raise ProcessingError(
                 f"{self._config.application_id} stopped before {failed}. Nothing of it was written; mend the program "
-                "and start again, or let on_error='dead-letter' put such records aside"
-            ) from failed.cause
-        failed.queue.poison[failed.offset] = failed.cause
+                f"and start again, or let on_{context.kind}_error='dead-letter' put such records aside"
+            ) from context.error
+        queue.poison[context.record.offset] = (context, action)
+
+    def _end_waits(self) -> None:
+        """Let the records whose time has come be tried again."""
+        if self._waiting:
+            now = self._monotonic_ms()
+            for queue in self._waiting:
+                if queue.retrying is not None and queue.retrying.due_ms <= now:
+                    queue.retrying.waiting = False
+            self._waiting = [queue for queue in self._waiting if queue.retrying is not None and queue.retrying.waiting]
+
+    def _idle_s(self, timeout_s: float) -> float:
+        """How long to wait for records: not at all where there is work, no longer than until a record's next try."""
+        if any(task.has_work for task in self._tasks.values()):
+            return 0.0
+        due = self.next_retry_ms
+        return timeout_s if due is None else min(timeout_s, max(0, due - self._monotonic_ms()) / 1000)
 
     def _refused(self, error: LogError) -> None:
         """The log refuses a record that was written. Find out whose it is: one record a transaction, for this cycle."""
@@ -212,8 +298,9 @@ class StreamRunner:
         self._roll_back()
         if processed == 1:
             queue = culprits[0]
-            check(queue.next_offset not in queue.poison, f"a dead letter is refused: {error}")
-            self._put_aside(RecordFailedError(queue, queue.next_offset or 0, error))
+            record = queue.head
+            check(record.offset not in queue.poison, f"a dead letter is refused: {error}")
+            self._put_aside(RecordFailedError(queue, ErrorContext("production", record, error)))
         self._alone = processed
 
     def _commit(self) -> None:
@@ -221,6 +308,7 @@ class StreamRunner:
         offsets = {at: offset for task in tasks for at, offset in task.offsets().items()}
         if not offsets:
             return
+        started = perf_counter()
         while True:
             try:
                 # Not durable: after a crash of the machine, the same follows from the same input.
@@ -232,13 +320,15 @@ class StreamRunner:
                 logger.error("no space left: waiting", application=self._config.application_id, error=str(error))
                 if self._stopping.wait(self._config.storage_retry_s):
                     raise
+        self._commits.add(perf_counter() - started)
+        self._outputs.update(written)
         self._uncommitted = 0
         self._collector.clear()
         self._drops.committed()
         self._careful_commits = max(0, self._careful_commits - 1)
         for task in tasks:
             task.committed(careful=self._careful_commits > 0)
-        self.counters.written += written
+        self.counters.written += written.total()
         self.counters.commits += 1
 
     def _roll_back(self) -> None:
@@ -247,6 +337,7 @@ class StreamRunner:
         for task in self._tasks.values():
             task.rollback(lambda store, task=task: self._restore(task, store))  # type: ignore[misc]
         self._careful_commits = CAREFUL_COMMITS
+        self.counters.rollbacks += 1
 
     def _start_over(self) -> None:
         """The member lost its place: drop every task and read on from what is committed."""
@@ -262,9 +353,6 @@ class StreamRunner:
             found = committed.get(topic_partition)
             low = self._log.watermarks(topic_partition).low
             self._consumer.seek(topic_partition, max(low, found.offset) if found is not None else low)
-
-    def _has_work(self) -> bool:
-        return any(task.buffered(at) for at, task in self._by_partition.items())
 
     def _take_in(self, batches: Iterable[RecordBatch]) -> None:
         for batch in batches:
@@ -290,6 +378,9 @@ class StreamRunner:
             for partition in range(sub.partitions):
                 if (sub.index, partition) not in self._tasks and self._owns(sub, partition, owned):
                     begun.update(self._add_task(sub, partition).inputs)
+        if begun:
+            # In the same order however they came, so that what is written by several comes out the same.
+            self._tasks = dict(sorted(self._tasks.items()))
         again = begun & self._passed_over
         if again:
             self._seek_to_committed(again)
@@ -313,6 +404,7 @@ class StreamRunner:
             collector=self._collector,
             drops=self._drops,
             global_stores=self._global_tables.stores,
+            meter=self._operator_meter,
         )
         committed = self._consumer.committed(list(task.inputs))
         for store in task.stores.values():
@@ -329,7 +421,34 @@ class StreamRunner:
         changelog = TopicPartition(name, task.partition)
         position = self._consumer.committed([changelog]).get(changelog) if store.spec.read_only else None
         store.clear()
-        restore(store, self._log, changelog, position.offset if position else None, self._on_restore)
+        started = perf_counter()
+        records = restore(store, self._log, changelog, position.offset if position else None, self._on_restore)
+        task.restored.setdefault(store.spec.name, Stopwatch()).add(perf_counter() - started, records)
+
+    def _observe(self) -> Metrics:
+        counters = self.counters
+        return observe(
+            self._tasks,
+            self._consumer.current_lag,
+            records=counters.records,
+            written=counters.written,
+            commits=counters.commits,
+            rollbacks=counters.rollbacks,
+            retries=counters.retries,
+            fenced=counters.fenced,
+            outputs=dict(self._outputs),
+            commit_s=self._commits.seconds,
+            drops=dict(self._drops.by_operator),
+            operators=self._operator_meter.read() if self._operator_meter is not None else {},
+        )
+
+    def _report(self) -> None:
+        if self._on_metrics is None:
+            return
+        try:
+            self._on_metrics(self._metrics)
+        except Exception:
+            logger.exception("on_metrics failed", application=self._config.application_id)
 
     def _discard_tasks(self, partitions: Collection[TopicPartition] | None = None) -> None:
         gone = {

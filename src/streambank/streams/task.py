@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from types import MappingProxyType
 from typing import Any
 
 import structlog
 
 from streambank.log import OffsetAndMetadata, Record, RecordBatch, TopicPartition
+from streambank.streams.blame import operator_of
 from streambank.streams.collector import RecordCollector
 from streambank.streams.config import StreamsConfig
 from streambank.streams.dead_letters import write_dead_letter
 from streambank.streams.drops import Drops
+from streambank.streams.errors import RecordDroppedError
+from streambank.streams.failed_records import FailedRecords
+from streambank.streams.metrics import OperatorMeter, Stopwatch
 from streambank.streams.operators.base import Process, StoreSpec, View, fan_out
 from streambank.streams.operators.table_source import TableSource
 from streambank.streams.queue import InputQueue, Position
@@ -45,11 +50,15 @@ class StreamTask:
         collector: RecordCollector,
         drops: Drops,
         global_stores: Mapping[str, KeyValueStore] = MappingProxyType({}),
+        meter: OperatorMeter | None = None,
     ) -> None:
+        """``meter`` counts and times the calls of every operator."""
         self.sub_topology = sub_topology
         self.partition = partition
+        self.watch = Stopwatch()
+        self.restored: dict[str, Stopwatch] = {}
         self._context = _Context(topology, sub_topology, partition, config, collector, drops, global_stores)
-        processes = self._context.bind()
+        operators, processes = self._context.bind(meter)
         names = [
             (source, topology.topic_name(source.topic.name, config.application_id)) for source in sub_topology.sources
         ]
@@ -59,8 +68,8 @@ class StreamTask:
                 source.topic.key,
                 source.topic.value,
                 processes[source.node],
-                reject=self._context.rejecter(source) if config.on_error == "dead-letter" else None,
-                drop=self._context.drop,
+                failed=self._context.failed_records(source, operators),
+                drop=self._context.of(source.node).drop,
             )
             for source, name in names
         ]
@@ -71,6 +80,11 @@ class StreamTask:
     def inputs(self) -> Iterable[TopicPartition]:
         """The partitions that it reads."""
         return self._by_partition.keys()
+
+    @property
+    def queues(self) -> Sequence[InputQueue]:
+        """What waits of each of them."""
+        return self._queues
 
     @property
     def stores(self) -> dict[str, StateStore]:
@@ -112,13 +126,19 @@ class StreamTask:
         done = 0
         while done < limit:
             queue, bound = self._next()
-            if queue is None or self._waits(behind):
+            if queue is None or queue.waits_for_retry or self._waits(behind):
                 break
             self.dirty = True
             done += queue.run(self._context.position, bound, limit - done)
             if queue.poison:
                 break
         return done
+
+    @property
+    def has_work(self) -> bool:
+        """Whether there is a record to process that need not wait to be tried again."""
+        queue, _ = self._next()
+        return queue is not None and not queue.waits_for_retry
 
     def offsets(self) -> dict[TopicPartition, OffsetAndMetadata]:
         """What to commit for the records processed since the last commit."""
@@ -184,7 +204,7 @@ class StreamTask:
 
 
 class _Context:
-    """Implements :class:`streambank.streams.operators.base.TaskContext`."""
+    """Implements :class:`streambank.streams.operators.base.TaskContext`: for each node a copy that knows its name."""
 
     def __init__(
         self,
@@ -197,6 +217,7 @@ class _Context:
         global_stores: Mapping[str, KeyValueStore],
     ) -> None:
         self.partition = partition
+        self.node = ""
         self.position = Position()
         self.committed_stream_time = self.position.stream_time
         self._topology, self._sub, self._config = topology, sub_topology, config
@@ -211,15 +232,24 @@ class _Context:
     def stream_time(self) -> int:
         return self.position.stream_time
 
-    def bind(self) -> dict[str, Process]:
-        """Every node's function, children before parents."""
+    def bind(self, meter: OperatorMeter | None) -> tuple[dict[str, Process], dict[str, Process]]:
+        """Every node's function, children before parents: as its operator made it, and as it is called."""
         children: dict[str, list[Process]] = {node.name: [] for node in self._sub.nodes}
+        operators: dict[str, Process] = {}
         processes: dict[str, Process] = {}
         for node in reversed(self._sub.nodes):
-            processes[node.name] = node.operator.bind(self, fan_out(children[node.name][::-1]))
+            process = node.operator.bind(self.of(node.name), fan_out(children[node.name][::-1]))
+            operators[node.name] = process
+            processes[node.name] = process if meter is None else meter.measured(node.name, process)
             for parent in node.parents:
                 children[parent].append(processes[node.name])
-        return processes
+        return operators, processes
+
+    def of(self, node: str) -> _Context:
+        """The context of one node, which shares all there is."""
+        context = copy(self)
+        context.node = node
+        return context
 
     def store(self, name: str) -> Any:
         return self.stores[name]
@@ -238,21 +268,33 @@ class _Context:
         return self._collector.writer(name, topic.key, topic.value, headers_of=topic.headers, partition=partition)
 
     def drop(self, reason: str) -> None:
-        count = self._drops.add(reason)
+        count = self._drops.add(self.node, reason)
         if count & (count - 1) == 0:
-            logger.warning("record dropped", reason=reason, at=str(self.position), count=count)
+            logger.warning("record dropped", operator=self.node, reason=reason, at=str(self.position), count=count)
+        if self._config.keeps_dropped(reason) and (record := self.position.record_to_keep()) is not None:
+            error = RecordDroppedError(f"{reason}: dropped by operator {self.node!r}")
+            write_dead_letter(self._collector.columns(self._config.dead_letter_topic, 0), record, error)
 
-    def rejecter(self, source: SourceNode) -> Callable[[Record, Exception], None]:
-        """The function that puts a record of that source aside."""
+    def failed_records(self, source: SourceNode, processes: Mapping[str, Process]) -> FailedRecords:
+        """What happens to the failed records of that source."""
+        return FailedRecords(
+            self._config,
+            self._collector,
+            self._drops,
+            source=source.node,
+            operator_of=lambda error: operator_of(error, processes),
+            keep_update=self._update_keeper(source),
+        )
+
+    def _update_keeper(self, source: SourceNode) -> Callable[[Record], None] | None:
+        """A table is what its topic says, after a restore too: of a failed update, only what follows is left out."""
         operator = self._operators[source.node]
         if not (isinstance(operator, TableSource) and operator.materialized):
-            return self._reject
+            return None
         store: Any = self.stores[operator.store.name]
         topic = source.topic
 
-        def reject_update(record: Record, error: Exception) -> None:
-            # A table is what its topic says, after a restore too: only what follows from the update failed.
-            self._reject(record, error)
+        def keep_update(record: Record) -> None:
             if record.key is None:
                 return
             try:
@@ -262,20 +304,7 @@ class _Context:
                 return
             store.put(key, value, record.timestamp, store.get(key))
 
-        return reject_update
-
-    def _reject(self, record: Record, error: Exception) -> None:
-        topic = self._config.dead_letter_topic
-        logger.error(
-            "record to dead letters",
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            error=type(error).__name__,
-            dead_letters=topic,
-        )
-        self._drops.add("dead letter")
-        write_dead_letter(self._collector.columns(topic, 0), record, error)
+        return keep_update
 
     def _changelog_writer(self, spec: StoreSpec) -> Process:
         name = self._topology.changelog_name(spec, self._config.application_id)

@@ -9,13 +9,16 @@ assert driver.read(COUNTS) == [("anna", 1, 0), ("anna", 2, 1)]
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
 from streambank.errors import check
 from streambank.log import EventLog, Headers, Record, TopicPartition, encode_headers
 from streambank.log.embedded import EmbeddedLog
-from streambank.streams.config import OnError, StreamsConfig
+from streambank.streams.config import StreamsConfig
+from streambank.streams.error_policies import ErrorPolicy
 from streambank.streams.runner import StreamRunner
 from streambank.streams.topic import Topic
 from streambank.streams.topology import Topology
@@ -24,6 +27,9 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 READ_RECORDS = 10_000
+
+REBALANCE_STEPS = 4
+"""After so many, each member knows of the other, one has given up its share, and the other has got it."""
 
 
 class OutputRecord(NamedTuple):
@@ -41,21 +47,33 @@ class TopologyTestDriver:
     are the test's: without one, a record is a millisecond later than the one before.
     """
 
+    runner: StreamRunner
+
     def __init__(
         self,
         topology: Topology,
         *,
         application_id: str = "test",
-        on_error: OnError = "fail",
+        on_error: ErrorPolicy = "fail",
+        config: StreamsConfig | None = None,
         log: EventLog | None = None,
+        folder: Path | None = None,
     ) -> None:
+        """On ``log``, which stays open in the end; else on one of its own, in ``folder`` if given.
+
+        One in a folder is closed by a crash and opened again, as a new process does. ``config`` says everything that
+        ``application_id`` and ``on_error`` leave open, and is used instead of them.
+        """
         self.topology = topology
-        self.log: EventLog = log if log is not None else EmbeddedLog.open(None)
-        self._config = StreamsConfig(application_id=application_id, on_error=on_error, poll_timeout_s=0.0)
+        self._folder = folder
+        self.log: EventLog = log if log is not None else self._open()
+        self._config = config or StreamsConfig(application_id=application_id, on_error=on_error)
+        self._monotonic_ms = 0
         self._owns_log = log is None
         self._producer = self.log.producer()
         self._read: dict[TopicPartition, int] = {}
         self._next_timestamp = 0
+        self._earlier_drops: Counter[str] = Counter()
         self._start()
 
     def pipe(
@@ -65,11 +83,12 @@ class TopologyTestDriver:
         value: V | None,
         timestamp: int | None = None,
         *,
+        late_by_ms: int = 0,
         partition: int | None = None,
         headers: Headers = (),
     ) -> None:
         """Write a record and process all that follows from it."""
-        self.write(topic, key, value, timestamp, partition=partition, headers=headers)
+        self.write(topic, key, value, timestamp, late_by_ms=late_by_ms, partition=partition, headers=headers)
         self.run()
 
     def write(
@@ -79,13 +98,18 @@ class TopologyTestDriver:
         value: V | None,
         timestamp: int | None = None,
         *,
+        late_by_ms: int = 0,
         partition: int | None = None,
         headers: Headers = (),
     ) -> None:
-        """Write a record without processing it yet: see :meth:`run`."""
+        """Write a record without processing it yet: see :meth:`run`.
+
+        Without a timestamp, ``late_by_ms`` makes it so much older than it would be; the next record is not.
+        """
         if timestamp is None:
             timestamp = self._next_timestamp
         self._next_timestamp = timestamp + 1
+        timestamp -= late_by_ms
         self.write_bytes(
             topic.name,
             None if key is None else topic.key.serialize(key),
@@ -112,8 +136,8 @@ class TopologyTestDriver:
             )
 
     def run(self) -> None:
-        """Process until nothing is left to do."""
-        while self.runner.step():
+        """Process until nothing is left to do. Records that are tried again wait for no time."""
+        while self.runner.step() or self._skip_wait():
             pass
 
     def read(self, topic: Topic[K, V]) -> list[OutputRecord]:
@@ -141,6 +165,16 @@ class TopologyTestDriver:
         """The store's content over all partitions."""
         return {key: stored[0] for part in self.runner.stores(name) for key, stored in part.items()}
 
+    def windows(self, name: str, key: Any) -> dict[tuple[int, int], Any]:
+        """A key's windows or sessions in the store, by start and end in ms, the earliest first."""
+        found = {(window.start, window.end): value for window, value in self.store(name).items() if window.key == key}
+        return dict(sorted(found.items()))
+
+    @property
+    def drops(self) -> Counter[str]:
+        """How many records went no further, by reason, since the driver began."""
+        return self._earlier_drops + self.runner.drops
+
     @property
     def dead_letters(self) -> list[Record]:
         """The dead letters written since they were last read."""
@@ -148,14 +182,42 @@ class TopologyTestDriver:
 
     def crash(self) -> None:
         """Lose everything in memory, as a killed process does, and start again from what is committed."""
-        self.runner.close()
+        self._leave(self.runner)
+        if self._owns_log and self._folder is not None:
+            self._producer.close()
+            self.log.close()
+            self.log = self._open()
+            self._producer = self.log.producer()
         self._start()
+
+    def restart(self) -> None:
+        """Stop as a program does that is told to, and start again."""
+        self.runner.stop()
+        self.runner.run()
+        self.crash()
+
+    def rebalance(self) -> None:
+        """Let the partitions move to another member of the group, some first and then all, and come back likewise.
+
+        What is written but not processed yet is processed by whoever has its partition at that moment.
+        """
+        everything = self.runner.assignment
+        for _ in range(2):
+            other = self._new_runner(self.log)
+            for _ in range(REBALANCE_STEPS):
+                self.runner.step()
+                other.step()
+            self._leave(self.runner)
+            self.runner = other
+            while self.runner.assignment != everything:
+                self.runner.step()
+            self.run()
 
     def crash_before_commit(self) -> None:
         """Process what is written, and crash before it is committed."""
-        failing = _FailingLog(self.log)
-        self.runner.close()
-        runner = StreamRunner(self.topology, failing, self._config)
+        failing: Any = _FailingLog(self.log)
+        self._leave(self.runner)
+        runner = self._new_runner(failing)
         try:
             while runner.step():
                 pass
@@ -181,9 +243,26 @@ class TopologyTestDriver:
     ) -> None:
         self.close()
 
+    def _skip_wait(self) -> bool:
+        """Let the time come when a record is tried again; False if none waits."""
+        due = self.runner.next_retry_ms
+        self._monotonic_ms = max(self._monotonic_ms, due or 0)
+        return due is not None
+
+    def _open(self) -> EventLog:
+        # Durability is for power cuts, which no test has.
+        return EmbeddedLog.open(self._folder, synchronous="OFF")
+
     def _start(self) -> None:
-        self.runner = StreamRunner(self.topology, self.log, self._config)
+        self.runner = self._new_runner(self.log)
         self.run()
+
+    def _leave(self, runner: StreamRunner) -> None:
+        self._earlier_drops += runner.drops
+        runner.close()
+
+    def _new_runner(self, log: EventLog) -> StreamRunner:
+        return StreamRunner(self.topology, log, self._config, monotonic_ms=lambda: self._monotonic_ms)
 
 
 class _CrashError(BaseException):

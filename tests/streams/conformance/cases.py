@@ -18,6 +18,17 @@ CASES_FILE = conformance_file("kafka_streams_cases.json")
 WAITING: dict[str, str] = {}
 """The kinds that no operator can express yet, with what is missing."""
 
+SIGNS = {
+    "a join of two streams": "stream_stream_join",
+    "global tables": "global",
+    "windows": "window",
+    "session windows": "session",
+    "suppress": "suppress",
+    "group_by on a table": "group",
+    "a join by foreign key": "foreign",
+}
+"""For each thing that may be missing, a word in the name of the operator module that brings it."""
+
 OPERATORS = frozenset(
     {
         "aggregate",
@@ -58,6 +69,15 @@ OPERATORS = frozenset(
 def operator_modules() -> frozenset[str]:
     """The operator modules that there are."""
     return frozenset(module.name for module in pkgutil.iter_modules(operators.__path__)) - {"base"}
+
+
+def forgotten(modules: frozenset[str]) -> set[str]:
+    """The kinds in :data:`WAITING` although there are operators for all that they were said to need."""
+
+    def is_there(missing: str) -> bool:
+        return any(SIGNS[missing] in module for module in modules)
+
+    return {kind for kind, missing in WAITING.items() if all(map(is_there, missing.split(", ")))}
 
 
 def load_cases() -> list[Case]:

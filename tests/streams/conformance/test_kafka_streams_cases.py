@@ -1,14 +1,23 @@
-"""Kafka Streams' own cases, run in memory, in a folder, and with a crash after every input."""
+"""Kafka Streams' own cases, run in memory and in a folder, undisturbed and with a crash after every input."""
 
 from pathlib import Path
 
 import pytest
 from tests.data import require
-from tests.streams.conformance.cases import CASES_FILE, OPERATORS, WAITING, Case, case_id, load_cases, operator_modules
+from tests.streams.conformance.cases import (
+    CASES_FILE,
+    OPERATORS,
+    SIGNS,
+    WAITING,
+    Case,
+    case_id,
+    forgotten,
+    load_cases,
+    operator_modules,
+)
 from tests.streams.conformance.drive import drive
 from tests.streams.conformance.shapes import KINDS, build_case
 
-from streambank.log.embedded import EmbeddedLog
 from streambank.streams.testing import TopologyTestDriver
 
 CASES = load_cases()
@@ -16,24 +25,12 @@ RUN = [case for case in CASES if case["topology"]["kind"] in KINDS]
 
 
 @pytest.mark.parametrize("case", RUN, ids=case_id)
-def test_in_memory(case: Case) -> None:
-    with TopologyTestDriver(build_case(case)) as driver:
-        drive(case, driver, after_each=lambda: None)
-
-
-@pytest.mark.parametrize("case", RUN, ids=case_id)
-def test_in_a_folder(case: Case, tmp_path: Path) -> None:
-    with (
-        EmbeddedLog.open(tmp_path / "log", synchronous="OFF") as log,
-        TopologyTestDriver(build_case(case), log=log) as driver,
-    ):
-        drive(case, driver, after_each=lambda: None)
-
-
-@pytest.mark.parametrize("case", RUN, ids=case_id)
-def test_with_a_crash_after_every_input(case: Case) -> None:
-    with TopologyTestDriver(build_case(case)) as driver:
-        drive(case, driver, after_each=driver.crash)
+@pytest.mark.parametrize("place", ["in memory", "in a folder"])
+@pytest.mark.parametrize("crashes", [False, True], ids=["undisturbed", "a crash after every input"])
+def test_kafka_streams_case(case: Case, place: str, crashes: bool, tmp_path: Path) -> None:
+    folder = tmp_path / "log" if place == "in a folder" else None
+    with TopologyTestDriver(build_case(case), folder=folder) as driver:
+        drive(case, driver, after_each=driver.crash if crashes else lambda: None)
 
 
 def test_every_case_is_run_or_its_kind_waits() -> None:
@@ -47,6 +44,17 @@ def test_a_new_operator_takes_its_kinds_off_the_waiting_list() -> None:
     new = operator_modules() - OPERATORS
     assert not new, "move the kinds that these can express from WAITING to KINDS, then add them to OPERATORS"
     assert operator_modules() == OPERATORS
+
+
+def test_no_kind_waits_for_what_is_there() -> None:
+    assert not forgotten(operator_modules()), "move these from WAITING to KINDS"
+
+
+@pytest.mark.parametrize("kind", WAITING)
+def test_a_kind_is_forgotten_once_all_that_it_waits_for_is_there(kind: str) -> None:
+    signs = frozenset(SIGNS[missing] for missing in WAITING[kind].split(", "))
+    assert kind in forgotten(signs)
+    assert all(kind not in forgotten(signs - {sign}) for sign in signs)
 
 
 @pytest.mark.parametrize(

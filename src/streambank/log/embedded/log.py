@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from streambank.clock import Clock, system_clock
+from streambank.clock import Clock, monotonic_ms, system_clock
 from streambank.ids import RandomBytes, uuid7
 from streambank.log.embedded.catalog import Catalog
 from streambank.log.embedded.cleaner import MIN_DIRTY_RATIO, Cleaner, CleaningReport
@@ -33,11 +33,6 @@ SESSION_TIMEOUT_MS = 10_000
 """A processing step between two polls is well below this; a process that ends is noticed at once by its lock."""
 
 WAIT_STEP_S = 0.5
-
-
-def monotonic_ms() -> int:
-    """Milliseconds on the clock that all processes of this machine share and that only moves forward."""
-    return time.monotonic_ns() // 1_000_000
 
 
 class EmbeddedLog:
