@@ -42,7 +42,8 @@ class FailedRecords:
         """Count and log the record, and write a dead letter if that is the ``action``."""
         record, dead_letter = context.record, action == "dead-letter"
         self._drops.add(self.source, "dead letter" if dead_letter else "skipped")
-        logger.warning(
+        log = logger.error if dead_letter else logger.warning
+        log(
             "record to dead letters" if dead_letter else "record skipped",
             topic=record.topic,
             partition=record.partition,
