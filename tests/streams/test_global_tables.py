@@ -8,8 +8,15 @@ from tests.streams.support import ANY, IN, OUT, topic
 
 from streambank.log import EventLog, RecordBatch, TopicPartition
 from streambank.log.embedded import EmbeddedLog
-from streambank.streams import RestoreProgress, StreamBuilder, StreamRunner, StreamsConfig, Topology, TopologyError
-from streambank.streams.config import OnError
+from streambank.streams import (
+    ErrorPolicy,
+    RestoreProgress,
+    StreamBuilder,
+    StreamRunner,
+    StreamsConfig,
+    Topology,
+    TopologyError,
+)
 from streambank.streams.testing import TopologyTestDriver
 
 RATES = topic("rates", partitions=2)
@@ -108,7 +115,7 @@ def test_every_member_has_all_of_it_and_its_tasks_share_it() -> None:
 
 
 @pytest.mark.parametrize("on_error", ["fail", "dead-letter"])
-def test_what_cannot_be_used_is_passed_over_and_counted(on_error: OnError) -> None:
+def test_what_cannot_be_used_is_passed_over_and_counted(on_error: ErrorPolicy) -> None:
     with TopologyTestDriver(joined(), on_error=on_error) as driver:
         driver.pipe(RATES, "EUR", 1)
         driver.write_bytes("rates", b'"EUR"', b"{", 1)

@@ -14,7 +14,19 @@ from tests.streams.conformance.cases import operator_modules
 from tests.streams.support import ANY, topic
 
 from streambank.log import Record
-from streambank.streams import KStream, KTable, StreamBuilder, Topic, Topology
+from streambank.streams import (
+    GlobalKTable,
+    JoinWindows,
+    KStream,
+    KTable,
+    SessionWindows,
+    SlidingWindows,
+    StreamBuilder,
+    Suppressed,
+    TimeWindows,
+    Topic,
+    Topology,
+)
 from streambank.streams.testing import TopologyTestDriver
 
 Stream: TypeAlias = KStream[Any, Any]
@@ -41,6 +53,7 @@ class Parts:
         self.stream_topic, self.other_topic, self.table_topic, self.out = (
             topic(name, partitions=partitions) for name in ("in", "in2", "table", "out")
         )
+        self.global_topic = topic("everywhere")
         self._names = 0
 
     @property
@@ -55,9 +68,19 @@ class Parts:
     def table(self) -> Table:
         return self.builder.table(self.table_topic)
 
+    @property
+    def global_table(self) -> GlobalKTable[Any, Any]:
+        return self.builder.global_table(self.global_topic)
+
     def name(self) -> str:
         self._names += 1
         return f"op-{self._names}"
+
+
+def late_of(stream: Stream, parts: Parts) -> Stream:
+    """The records too late for windows of ten."""
+    windowed = stream.group_by_key().windowed_by(TimeWindows.tumbling(10))
+    return windowed.late_records(windowed.count(name=parts.name()))
 
 
 STREAMS: dict[str, Callable[[Stream, Parts], Stream]] = {
@@ -78,6 +101,17 @@ STREAMS: dict[str, Callable[[Stream, Parts], Stream]] = {
         .merge(branches["even"])
     ),
     "join": lambda stream, parts: stream.join(parts.table, lambda v, row: [v, row], name=parts.name(), value=ANY),
+    "stream_join": lambda stream, parts: stream.outer_join(
+        parts.other,
+        lambda a, b: size(a) + size(b),
+        windows=JoinWindows.of(10, grace_ms=5),
+        name=parts.name(),
+        value=ANY,
+    ),
+    "global_join": lambda stream, parts: stream.left_join(
+        parts.global_table, lambda k, _v: k, lambda v, row: [v, row], value=ANY
+    ),
+    "late": lambda stream, parts: late_of(stream, parts),
     "left_join": lambda stream, parts: stream.left_join(
         parts.table, lambda v, row: size(v) + size(row), name=parts.name(), value=ANY
     ),
@@ -91,13 +125,36 @@ GROUPINGS: dict[str, Callable[[Stream, Parts], Table]] = {
     "group_by": lambda stream, parts: stream.group_by(lambda _k, v: size(v) % 2, key=ANY).count(name=parts.name()),
     "reduce": lambda stream, parts: stream.group_by_key().reduce(lambda a, b: size(a) + size(b), name=parts.name()),
     "to_table": lambda stream, parts: stream.to_table(name=parts.name()),
+    "tumbling": lambda stream, parts: (
+        stream.group_by_key().windowed_by(TimeWindows.tumbling(20, grace_ms=5)).count(name=parts.name())
+    ),
+    "hopping": lambda stream, parts: (
+        stream.group_by_key().windowed_by(TimeWindows.hopping(20, 10)).count(name=parts.name(), emit="final")
+    ),
+    "sliding": lambda stream, parts: (
+        stream.group_by_key().windowed_by(SlidingWindows(10, grace_ms=10)).count(name=parts.name())
+    ),
+    "sessions": lambda stream, parts: (
+        stream.group_by_key().windowed_by(SessionWindows(10, grace_ms=5)).count(name=parts.name())
+    ),
 }
+
+WINDOWS = ("tumbling", "hopping", "sliding", "sessions")
 
 TABLES: dict[str, Callable[[Table, Parts], Table]] = {
     "table_filter": lambda table, _: table.filter(even),
     "table_map_values": lambda table, _: table.map_values(lambda v: size(v) + 2, value=ANY),
     "table_join": lambda table, parts: table.join(parts.table, lambda a, b: [a, b], value=ANY),
     "table_left_join": lambda table, parts: table.left_join(parts.table, lambda a, b: [a, b], value=ANY),
+    "table_outer_join": lambda table, parts: table.outer_join(parts.table, lambda a, b: [a, b], value=ANY),
+    "foreign_key_join": lambda table, parts: table.foreign_key_left_join(
+        parts.table, lambda v: "abc"[size(v) % 3], lambda a, b: [a, b], name=parts.name(), value=ANY
+    ),
+    "group": lambda table, parts: table.group_by(lambda _k, v: (size(v) % 2, size(v)), key=ANY, value=ANY).count(
+        name=parts.name()
+    ),
+    "materialize": lambda table, parts: table.materialize(name=parts.name()),
+    "suppress": lambda table, parts: table.suppress(Suppressed.until_time_limit(10), name=parts.name()),
 }
 
 Section: TypeAlias = tuple[Sequence[str], str | None, Sequence[str]]
@@ -131,8 +188,12 @@ def build(parts: Parts, sections_of: Sequence[Section]) -> Topology:
         if grouping is not None:
             table = GROUPINGS[grouping](stream, parts)
             for name in on_table:
-                table = TABLES[name](table, parts)
+                if grouping not in WINDOWS or "join" not in name:
+                    table = TABLES[name](table, parts)
             stream = table.to_stream()
+            if grouping in WINDOWS:
+                # As JSON a window would be a list, which is no key.
+                stream = stream.select_key(lambda window, _: str(window), key=ANY)
     stream.to(parts.out)
     # Behind all of it, so that a record fails after everything else has been done with it.
     parts.stream.peek(_fail_if_bad)

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from streambank.streams.errors import TopologyError
 from streambank.streams.infer import returned_value
 from streambank.streams.operators.foreign_key_join import (
     ForeignUpdates,
@@ -37,9 +38,14 @@ def join_on_foreign_key(
     name: str,
     value: Serde[Any] | None,
 ) -> KTable[Any, Any]:
-    """The joined table, by the left table's keys."""
+    """The joined table, by the left table's keys. Raises TopologyError for a left table of windows."""
     from streambank.streams.ktable import KTable
 
+    if left._grace_ms is not None:
+        raise TopologyError(
+            f"foreign_key_join {name!r}: {left._node!r} has windows for keys, and their partitions are those of the keys "
+            "within. Give it keys of its own with to_stream().select_key(...).to_table(...)"
+        )
     builder = left._builder
     extract = _with_key(extractor)
     subscribe = builder.add_node(

@@ -21,18 +21,22 @@ class TimeWindowedSerde(Generic[K]):
     """The key's bytes and the start, as Kafka's TimeWindowedSerializer writes them: the size gives the end."""
 
     def __init__(self, key: Serde[K], size_ms: int) -> None:
-        self._key, self._size_ms = key, size_ms
+        self._serialize, self._deserialize, self._size_ms = key.serialize, key.deserialize, size_ms
 
     def serialize(self, value: Windowed[K], /) -> bytes:
         """The bytes of key and start."""
-        return self._key.serialize(value.key) + struct.pack(">q", value.start)
+        key, start, _ = value
+        return self._serialize(key) + _pack(start)
 
     def deserialize(self, data: bytes, /) -> Windowed[K]:
         """Key and window of such bytes."""
         if len(data) < 8:
             raise DeserializationError(f"a windowed key ends with 8 bytes of its start, but has {len(data)} in all")
         start = int.from_bytes(data[-8:], "big", signed=True)
-        return Windowed(self._key.deserialize(data[:-8]), start, start + self._size_ms)
+        return Windowed(self._deserialize(data[:-8]), start, start + self._size_ms)
+
+
+_pack = struct.Struct(">q").pack
 
 
 class SessionWindowedSerde(Generic[K]):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tests.streams.crashing import ACCIDENTS, Accident, run, unhurried
 from tests.streams.support import ANY, Row, outputs, topic
 
-from streambank.streams import StreamBuilder, Topology
+from streambank.streams import StreamBuilder, TimeWindows, Topology, TopologyError
 from streambank.streams.testing import TopologyTestDriver
 
 LEFT, RIGHT, OUT = topic("left", partitions=2), topic("right", partitions=3), topic("joined", partitions=2)
@@ -73,6 +73,13 @@ def test_the_extractor_may_look_at_the_key() -> None:
     ).to_stream().to(OUT)
     rows = outputs(builder.build(), [(RIGHT, "x", "X", 0), (LEFT, "xa", 1, 1)], OUT)
     assert rows == [("xa", [1, "X"], 1)]
+
+
+def test_a_table_of_windows_is_refused() -> None:
+    builder = StreamBuilder()
+    windows = builder.stream(topic("in")).group_by_key().windowed_by(TimeWindows.tumbling(10)).count(name="n")
+    with pytest.raises(TopologyError, match="has windows for keys"):
+        windows.foreign_key_join(builder.table(RIGHT), str, lambda one, _: one, name="fk")
 
 
 UPDATES = st.lists(

@@ -13,6 +13,7 @@ from streambank.log import TopicPartition
 from streambank.streams import (
     BufferConfig,
     BufferFullError,
+    ErrorPolicy,
     KTable,
     StreamBuilder,
     StreamsError,
@@ -20,7 +21,6 @@ from streambank.streams import (
     Topic,
     Topology,
 )
-from streambank.streams.config import OnError
 from streambank.streams.testing import TopologyTestDriver
 from streambank.streams.windowed import TimeWindowedSerde, Windowed
 
@@ -169,7 +169,9 @@ def test_what_is_due_makes_room_first() -> None:
         (BufferConfig.max_bytes(300), r"3\d\d bytes, of which 300 are allowed, and"),
     ],
 )
-def test_a_full_buffer_that_may_not_emit_stops_the_program(on_error: OnError, buffer: BufferConfig, says: str) -> None:
+def test_a_full_buffer_that_may_not_emit_stops_the_program(
+    on_error: ErrorPolicy, buffer: BufferConfig, says: str
+) -> None:
     topology = time_limit(FOR_EVER, buffer.shut_down_when_full())
     with TopologyTestDriver(topology, on_error=on_error) as driver:
         driver.pipe(TABLE, "a", 1, 0)

@@ -43,6 +43,7 @@ class SubscriptionStore(UndoStore):
     def __init__(self, spec: StoreSpec, log_update: LogUpdate | None) -> None:
         super().__init__(spec, log_update)
         self._references: dict[Any, dict[Any, Stored]] = {}
+        self._length = 0
 
     def of(self, foreign_key: Any) -> list[tuple[Any, Stored]]:
         """The keys that refer to a foreign key, with what was put for each."""
@@ -64,6 +65,7 @@ class SubscriptionStore(UndoStore):
         """Forget every entry, to be loaded again."""
         self._references.clear()
         self._undo.clear()
+        self._length = 0
 
     def items(self) -> Iterator[tuple[Reference[Any, Any], Stored]]:
         """Every reference."""
@@ -72,13 +74,16 @@ class SubscriptionStore(UndoStore):
                 yield Reference(foreign_key, key), stored
 
     def __len__(self) -> int:
-        return sum(map(len, self._references.values()))
+        return self._length
 
     def _set(self, reference: Reference[Any, Any], stored: Stored | None) -> None:
         foreign_key, key = reference
+        references = self._references.setdefault(foreign_key, {})
+        self._length -= len(references)
         if stored is not None:
-            self._references.setdefault(foreign_key, {})[key] = stored
-            return
-        references = self._references.get(foreign_key)
-        if references is not None and references.pop(key, None) is not None and not references:
+            references[key] = stored
+        else:
+            references.pop(key, None)
+        self._length += len(references)
+        if not references:
             del self._references[foreign_key]
