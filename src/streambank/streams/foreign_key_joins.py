@@ -43,8 +43,8 @@ def join_on_foreign_key(
 
     if left._grace_ms is not None:
         raise TopologyError(
-            f"foreign_key_join {name!r}: {left._node!r} has windows for keys, and their partitions are those of the keys "
-            "within. Give it keys of its own with to_stream().select_key(...).to_table(...)"
+            f"foreign_key_join {name!r}: {left._node!r} has windows for keys, and their partitions are those of the "
+            "keys within. Give it keys of its own with to_stream().select_key(...).to_table(...)"
         )
     builder = left._builder
     extract = _with_key(extractor)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import repeat
-from operator import length_hint
+from itertools import islice, repeat
+from operator import le, length_hint
 from typing import Any
 
 from streambank.log import Record, RecordBatch, TopicPartition, decode_headers
@@ -103,6 +103,9 @@ class InputQueue:
         self._batches: list[RecordBatch] = []
         self._batch = self._row = 0
         self._mark = (0, 0, NO_TIME)
+        self._rows: _Rows | None = None
+        self.head_timestamp: int | None = None
+        """The timestamp of the next record; None when there is none."""
         self.buffered = 0
         self.processed = 0
         """How many records were processed and committed."""
@@ -121,13 +124,6 @@ class InputQueue:
         self._batches.append(batch)
         self.buffered += len(batch)
         self._skip_finished()
-
-    @property
-    def head_timestamp(self) -> int | None:
-        """The timestamp of the next record; None when there is none."""
-        if self._batch == len(self._batches):
-            return None
-        return self._batches[self._batch].timestamps[self._row]
 
     @property
     def head(self) -> Record:
@@ -158,44 +154,42 @@ class InputQueue:
         timestamp, offset = batch.timestamps[start], batch.offsets[start]
         if offset in self.poison:
             self.failed.leave_out(*self.poison[offset])
-            end = start + 1
+            end, self._rows = start + 1, None
         elif timestamp < 0:
             self._drop("negative timestamp")
-            end = start + 1
+            end, self._rows = start + 1, None
         else:
-            end = self._loop(position, batch, start, self._stop(batch, start, bound, limit))
+            if self._rows is None:
+                self._rows = _Rows(batch, start, self._decode_key, self._decode_value)
+            end = self._loop(position, batch, start, self._rows.stop(bound, self._limit(batch, start, limit)))
         self._advance(batch, start, end)
         position.leave()
         return end - start
 
-    def _stop(self, batch: RecordBatch, start: int, bound: int, limit: int) -> int:
-        """The row before which to stop: the first too late, with a negative timestamp, poison, or held for a retry."""
+    def _limit(self, batch: RecordBatch, start: int, limit: int) -> int:
+        """The row before which to stop whatever the time is: for the limit, for poison, or for one held for a retry."""
         stop = min(start + limit, len(batch))
-        for offset in self.poison if self._held is None else (*self.poison, self._held):
-            row = bisect_left(batch.offsets, offset)
-            if start < row < stop:
-                stop = row
-        timestamps = batch.timestamps[start:stop]
-        if max(timestamps) > bound or min(timestamps) < 0:
-            stop = next(row for row, at in enumerate(timestamps, start) if at > bound or at < 0)
+        if self.poison or self.retrying is not None:
+            for offset in self.poison if self._held is None else (*self.poison, self._held):
+                row = bisect_left(batch.offsets, offset)
+                if start < row < stop:
+                    stop = row
         return stop
 
     def _loop(self, position: Position, batch: RecordBatch, start: int, stop: int) -> int:
         """Process the rows from ``start`` to before ``stop``; returns the row after the last one done."""
-        process, stream_time = self._process, position.stream_time
-        rows = iter(batch.timestamps[start:stop])
-        position.enter(batch, stop, rows)
-        headers = batch.headers[start:stop] if batch.headers is not None else repeat(None, stop - start)
-        keys = _decoded(self._decode_key, batch.keys[start:stop])
-        values = _decoded(self._decode_value, batch.values[start:stop])
+        process, stream_time, rows = self._process, position.stream_time, self._rows
+        assert rows is not None
+        position.enter(batch, len(batch), rows.timestamps)
         try:
-            for timestamp, key, value, header in zip(rows, keys, values, headers, strict=True):
+            for timestamp, key, value, header in islice(rows.decoded, stop - start):
                 if timestamp > stream_time:
                     stream_time = position.stream_time = timestamp
                 process(key, value, timestamp, header)
         except Exception as error:
-            self._leave_out_if_undecodable(batch, position.row, error)
-            return position.row + 1
+            row, self._rows = position.row, None
+            self._leave_out_if_undecodable(batch, row, error)
+            return row + 1
         return stop
 
     def _leave_out_if_undecodable(self, batch: RecordBatch, row: int, error: Exception) -> None:
@@ -258,14 +252,17 @@ class InputQueue:
     def rollback(self) -> None:
         """Go back to the last commit."""
         self._batch, self._row, self.partition_time = self._mark
+        self._rows = None
         self.buffered = sum(len(batch) for batch in self._batches) - self._row
         if self._batches:
             first = self._batches[0]
             self.next_offset = first.offsets[self._row] if self._row < len(first) else first.next_offset
+        self._skip_finished()
 
     def _advance(self, batch: RecordBatch, start: int, end: int) -> None:
         if end > start:
-            self.partition_time = max(self.partition_time, *batch.timestamps[start:end])
+            latest = batch.timestamps[start] if end == start + 1 else max(batch.timestamps[start:end])
+            self.partition_time = max(self.partition_time, latest)
         self.buffered -= end - start
         self._row = end
         self.next_offset = batch.offsets[end] if end < len(batch) else batch.next_offset
@@ -273,7 +270,43 @@ class InputQueue:
 
     def _skip_finished(self) -> None:
         while self._batch < len(self._batches) and self._row >= len(self._batches[self._batch]):
-            self._batch, self._row = self._batch + 1, 0
+            self._batch, self._row, self._rows = self._batch + 1, 0, None
+        self._look_at_head()
+
+    def _look_at_head(self) -> None:
+        at_end = self._batch == len(self._batches)
+        self.head_timestamp = None if at_end else self._batches[self._batch].timestamps[self._row]
+
+
+class _Rows:
+    """The rest of a batch, decoded as it is read: opened once, however many runs it takes to get through."""
+
+    __slots__ = ("_ascending", "_batch", "_within", "decoded", "timestamps")
+
+    def __init__(
+        self, batch: RecordBatch, start: int, decode_key: Callable[[bytes], Any], decode_value: Callable[[bytes], Any]
+    ) -> None:
+        self._batch = batch
+        times = batch.timestamps[start:]
+        self._within = (min(times), max(times))
+        self._ascending: bool | None = None
+        headers = batch.headers[start:] if batch.headers is not None else repeat(None, len(times))
+        self.timestamps = iter(times)
+        keys, values = _decoded(decode_key, batch.keys[start:]), _decoded(decode_value, batch.values[start:])
+        self.decoded = zip(self.timestamps, keys, values, headers, strict=True)
+
+    def stop(self, bound: int, limit: int) -> int:
+        """The row before which to stop: the first that is too late or has a negative timestamp, at most ``limit``."""
+        earliest, latest = self._within
+        if latest <= bound and earliest >= 0:
+            return limit
+        times, next_row = self._batch.timestamps, len(self._batch) - length_hint(self.timestamps)
+        if self._ascending is None:
+            rest = times[next_row:]
+            self._ascending = earliest >= 0 and all(map(le, rest, islice(rest, 1, None)))
+        if self._ascending:
+            return bisect_right(times, bound, next_row, limit)
+        return next((row for row in range(next_row, limit) if times[row] > bound or times[row] < 0), limit)
 
 
 def record_at(batch: RecordBatch, row: int) -> Record:

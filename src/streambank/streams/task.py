@@ -125,8 +125,10 @@ class StreamTask:
         """
         done = 0
         while done < limit:
-            queue, bound = self._next()
-            if queue is None or queue.waits_for_retry or self._waits(behind):
+            queue, bound, complete = self._next()
+            if queue is None or not (complete or self._may_go_on(behind)):
+                break
+            if queue.retrying is not None and queue.waits_for_retry:
                 break
             self.dirty = True
             done += queue.run(self._context.position, bound, limit - done)
@@ -137,7 +139,7 @@ class StreamTask:
     @property
     def has_work(self) -> bool:
         """Whether there is a record to process that need not wait to be tried again."""
-        queue, _ = self._next()
+        queue, _, _ = self._next()
         return queue is not None and not queue.waits_for_retry
 
     def offsets(self) -> dict[TopicPartition, OffsetAndMetadata]:
@@ -182,25 +184,28 @@ class StreamTask:
         self.dirty = False
         self._context.position.stream_time = self._context.committed_stream_time
 
-    def _next(self) -> tuple[InputQueue | None, int]:
-        """The queue whose head is earliest, and up to which timestamp it stays so."""
+    def _next(self) -> tuple[InputQueue | None, int, bool]:
+        """The queue whose head is earliest, up to which timestamp it stays so, and whether every queue has a record."""
         chosen: InputQueue | None = None
-        first, bound = _UNBOUNDED, _UNBOUNDED
+        first, bound, complete = _UNBOUNDED, _UNBOUNDED, True
         for queue in self._queues:
             head = queue.head_timestamp
             if head is None:
-                continue
-            if head < first:
+                complete = False
+            elif head < first:
                 # Whoever was chosen before comes earlier in the order of preference, so that a tie is theirs.
-                chosen, first, bound = queue, head, min(bound, first - 1)
-            else:
-                bound = min(bound, head)
-        return chosen, bound
+                if first <= bound:
+                    bound = first - 1
+                chosen, first = queue, head
+            elif head < bound:
+                bound = head
+        return chosen, bound, complete
 
-    def _waits(self, behind: Callable[[TopicPartition], bool]) -> bool:
+    def _may_go_on(self, behind: Callable[[TopicPartition], bool]) -> bool:
+        """Whether the queues without a record have none in the log either."""
         if len(self._queues) == 1:
-            return False
-        return any(queue.head_timestamp is None and behind(queue.topic_partition) for queue in self._queues)
+            return True
+        return not any(queue.head_timestamp is None and behind(queue.topic_partition) for queue in self._queues)
 
 
 class _Context:
