@@ -76,7 +76,8 @@ class RecordCollector:
             _writer(topic, self.columns(topic, number), key, value, headers_of)
             for number in range(partitioner.partitions)
         ]
-        partition_of, serialize_key, in_turn = partitioner.partition, key.serialize, cycle(writers)
+        partition_of, in_turn = partitioner.partition, cycle(writers)
+        serialize_key = getattr(key, "serialize_for_partition", key.serialize)
 
         def write(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
             if key is None:

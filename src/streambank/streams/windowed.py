@@ -23,6 +23,10 @@ class TimeWindowedSerde(Generic[K]):
     def __init__(self, key: Serde[K], size_ms: int) -> None:
         self._serialize, self._deserialize, self._size_ms = key.serialize, key.deserialize, size_ms
 
+    def serialize_for_partition(self, value: Windowed[K], /) -> bytes:
+        """The key's bytes: all windows of a key are in its partition (WindowedStreamPartitioner)."""
+        return self._serialize(value[0])
+
     def serialize(self, value: Windowed[K], /) -> bytes:
         """The bytes of key and start."""
         key, start, _ = value
@@ -44,6 +48,10 @@ class SessionWindowedSerde(Generic[K]):
 
     def __init__(self, key: Serde[K]) -> None:
         self._key = key
+
+    def serialize_for_partition(self, value: Windowed[K], /) -> bytes:
+        """The key's bytes: all sessions of a key are in its partition (WindowedStreamPartitioner)."""
+        return self._key.serialize(value.key)
 
     def serialize(self, value: Windowed[K], /) -> bytes:
         """The bytes of key, end and start."""

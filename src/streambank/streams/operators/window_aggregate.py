@@ -37,6 +37,7 @@ class WindowAggregate(Stateless):
         store: WindowStore = context.store(self.store.name)
         initializer, aggregator, drop = self.initializer, self.aggregator, context.drop
         size_ms, grace_ms, starts_of = self.windows.size_ms, self.windows.grace_ms, self.windows.starts
+        is_tumbling = self.windows.advance_ms == size_ms
         fetch, put, final = store.fetch, store.put, self.final
         advance = self._advance(store, forward)
 
@@ -48,7 +49,7 @@ class WindowAggregate(Stateless):
             if timestamp > before:
                 store.observed_time = timestamp
             close_time = store.observed_time - grace_ms
-            for start in starts_of(timestamp):
+            for start in (timestamp - timestamp % size_ms,) if is_tumbling else starts_of(timestamp):
                 end = start + size_ms
                 if end <= close_time:
                     drop("late")
