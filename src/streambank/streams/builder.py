@@ -15,6 +15,7 @@ from streambank.streams.operators.sink import Sink
 from streambank.streams.operators.source import Source
 from streambank.streams.operators.table_source import TableSource
 from streambank.streams.operators.to_stream import ToStream
+from streambank.streams.operators.versioned_table import versioned_table
 from streambank.streams.topic import Topic
 from streambank.streams.topology import Node, Topology, build_topology
 
@@ -41,12 +42,33 @@ class StreamBuilder:
         name = self.add_once(f"stream({topic.name})", Source(topic), ())
         return KStream(self, name, topic.key, topic.value, topic.partitions)
 
-    def table(self, topic: Topic[K, V]) -> KTable[K, V]:
-        """The topic as a table: the last value of each key. The topic itself rebuilds the table after a restart."""
+    def table(self, topic: Topic[K, V], *, history_retention_ms: int | None = None) -> KTable[K, V]:
+        """The topic as a table: the last value of each key. The topic itself rebuilds the table after a restart.
+
+        With ``history_retention_ms`` the table is versioned (KIP-889, KIP-914): it keeps for so long, in stream time,
+        what its rows were, and stream records are joined with the row as of their own time. Updates older than that
+        are dropped and counted. Since a compacted topic may have lost what the history needs, such a table has a
+        changelog of its own, in which every version has a key of its own until it expires.
+
+        Raises:
+            TopologyError: a negative retention, or another one than when the table was asked for before.
+        """
         self._declare(topic)
-        store = StoreSpec(topic.name, topic.key, topic.value, changelog=topic.name, read_only=True)
-        name = self.add_once(f"table({topic.name})", TableSource(topic, store, materialized=False), ())
-        return KTable(self, name, topic.key, topic.value, topic.partitions)
+        name = f"table({topic.name})"
+        operator: TableSource
+        if history_retention_ms is None:
+            store = StoreSpec(topic.name, topic.key, topic.value, changelog=topic.name, read_only=True)
+            operator, history = TableSource(topic, store, materialized=False), None
+        else:
+            serdes = (topic.key, topic.value)
+            operator, history = versioned_table(name, topic, topic.name, serdes, history_retention_ms)
+        existing: Any = self._nodes[self.add_once(name, operator, ())].operator
+        if existing.store.retention_ms != history_retention_ms:
+            raise TopologyError(
+                f"{name} is asked for with history_retention_ms={existing.store.retention_ms} and "
+                f"{history_retention_ms}: say the same everywhere"
+            )
+        return KTable(self, name, topic.key, topic.value, topic.partitions, history=history)
 
     def build(self) -> Topology:
         """The topology.

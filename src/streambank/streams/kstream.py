@@ -23,7 +23,9 @@ from streambank.streams.operators.select_key import SelectKey
 from streambank.streams.operators.sink import Sink
 from streambank.streams.operators.split import Branch
 from streambank.streams.operators.stream_table_join import StreamTableJoin
+from streambank.streams.operators.stream_versioned_table_join import versioned_join
 from streambank.streams.operators.table_source import TableSource
+from streambank.streams.operators.versioned_table import versioned_table
 from streambank.streams.serde import LONG, Serde
 from streambank.streams.topic import Topic
 
@@ -155,12 +157,18 @@ class KStream(Generic[K, V]):
         """Group by ``selector(key, value)``."""
         return KGroupedStream(self.select_key(selector, key=key))
 
-    def to_table(self, *, name: str) -> KTable[K, V]:
-        """The stream's records as updates of a table kept in the store ``name``; a null value deletes its key."""
+    def to_table(self, *, name: str, history_retention_ms: int | None = None) -> KTable[K, V]:
+        """The stream's records as updates of a table kept in the store ``name``; a null value deletes its key.
+
+        With ``history_retention_ms`` the table is versioned, as :meth:`StreamBuilder.table` says.
+        """
         stream = self._keyed(name, drop_null_keys=True)
-        operator = TableSource(None, StoreSpec(name, stream._key, stream._value), materialized=True, kind="to-table")
+        serdes = (stream._key, stream._value)
+        operator, history = TableSource(None, StoreSpec(name, *serdes), materialized=True, kind="to-table"), None
+        if history_retention_ms is not None:
+            operator, history = versioned_table(name, None, name, serdes, history_retention_ms)
         node = self._builder.add_node(name, operator, (stream._node,))
-        return KTable(self._builder, node, stream._key, stream._value, stream._partitions)
+        return KTable(self._builder, node, *serdes, stream._partitions, history=history)
 
     def join(
         self,
@@ -169,12 +177,18 @@ class KStream(Generic[K, V]):
         *,
         name: str | None = None,
         value: Serde[R] | None = None,
+        grace_ms: int | None = None,
     ) -> KStream[K, R]:
         """Each record with its key's row, as ``joiner(value, row)``; records whose key has no row are left out.
 
-        ``name`` names the repartition topic that is needed where the key may have changed.
+        ``name`` names the repartition topic that is needed where the key may have changed, and the store of records
+        that wait. A versioned table gives the row as of the record's time. With ``grace_ms`` records are joined once
+        the stream is that much further, so that rows may be so much late (KIP-923).
+
+        Raises:
+            TopologyError: ``grace_ms`` with a table that is not versioned, or keeps less history than that.
         """
-        return self._join_table(table, joiner, left=False, name=name, value=value)
+        return self._join_table(table, joiner, left=False, name=name, value=value, grace_ms=grace_ms)
 
     def left_join(
         self,
@@ -183,9 +197,10 @@ class KStream(Generic[K, V]):
         *,
         name: str | None = None,
         value: Serde[R] | None = None,
+        grace_ms: int | None = None,
     ) -> KStream[K, R]:
         """As :meth:`join`, but a record whose key has no row is joined with None."""
-        return self._join_table(table, joiner, left=True, name=name, value=value)
+        return self._join_table(table, joiner, left=True, name=name, value=value, grace_ms=grace_ms)
 
     def _join_table(
         self,
@@ -195,11 +210,15 @@ class KStream(Generic[K, V]):
         left: bool,
         name: str | None,
         value: Serde[R] | None,
+        grace_ms: int | None,
     ) -> KStream[K, R]:
         self._same_builder(table._builder)
         name = name or f"join-{table._node.removeprefix('table(').removesuffix(')')}"
         stream = self._keyed(name, partitions=table._partitions, drop_null_keys=not left)
-        node = self._builder.add_node(name, StreamTableJoin(table._node, joiner, left), (stream._node,))
+        operator: Operator = (plain := StreamTableJoin(table._node, joiner, left))
+        if table._history is not None or grace_ms is not None:
+            operator = versioned_join(name, plain, table._history, (stream._key, stream._value), grace_ms)
+        node = self._builder.add_node(name, operator, (stream._node,))
         serde = value or returned_value(joiner, f"join {name!r}")
         return KStream(self._builder, node, stream._key, serde, stream._partitions)
 

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from streambank.streams.errors import TopologyError
 from streambank.streams.infer import returned_value
 from streambank.streams.operators.base import Operator
+from streambank.streams.operators.latest_updates import LatestUpdates
 from streambank.streams.operators.table_filter import TableFilter
 from streambank.streams.operators.table_map_values import TableMapValues
 from streambank.streams.operators.table_table_join import TableTableJoin, TableTableJoinSide
 from streambank.streams.operators.to_stream import ToStream
+from streambank.streams.operators.versioned_table import History
 from streambank.streams.serde import Serde
 
 if TYPE_CHECKING:
@@ -25,14 +27,28 @@ R = TypeVar("R")
 
 
 class KTable(Generic[K, V]):
-    """A table. Updates apply in offset order; a null value deletes the key and travels on as a tombstone."""
+    """A table. Updates apply in offset order; a null value deletes the key and travels on as a tombstone.
 
-    def __init__(self, builder: StreamBuilder, node: str, key: Serde[Any], value: Serde[Any], partitions: int) -> None:
+    A versioned table's apply in the order of their timestamps, and so do those of the tables that ``filter`` and
+    ``map_values`` make of it: joins and aggregations ignore updates that are out of order (KIP-914).
+    """
+
+    def __init__(
+        self,
+        builder: StreamBuilder,
+        node: str,
+        key: Serde[Any],
+        value: Serde[Any],
+        partitions: int,
+        *,
+        history: History | None = None,
+    ) -> None:
         self._builder = builder
         self._node = node
         self._key = key
         self._value = value
         self._partitions = partitions
+        self._history = history
 
     def filter(self, predicate: Callable[[K, V], bool]) -> KTable[K, V]:
         """The rows that ``predicate(key, value)`` accepts; a row that stops passing is deleted."""
@@ -96,13 +112,20 @@ class KTable(Generic[K, V]):
             self._node, joiner, this_is_left=False, this_optional=left, other_optional=False
         )
         sides = (
-            builder.add_node(f"{name}-left", this_side, (self._node,)),
-            builder.add_node(f"{name}-right", other_side, (other._node,)),
+            builder.add_node(f"{name}-left", this_side, (self._latest(),)),
+            builder.add_node(f"{name}-right", other_side, (other._latest(),)),
         )
         node = builder.add_node(name, TableTableJoin(self._node, other._node, joiner, right_optional=left), sides)
         serde = value or returned_value(joiner, f"join {name!r}")
         return KTable(builder, node, self._key, serde, self._partitions)
 
+    def _latest(self) -> str:
+        """The node whose updates joins and aggregations take: those of a versioned table that are in order."""
+        if self._history is None:
+            return self._node
+        operator = LatestUpdates(self._history.node, self._history.store)
+        return self._builder.add_once(f"latest({self._node})", operator, (self._node,))
+
     def _derive(self, operator: Operator, *, value: Serde[Any] | None = None) -> KTable[K, Any]:
         node = self._builder.add_node(self._builder.automatic_name(operator.kind), operator, (self._node,))
-        return KTable(self._builder, node, self._key, value or self._value, self._partitions)
+        return KTable(self._builder, node, self._key, value or self._value, self._partitions, history=self._history)

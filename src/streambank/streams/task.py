@@ -241,8 +241,7 @@ class _Context:
         operator = self._operators[source.node]
         if not (isinstance(operator, TableSource) and operator.materialized):
             return self._reject
-        store: Any = self.stores[operator.store.name]
-        topic = source.topic
+        update, topic = operator.bind(self, fan_out(())), source.topic
 
         def reject_update(record: Record, error: Exception) -> None:
             # A table is what its topic says, after a restore too: only what follows from the update failed.
@@ -254,7 +253,7 @@ class _Context:
                 value = None if record.value is None else topic.value.deserialize(record.value)
             except Exception:
                 return
-            store.put(key, value, record.timestamp, store.get(key))
+            update(key, value, record.timestamp, None)
 
         return reject_update
 

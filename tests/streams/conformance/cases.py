@@ -35,6 +35,7 @@ OPERATORS = frozenset(
         "filter",
         "flat_map",
         "flat_map_values",
+        "latest_updates",
         "map",
         "map_values",
         "merge",
@@ -45,11 +46,13 @@ OPERATORS = frozenset(
         "source",
         "split",
         "stream_table_join",
+        "stream_versioned_table_join",
         "table_filter",
         "table_map_values",
         "table_source",
         "table_table_join",
         "to_stream",
+        "versioned_table",
     }
 )
 """The operator modules that :data:`WAITING` was drawn up with."""
