@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from streambank.log import TopicConfig
+from streambank.streams.describe import Format, describe
 from streambank.streams.errors import TopologyError
 from streambank.streams.operators.base import Operator, StoreSpec
 from streambank.streams.operators.sink import Sink
@@ -117,9 +118,13 @@ class Topology:
             ]
         return configs
 
-    def describe(self) -> str:
-        """The topology as text: sub-topologies, nodes with what they own, and where records go next."""
-        return "\n".join(_describe(self))
+    def describe(self, format: Format = "text") -> str:  # noqa: A002
+        """The topology for people, as text or as a Mermaid flowchart, or for programs, as JSON: see :func:`describe`.
+
+        Both show sub-topologies, nodes with what they own, and where records go next. Raises ValueError for another
+        format.
+        """
+        return describe(self, format)
 
 
 def build_topology(nodes: Sequence[Node], internal: Iterable[str]) -> Topology:
@@ -203,25 +208,3 @@ def _unique(topics: Iterable[Topic[Any, Any]]) -> Iterator[Topic[Any, Any]]:
         if topic.name not in seen:
             seen.add(topic.name)
             yield topic
-
-
-def _describe(topology: Topology) -> Iterator[str]:
-    for sub in topology.sub_topologies:
-        children: dict[str, list[str]] = {node.name: [] for node in sub.nodes}
-        for node in sub.nodes:
-            for parent in node.parents:
-                children[parent].append(node.name)
-        yield f"Sub-topology {sub.index} ({sub.partitions} tasks)"
-        for node in sub.nodes:
-            yield f"  {node.name} [{node.operator.kind}]{_details(node)}"
-            for child in children[node.name]:
-                yield f"    --> {child}"
-
-
-def _details(node: Node) -> str:
-    operator = node.operator
-    topic: Topic[Any, Any] | None = getattr(operator, "topic", None)
-    details = [f"topic {topic.name}"] if topic is not None else []
-    details += [f"store {store.name} (changelog: {store.changelog or 'internal'})" for store in operator.stores]
-    details += [f"reads {name}" for name in operator.reads]
-    return f" {', '.join(details)}" if details else ""
