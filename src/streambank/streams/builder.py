@@ -16,6 +16,7 @@ from streambank.streams.operators.source import Source
 from streambank.streams.operators.table_source import TableSource
 from streambank.streams.operators.to_stream import ToStream
 from streambank.streams.operators.versioned_table import versioned_table
+from streambank.streams.strict_names import check_names
 from streambank.streams.topic import Topic
 from streambank.streams.topology import Node, Topology, build_topology
 
@@ -34,6 +35,7 @@ class StreamBuilder:
         self._nodes: dict[str, Node] = {}
         self._topics: dict[str, Topic[Any, Any]] = {}
         self._internal: set[str] = set()
+        self._automatic: set[str] = set()
         self._counter = 0
 
     def stream(self, topic: Topic[K, V]) -> KStream[K, V]:
@@ -70,12 +72,14 @@ class StreamBuilder:
             )
         return KTable(self, name, topic.key, topic.value, topic.partitions, history=history)
 
-    def build(self) -> Topology:
-        """The topology.
+    def build(self, *, strict: bool = False) -> Topology:
+        """The topology. ``strict`` refuses automatic names for operators that own a store or an internal topic.
 
         Raises:
             TopologyError: it could not work; the text names the operator and the fix.
         """
+        if strict:
+            check_names(list(self._nodes.values()), self._internal, self._automatic)
         nodes = _with_changelogs(_with_old_values_and_stores(list(self._nodes.values())))
         _check_serdes(nodes)
         return build_topology(nodes, self._internal)
@@ -97,7 +101,12 @@ class StreamBuilder:
     def automatic_name(self, kind: str) -> str:
         """A name for an operator that owns nothing."""
         self._counter += 1
-        return f"{kind}-{self._counter:03d}"
+        return self.derived_name(f"{kind}-{self._counter:03d}")
+
+    def derived_name(self, name: str) -> str:
+        """``name``, made of what the builder knows and not given by the program: see ``strict`` in :meth:`build`."""
+        self._automatic.add(name)
+        return name
 
     def repartition(self, parent: str, topic: Topic[Any, Any], *, drop_null_keys: bool) -> str:
         """Used by streams: write to an internal topic and read it back; returns the node that reads."""

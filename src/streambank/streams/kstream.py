@@ -213,7 +213,8 @@ class KStream(Generic[K, V]):
         grace_ms: int | None,
     ) -> KStream[K, R]:
         self._same_builder(table._builder)
-        name = name or f"join-{table._node.removeprefix('table(').removesuffix(')')}"
+        partner = table._node.removeprefix("table(").removesuffix(")")
+        name = name or self._builder.derived_name(f"join-{partner}")
         stream = self._keyed(name, partitions=table._partitions, drop_null_keys=not left)
         operator: Operator = (plain := StreamTableJoin(table._node, joiner, left))
         if table._history is not None or grace_ms is not None:
