@@ -1,6 +1,7 @@
 """Stream processing with the semantics of Kafka Streams on any event log."""
 
 from streambank.streams.builder import StreamBuilder
+from streambank.streams.compatibility import StoredTopology
 from streambank.streams.config import OnError, StreamsConfig
 from streambank.streams.errors import (
     DeserializationError,
@@ -32,6 +33,7 @@ __all__ = [
     "RestoreError",
     "RestoreProgress",
     "Serde",
+    "StoredTopology",
     "StreamBuilder",
     "StreamRunner",
     "StreamsConfig",

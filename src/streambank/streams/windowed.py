@@ -1,10 +1,10 @@
 """Keys of windows: a key together with the window's bounds, and their bytes in topics."""
 
 import struct
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from streambank.streams.errors import DeserializationError
-from streambank.streams.serde import Serde
+from streambank.streams.serde import Serde, fingerprint
 
 K = TypeVar("K")
 
@@ -23,6 +23,11 @@ class TimeWindowedSerde(Generic[K]):
     def __init__(self, key: Serde[K], size_ms: int) -> None:
         self._key, self._size_ms = key, size_ms
 
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """The key's, and the size, which the bytes do not have."""
+        return {"time-windowed": fingerprint(self._key), "size_ms": self._size_ms}
+
     def serialize(self, value: Windowed[K], /) -> bytes:
         """The bytes of key and start."""
         return self._key.serialize(value.key) + struct.pack(">q", value.start)
@@ -40,6 +45,11 @@ class SessionWindowedSerde(Generic[K]):
 
     def __init__(self, key: Serde[K]) -> None:
         self._key = key
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """The key's."""
+        return {"session-windowed": fingerprint(self._key)}
 
     def serialize(self, value: Windowed[K], /) -> bytes:
         """The bytes of key, end and start."""

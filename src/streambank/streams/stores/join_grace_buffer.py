@@ -6,7 +6,7 @@ from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 from streambank.streams.errors import DeserializationError
-from streambank.streams.serde import Serde
+from streambank.streams.serde import Serde, fingerprint
 from streambank.streams.stores.base import LogUpdate, StateStore, Stored, StoreSpec
 
 
@@ -130,6 +130,7 @@ class _BufferKeySerde:
 
     def __init__(self, key: Serde[Any]) -> None:
         self._serialize, self._deserialize = key.serialize, key.deserialize
+        self.fingerprint = {"join-grace-key": fingerprint(key)}
 
     def serialize(self, value: BufferKey, /) -> bytes:
         at = struct.pack(">q", value.timestamp)
@@ -147,6 +148,7 @@ class _BufferedSerde:
 
     def __init__(self, value: Serde[Any]) -> None:
         self._serialize, self._deserialize = value.serialize, value.deserialize
+        self.fingerprint = {"join-grace-record": fingerprint(value)}
 
     def serialize(self, value: Buffered, /) -> bytes:
         length = -1 if value.headers is None else len(value.headers)

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from streambank.errors import check
 from streambank.streams.errors import DeserializationError
-from streambank.streams.serde import Serde
+from streambank.streams.serde import Serde, fingerprint
 from streambank.streams.stores.base import LogUpdate, StateStore, Stored, StoreSpec
 
 DELETED: Final = object()
@@ -197,6 +197,7 @@ class _VersionKeySerde:
 
     def __init__(self, key: Serde[Any]) -> None:
         self._serialize, self._deserialize = key.serialize, key.deserialize
+        self.fingerprint = {"version-key": fingerprint(key)}
 
     def serialize(self, value: VersionKey, /) -> bytes:
         return self._serialize(value.key) + struct.pack(">q", value.valid_from)
@@ -212,6 +213,7 @@ class _VersionSerde:
 
     def __init__(self, value: Serde[Any]) -> None:
         self._serialize, self._deserialize = value.serialize, value.deserialize
+        self.fingerprint = {"version": fingerprint(value)}
 
     def serialize(self, value: Any, /) -> bytes:
         return b"\0" if value is DELETED else b"\1" + self._serialize(value)
