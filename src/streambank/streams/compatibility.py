@@ -59,7 +59,8 @@ class StoredTopology:
         }
         self._forms = _forms(topology, application_id)
         self._existing = log.topics()
-        self._stored = self._read() if self.topic.name in self._existing else self._guess()
+        self._recorded = self._read()
+        self._stored = self._recorded or self._guess()
 
     def check(self) -> None:
         """Warn of what is left over.
@@ -85,9 +86,8 @@ class StoredTopology:
 
     def record(self) -> None:
         """Write down the topology's forms where they are new; the topic exists. What is left over stays there."""
-        changed = {name: form for name, form in self._forms.items() if self._stored.get(name) != form}
-        guessed = {} if self.topic.name in self._existing else self.orphans
-        self._write({**changed, **guessed})
+        wanted = {**self.orphans, **self._forms}
+        self._write({name: form for name, form in wanted.items() if self._recorded.get(name) != form})
 
     @property
     def orphans(self) -> Mapping[str, StoredForm]:
@@ -117,6 +117,8 @@ class StoredTopology:
         return emptied
 
     def _read(self) -> dict[str, StoredForm]:
+        if self.topic.name not in self._existing:
+            return {}
         values = _live(self._log, TopicPartition(self.topic.name, 0))
         return {key.decode(): _decode(value) for key, value in values.items()}
 
