@@ -90,7 +90,7 @@ def test_nothing_is_consumed_by_the_group_or_committed() -> None:
         driver.pipe(IN, "a", "EUR")
         assert driver.runner.assignment == {TopicPartition("in", 0)}
         assert driver.log.committed("test").keys() == {TopicPartition("in", 0)}
-        assert driver.log.topics().keys() == {"in", "rates", "out"}
+        assert driver.log.topics().keys() == {"in", "rates", "out", "test-topology"}
 
 
 def test_every_member_has_all_of_it_and_its_tasks_share_it() -> None:

@@ -50,8 +50,8 @@ class Parts:
         self.builder = StreamBuilder()
         self.null_keys = partitions == 1
         """Where such a record goes among several partitions, and so what it meets there, is nobody's promise."""
-        self.stream_topic, self.other_topic, self.table_topic, self.out = (
-            topic(name, partitions=partitions) for name in ("in", "in2", "table", "out")
+        self.stream_topic, self.other_topic, self.table_topic, self.history_topic, self.out = (
+            topic(name, partitions=partitions) for name in ("in", "in2", "table", "history", "out")
         )
         self.global_topic = topic("everywhere")
         self._names = 0
@@ -67,6 +67,10 @@ class Parts:
     @property
     def table(self) -> Table:
         return self.builder.table(self.table_topic)
+
+    @property
+    def history(self) -> Table:
+        return self.builder.table(self.history_topic, history_retention_ms=30)
 
     @property
     def global_table(self) -> GlobalKTable[Any, Any]:
@@ -111,6 +115,9 @@ STREAMS: dict[str, Callable[[Stream, Parts], Stream]] = {
     "global_join": lambda stream, parts: stream.left_join(
         parts.global_table, lambda k, _v: k, lambda v, row: [v, row], value=ANY
     ),
+    "versioned_join": lambda stream, parts: stream.left_join(
+        parts.history, lambda v, row: [v, row], name=parts.name(), value=ANY, grace_ms=5
+    ),
     "late": lambda stream, parts: late_of(stream, parts),
     "left_join": lambda stream, parts: stream.left_join(
         parts.table, lambda v, row: size(v) + size(row), name=parts.name(), value=ANY
@@ -153,6 +160,7 @@ TABLES: dict[str, Callable[[Table, Parts], Table]] = {
     "group": lambda table, parts: table.group_by(lambda _k, v: (size(v) % 2, size(v)), key=ANY, value=ANY).count(
         name=parts.name()
     ),
+    "history_join": lambda table, parts: table.join(parts.history, lambda a, b: [a, b], value=ANY),
     "materialize": lambda table, parts: table.materialize(name=parts.name()),
     "suppress": lambda table, parts: table.suppress(Suppressed.until_time_limit(10), name=parts.name()),
 }
@@ -170,7 +178,7 @@ Write: TypeAlias = tuple[str, Any, Any, int]
 """Topic, key, value and timestamp."""
 
 writes: st.SearchStrategy[Write] = st.tuples(
-    st.sampled_from(["in", "in", "in2", "table"]),
+    st.sampled_from(["in", "in", "in2", "table", "history"]),
     st.sampled_from(["a", "b", "c", None]),
     st.one_of(st.none(), st.integers(0, 20)),
     st.integers(0, 100),

@@ -1,6 +1,7 @@
 """Stream processing with the semantics of Kafka Streams on any event log."""
 
 from streambank.streams.builder import StreamBuilder
+from streambank.streams.compatibility import StoredTopology
 from streambank.streams.config import StreamsConfig
 from streambank.streams.error_policies import ErrorAction, ErrorContext, ErrorKind, ErrorPolicy, Retry
 from streambank.streams.errors import (
@@ -63,6 +64,7 @@ __all__ = [
     "SessionWindows",
     "SlidingWindows",
     "StoreMetrics",
+    "StoredTopology",
     "StreamBuilder",
     "StreamRunner",
     "StreamsConfig",

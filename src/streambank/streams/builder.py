@@ -16,6 +16,8 @@ from streambank.streams.operators.sink import Sink
 from streambank.streams.operators.source import Source
 from streambank.streams.operators.table_source import TableSource
 from streambank.streams.operators.to_stream import ToStream
+from streambank.streams.operators.versioned_table import versioned_table
+from streambank.streams.strict_names import check_names
 from streambank.streams.topic import Topic
 from streambank.streams.topology import Node, Topology, build_topology
 
@@ -35,6 +37,7 @@ class StreamBuilder:
         self._topics: dict[str, Topic[Any, Any]] = {}
         self._internal: set[str] = set()
         self._global_tables: dict[str, Topic[Any, Any]] = {}
+        self._automatic: set[str] = set()
         self._counter = 0
 
     def stream(self, topic: Topic[K, V]) -> KStream[K, V]:
@@ -43,12 +46,33 @@ class StreamBuilder:
         name = self.add_once(f"stream({topic.name})", Source(topic), ())
         return KStream(self, name, topic.key, topic.value, topic.partitions)
 
-    def table(self, topic: Topic[K, V]) -> KTable[K, V]:
-        """The topic as a table: the last value of each key. The topic itself rebuilds the table after a restart."""
+    def table(self, topic: Topic[K, V], *, history_retention_ms: int | None = None) -> KTable[K, V]:
+        """The topic as a table: the last value of each key. The topic itself rebuilds the table after a restart.
+
+        With ``history_retention_ms`` the table is versioned (KIP-889, KIP-914): it keeps for so long, in stream time,
+        what its rows were, and stream records are joined with the row as of their own time. Updates older than that
+        are dropped and counted. Since a compacted topic may have lost what the history needs, such a table has a
+        changelog of its own, in which every version has a key of its own until it expires.
+
+        Raises:
+            TopologyError: a negative retention, or another one than when the table was asked for before.
+        """
         self._declare(topic)
-        store = StoreSpec(topic.name, topic.key, topic.value, changelog=topic.name, read_only=True)
-        name = self.add_once(f"table({topic.name})", TableSource(topic, store, materialized=False), ())
-        return KTable(self, name, topic.key, topic.value, topic.partitions)
+        name = f"table({topic.name})"
+        operator: TableSource
+        if history_retention_ms is None:
+            store = StoreSpec(topic.name, topic.key, topic.value, changelog=topic.name, read_only=True)
+            operator, history = TableSource(topic, store, materialized=False), None
+        else:
+            serdes = (topic.key, topic.value)
+            operator, history = versioned_table(name, topic, topic.name, serdes, history_retention_ms)
+        existing: Any = self._nodes[self.add_once(name, operator, ())].operator
+        if existing.store.retention_ms != history_retention_ms:
+            raise TopologyError(
+                f"{name} is asked for with history_retention_ms={existing.store.retention_ms} and "
+                f"{history_retention_ms}: say the same everywhere"
+            )
+        return KTable(self, name, topic.key, topic.value, topic.partitions, history=history)
 
     def global_table(self, topic: Topic[K, V]) -> GlobalKTable[K, V]:
         """The topic as a table that every member of the application holds whole. See :class:`GlobalKTable`."""
@@ -56,12 +80,14 @@ class StreamBuilder:
         self._global_tables[topic.name] = topic
         return GlobalKTable(self, topic)
 
-    def build(self) -> Topology:
-        """The topology.
+    def build(self, *, strict: bool = False) -> Topology:
+        """The topology. ``strict`` refuses automatic names for operators that own a store or an internal topic.
 
         Raises:
             TopologyError: it could not work; the text names the operator and the fix.
         """
+        if strict:
+            check_names(list(self._nodes.values()), self._internal, self._automatic)
         nodes = _with_changelogs(_with_old_values_and_stores(list(self._nodes.values())))
         _check_serdes(nodes)
         return build_topology(nodes, self._internal, self._global_tables.values())
@@ -83,7 +109,12 @@ class StreamBuilder:
     def automatic_name(self, kind: str) -> str:
         """A name for an operator that owns nothing."""
         self._counter += 1
-        return f"{kind}-{self._counter:03d}"
+        return self.derived_name(f"{kind}-{self._counter:03d}")
+
+    def derived_name(self, name: str) -> str:
+        """``name``, made of what the builder knows and not given by the program: see ``strict`` in :meth:`build`."""
+        self._automatic.add(name)
+        return name
 
     def repartition(self, parent: str, topic: Topic[Any, Any], *, drop_null_keys: bool) -> str:
         """Used by streams: write to an internal topic and read it back; returns the node that reads."""

@@ -46,10 +46,10 @@ def join_on_foreign_key(
             f"foreign_key_join {name!r}: {left._node!r} has windows for keys, and their partitions are those of the "
             "keys within. Give it keys of its own with to_stream().select_key(...).to_table(...)"
         )
-    builder = left._builder
+    builder, left_node, right_node = left._builder, left._latest(), right._latest()
     extract = _with_key(extractor)
     subscribe = builder.add_node(
-        f"{name}-subscribe", Subscribe(extract, left._key, left._value, left_join), (left._node,)
+        f"{name}-subscribe", Subscribe(extract, left._key, left._value, left_join), (left_node,)
     )
     requests = Topic(
         name=f"{name}-subscription", key=right._key, value=SubscriptionSerde(), partitions=right._partitions
@@ -57,7 +57,7 @@ def join_on_foreign_key(
     arriving = builder.repartition(subscribe, requests, drop_null_keys=True)
     store = StoreSpec(f"{name}-subscriptions", ReferenceSerde(right._key, left._key), BYTES, kind="subscription")
     subscriptions = builder.add_node(store.name, Subscriptions(right._node, left._key, store), (arriving,))
-    updates = builder.add_node(f"{name}-updates", ForeignUpdates(subscriptions), (right._node,))
+    updates = builder.add_node(f"{name}-updates", ForeignUpdates(subscriptions), (right_node,))
     answers = builder.add_node(f"{name}-answers", Merge(), (subscriptions, updates))
     responses = Topic(
         name=f"{name}-response", key=left._key, value=ResponseSerde(right._value), partitions=left._partitions
@@ -66,7 +66,7 @@ def join_on_foreign_key(
     parents = [builder.add_node(f"{name}-resolve", Resolve(left._node, left._value, joiner, left_join), (returning,))]
     if left_join:
         missing = MissingForeignKey(extract, joiner)
-        parents.append(builder.add_node(f"{name}-missing", missing, (left._node,)))
+        parents.append(builder.add_node(f"{name}-missing", missing, (left_node,)))
     serde = value or returned_value(joiner, f"foreign_key_join {name!r}")
     result = TableSource(None, StoreSpec(name, left._key, serde), materialized=False, kind="foreign-key-join")
     node = builder.add_node(name, result, (builder.add_node(f"{name}-results", Merge(), parents),))

@@ -80,7 +80,7 @@ class KGroupedTable(Generic[K, V]):
         from streambank.streams.ktable import KTable
 
         table, builder = self._table, self._table._builder
-        grouped = builder.add_node(f"{name}-group-by", TableGroupBy(self._selector), (table._node,))
+        grouped = builder.add_node(f"{name}-group-by", TableGroupBy(self._selector), (table._latest(),))
         changes: ChangeSerde[V] = ChangeSerde(self._value)
         topic = Topic(name=f"{name}-repartition", key=self._key, value=changes, partitions=table._partitions)
         source = builder.repartition(grouped, topic, drop_null_keys=False)

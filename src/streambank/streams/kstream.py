@@ -24,7 +24,9 @@ from streambank.streams.operators.select_key import SelectKey
 from streambank.streams.operators.sink import Sink
 from streambank.streams.operators.split import Branch
 from streambank.streams.operators.stream_table_join import StreamTableJoin
+from streambank.streams.operators.stream_versioned_table_join import versioned_join
 from streambank.streams.operators.table_source import TableSource
+from streambank.streams.operators.versioned_table import versioned_table
 from streambank.streams.serde import LONG, Serde
 from streambank.streams.stream_joins import How, join_streams
 from streambank.streams.topic import Topic
@@ -159,12 +161,18 @@ class KStream(Generic[K, V]):
         """Group by ``selector(key, value)``."""
         return KGroupedStream(self.select_key(selector, key=key))
 
-    def to_table(self, *, name: str) -> KTable[K, V]:
-        """The stream's records as updates of a table kept in the store ``name``; a null value deletes its key."""
+    def to_table(self, *, name: str, history_retention_ms: int | None = None) -> KTable[K, V]:
+        """The stream's records as updates of a table kept in the store ``name``; a null value deletes its key.
+
+        With ``history_retention_ms`` the table is versioned, as :meth:`StreamBuilder.table` says.
+        """
         stream = self._keyed(name, drop_null_keys=True)
-        operator = TableSource(None, StoreSpec(name, stream._key, stream._value), materialized=True, kind="to-table")
+        serdes = (stream._key, stream._value)
+        operator, history = TableSource(None, StoreSpec(name, *serdes), materialized=True, kind="to-table"), None
+        if history_retention_ms is not None:
+            operator, history = versioned_table(name, None, name, serdes, history_retention_ms)
         node = self._builder.add_node(name, operator, (stream._node,))
-        return KTable(self._builder, node, stream._key, stream._value, stream._partitions)
+        return KTable(self._builder, node, *serdes, stream._partitions, history=history)
 
     @overload
     def join(
@@ -175,6 +183,7 @@ class KStream(Generic[K, V]):
         *,
         name: str | None = None,
         value: Serde[R] | None = None,
+        grace_ms: int | None = None,
     ) -> KStream[K, R]: ...
 
     @overload
@@ -207,19 +216,22 @@ class KStream(Generic[K, V]):
         /,
         *functions: Callable[..., Any],
         windows: JoinWindows | None = None,
+        grace_ms: int | None = None,
         name: str | None = None,
         value: Serde[Any] | None = None,
     ) -> KStream[K, Any]:
         """Each record with its row of a table, or with the records of another stream within ``windows``.
 
         The result is ``joiner(value, other value)``; records without a partner are left out. The row is that of the
-        record's key, or of ``key_selector(key, value)`` in a global table. ``name`` names what is kept or
-        repartitioned; a join of streams needs one.
+        record's key, or of ``key_selector(key, value)`` in a global table. A versioned table gives the row as of the
+        record's time; with ``grace_ms`` records are joined once the stream is that much further, so that rows may be so
+        much late (KIP-923). ``name`` names what is kept or repartitioned; a join of streams needs one.
 
         Raises:
-            TopologyError: another builder's partner, or ``windows`` or a name are missing or mean nothing.
+            TopologyError: another builder's partner; ``windows`` or a name are missing or mean nothing; or ``grace_ms``
+                with a table that is not versioned, or keeps less history than that.
         """
-        return self._join(other, functions, "inner", windows, name, value)
+        return self._join(other, functions, "inner", windows, name, value, grace_ms)
 
     @overload
     def left_join(
@@ -230,6 +242,7 @@ class KStream(Generic[K, V]):
         *,
         name: str | None = None,
         value: Serde[R] | None = None,
+        grace_ms: int | None = None,
     ) -> KStream[K, R]: ...
 
     @overload
@@ -262,11 +275,12 @@ class KStream(Generic[K, V]):
         /,
         *functions: Callable[..., Any],
         windows: JoinWindows | None = None,
+        grace_ms: int | None = None,
         name: str | None = None,
         value: Serde[Any] | None = None,
     ) -> KStream[K, Any]:
         """As :meth:`join`, but a record without a partner is joined with None: with a stream, once none can come."""
-        return self._join(other, functions, "left", windows, name, value)
+        return self._join(other, functions, "left", windows, name, value, grace_ms)
 
     def outer_join(
         self,
@@ -277,6 +291,7 @@ class KStream(Generic[K, V]):
         windows: JoinWindows,
         name: str,
         value: Serde[R] | None = None,
+        grace_ms: int | None = None,
     ) -> KStream[K, R]:
         """As :meth:`left_join` with a stream, for the records of both sides."""
         return self._join(other, (joiner,), "outer", windows, name, value)
@@ -289,15 +304,18 @@ class KStream(Generic[K, V]):
         windows: JoinWindows | None,
         name: str | None,
         value: Serde[Any] | None,
+        grace_ms: int | None = None,
     ) -> KStream[K, Any]:
         self._same_builder(other._builder)
+        if grace_ms is not None and not isinstance(other, KTable):
+            raise TopologyError("grace_ms is for joins with a versioned table; a join of streams has it in its windows")
         if isinstance(other, KStream):
             return join_streams(self, other, *functions, how=how, windows=windows, name=name, value=value)
         if windows is not None:
             raise TopologyError("a join with a table takes no windows: each record meets the row of its key")
         if isinstance(other, GlobalKTable):
             return join_global_table(self, other, *functions, left=how == "left", name=name, value=value)
-        return self._join_table(other, *functions, left=how == "left", name=name, value=value)
+        return self._join_table(other, *functions, left=how == "left", name=name, value=value, grace_ms=grace_ms)
 
     def _join_table(
         self,
@@ -307,10 +325,15 @@ class KStream(Generic[K, V]):
         left: bool,
         name: str | None,
         value: Serde[R] | None,
+        grace_ms: int | None,
     ) -> KStream[K, R]:
-        name = name or f"join-{table._node.removeprefix('table(').removesuffix(')')}"
+        partner = table._node.removeprefix("table(").removesuffix(")")
+        name = name or self._builder.derived_name(f"join-{partner}")
         stream = self._keyed(name, partitions=table._partitions, drop_null_keys=not left)
-        node = self._builder.add_node(name, StreamTableJoin(table._node, joiner, left), (stream._node,))
+        operator: Operator = (plain := StreamTableJoin(table._node, joiner, left))
+        if table._history is not None or grace_ms is not None:
+            operator = versioned_join(name, plain, table._history, (stream._key, stream._value), grace_ms)
+        node = self._builder.add_node(name, operator, (stream._node,))
         serde = value or returned_value(joiner, f"join {name!r}")
         return KStream(self._builder, node, stream._key, serde, stream._partitions)
 

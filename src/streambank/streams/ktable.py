@@ -10,12 +10,14 @@ from streambank.streams.foreign_key_joins import join_on_foreign_key
 from streambank.streams.infer import MissingSerde, returned_pair, returned_value
 from streambank.streams.kgrouped_table import KGroupedTable
 from streambank.streams.operators.base import Operator, StoreSpec
+from streambank.streams.operators.latest_updates import LatestUpdates
 from streambank.streams.operators.suppress import Suppress
 from streambank.streams.operators.table_filter import TableFilter
 from streambank.streams.operators.table_map_values import TableMapValues
 from streambank.streams.operators.table_materialize import TableMaterialize
 from streambank.streams.operators.table_table_join import TableTableJoin, TableTableJoinSide
 from streambank.streams.operators.to_stream import ToStream
+from streambank.streams.operators.versioned_table import History
 from streambank.streams.serde import Serde
 from streambank.streams.stores.suppression import HeldSerde
 from streambank.streams.suppressed import Suppressed
@@ -32,7 +34,11 @@ R = TypeVar("R")
 
 
 class KTable(Generic[K, V]):
-    """A table. Updates apply in offset order; a null value deletes the key and travels on as a tombstone."""
+    """A table. Updates apply in offset order; a null value deletes the key and travels on as a tombstone.
+
+    A versioned table's apply in the order of their timestamps, and so do those of the tables that ``filter`` and
+    ``map_values`` make of it: joins and aggregations ignore updates that are out of order (KIP-914).
+    """
 
     def __init__(
         self,
@@ -43,6 +49,7 @@ class KTable(Generic[K, V]):
         partitions: int,
         *,
         grace_ms: int | None = None,
+        history: History | None = None,
     ) -> None:
         """``grace_ms``: a window of the keys is final once stream time is its end and this; None: they are no windows.
 
@@ -55,6 +62,7 @@ class KTable(Generic[K, V]):
         self._value = value
         self._partitions = partitions
         self._grace_ms = grace_ms
+        self._history = history
 
     def filter(self, predicate: Callable[[K, V], bool]) -> KTable[K, V]:
         """The rows that ``predicate(key, value)`` accepts; a row that stops passing is deleted."""
@@ -153,7 +161,7 @@ class KTable(Generic[K, V]):
     def materialize(self, *, name: str) -> KTable[K, V]:
         """The same table, its rows kept in the store ``name``: for queries, and for joins that would compute them."""
         operator = TableMaterialize(StoreSpec(name, self._key, self._value))
-        node = self._builder.add_node(name, operator, (self._node,))
+        node = self._builder.add_node(name, operator, (self._latest(),))
         return KTable(self._builder, node, self._key, self._value, self._partitions, grace_ms=self._grace_ms)
 
     def suppress(self, suppressed: Suppressed, *, name: str) -> KTable[K, V]:
@@ -163,8 +171,13 @@ class KTable(Generic[K, V]):
         after the last one, what is held back stays there. Who reads the table sees what was last emitted.
 
         Raises:
-            TopologyError: it is to wait until windows close, and the table's keys have none.
+            TopologyError: it is to wait until windows close, and the table's keys have none; or a versioned table.
         """
+        if self._history is not None:
+            raise TopologyError(
+                f"suppress {name!r}: table {self._node!r} is versioned, and held back updates would be out of order: "
+                "call materialize() before it"
+            )
         wait_ms = self._grace_ms if suppressed.wait_ms is None else suppressed.wait_ms
         if wait_ms is None:
             raise TopologyError(
@@ -199,8 +212,8 @@ class KTable(Generic[K, V]):
             self._node, joiner, this_is_left=False, this_optional=right_optional, other_optional=left_optional
         )
         sides = (
-            builder.add_node(f"{name}-left", this_side, (self._node,)),
-            builder.add_node(f"{name}-right", other_side, (other._node,)),
+            builder.add_node(f"{name}-left", this_side, (self._latest(),)),
+            builder.add_node(f"{name}-right", other_side, (other._latest(),)),
         )
         node = builder.add_node(name, TableTableJoin(self._node, other._node, joiner, *optional), sides)
         serde = value or returned_value(joiner, f"join {name!r}")
@@ -211,6 +224,21 @@ class KTable(Generic[K, V]):
         if other._builder is not self._builder:
             raise TopologyError("tables of different builders cannot meet")
 
+    def _latest(self) -> str:
+        """The node whose updates joins and aggregations take: those of a versioned table that are in order."""
+        if self._history is None:
+            return self._node
+        operator = LatestUpdates(self._history.node, self._history.store)
+        return self._builder.add_once(f"latest({self._node})", operator, (self._node,))
+
     def _derive(self, operator: Operator, *, value: Serde[Any] | None = None) -> KTable[K, Any]:
         node = self._builder.add_node(self._builder.automatic_name(operator.kind), operator, (self._node,))
-        return KTable(self._builder, node, self._key, value or self._value, self._partitions, grace_ms=self._grace_ms)
+        return KTable(
+            self._builder,
+            node,
+            self._key,
+            value or self._value,
+            self._partitions,
+            grace_ms=self._grace_ms,
+            history=self._history,
+        )

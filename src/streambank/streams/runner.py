@@ -27,6 +27,7 @@ from streambank.log import (
     TopicPartition,
 )
 from streambank.streams.collector import RecordCollector
+from streambank.streams.compatibility import StoredTopology
 from streambank.streams.config import StreamsConfig
 from streambank.streams.drops import Drops
 from streambank.streams.error_policies import ErrorContext, retry_delay_ms
@@ -82,6 +83,8 @@ class StreamRunner:
     A cycle that wrote nothing leaves 4 and 5 to the next one that does, or that finds nothing to process: to repeat it
     would write nothing again.
 
+    When it is made, it checks that the topology fits what the application has stored: see :class:`StoredTopology`.
+
     If anything fails before 4 has succeeded, nothing of the cycle is in the log, and the tasks go back to the last
     commit.
     """
@@ -113,7 +116,10 @@ class StreamRunner:
         configs = topology.topic_configs(config.application_id)
         if config.writes_dead_letters:
             configs.append(TopicConfig(name=config.dead_letter_topic, partitions=1))
-        log.create_topics(configs)
+        stored = StoredTopology(topology, log, config.application_id)
+        stored.check()
+        log.create_topics([*configs, stored.topic])
+        stored.record()
         self._collector = RecordCollector({topic.name: topic.partitions for topic in configs})
         self._tasks: dict[tuple[int, int], StreamTask] = {}
         self._by_partition: dict[TopicPartition, StreamTask] = {}

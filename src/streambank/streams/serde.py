@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -21,6 +21,14 @@ class Serde(Protocol[T]):
     @property
     def deserialize(self) -> Callable[[bytes], T]:
         """The value of bytes. Raises ValueError if they are not such a value; the text says why."""
+
+
+def fingerprint(serde: Serde[Any]) -> Any:
+    """What tells the serde's bytes from another's, in JSON's types: its own ``fingerprint``, else its class's name.
+
+    A serde that holds others, or a setting that changes the bytes, says so in a property ``fingerprint``.
+    """
+    return getattr(serde, "fingerprint", type(serde).__name__)
 
 
 class StringSerde:
@@ -60,6 +68,11 @@ class JsonSerde(Generic[T]):
         self.type = of
         self.serialize: Callable[[T], bytes] = msgspec.json.Encoder().encode
         self.deserialize: Callable[[bytes], T] = msgspec.json.Decoder(of).decode
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """The JSON schema: a type may change as long as it reads what is stored."""
+        return {"json": msgspec.json.schema(self.type)}
 
     def __repr__(self) -> str:
         return f"JsonSerde({getattr(self.type, '__name__', self.type)})"

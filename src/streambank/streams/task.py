@@ -296,8 +296,7 @@ class _Context:
         operator = self._operators[source.node]
         if not (isinstance(operator, TableSource) and operator.materialized):
             return None
-        store: Any = self.stores[operator.store.name]
-        topic = source.topic
+        update, topic = operator.bind(self, fan_out(())), source.topic
 
         def keep_update(record: Record) -> None:
             if record.key is None:
@@ -307,7 +306,7 @@ class _Context:
                 value = None if record.value is None else topic.value.deserialize(record.value)
             except Exception:
                 return
-            store.put(key, value, record.timestamp, store.get(key))
+            update(key, value, record.timestamp, None)
 
         return keep_update
 

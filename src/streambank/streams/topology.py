@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from streambank.log import TopicConfig
+from streambank.streams.describe import Format, describe
 from streambank.streams.errors import TopologyError
 from streambank.streams.operators.base import Operator, StoreSpec
 from streambank.streams.operators.sink import Sink
 from streambank.streams.operators.source import Source
-from streambank.streams.operators.stream_global_table_join import StreamGlobalTableJoin
 from streambank.streams.operators.table_source import TableSource
 from streambank.streams.topic import Topic
 
@@ -120,9 +120,13 @@ class Topology:
             ]
         return configs
 
-    def describe(self) -> str:
-        """The topology as text: sub-topologies, nodes with what they own, and where records go next."""
-        return "\n".join(_describe(self))
+    def describe(self, format: Format = "text") -> str:  # noqa: A002
+        """The topology for people, as text or as a Mermaid flowchart, or for programs, as JSON: see :func:`describe`.
+
+        Both show sub-topologies, nodes with what they own, and where records go next. Raises ValueError for another
+        format.
+        """
+        return describe(self, format)
 
 
 def build_topology(
@@ -208,29 +212,3 @@ def _unique(topics: Iterable[Topic[Any, Any]]) -> Iterator[Topic[Any, Any]]:
         if topic.name not in seen:
             seen.add(topic.name)
             yield topic
-
-
-def _describe(topology: Topology) -> Iterator[str]:
-    for sub in topology.sub_topologies:
-        children: dict[str, list[str]] = {node.name: [] for node in sub.nodes}
-        for node in sub.nodes:
-            for parent in node.parents:
-                children[parent].append(node.name)
-        yield f"Sub-topology {sub.index} ({sub.partitions} tasks)"
-        for node in sub.nodes:
-            yield f"  {node.name} [{node.operator.kind}]{_details(node)}"
-            for child in children[node.name]:
-                yield f"    --> {child}"
-    for topic in topology.global_tables:
-        yield f"Global table {topic.name} (all {topic.partitions} partitions in every member)"
-
-
-def _details(node: Node) -> str:
-    operator = node.operator
-    topic: Topic[Any, Any] | None = getattr(operator, "topic", None)
-    details = [f"topic {topic.name}"] if topic is not None else []
-    details += [f"store {store.name} (changelog: {store.changelog or 'internal'})" for store in operator.stores]
-    details += [f"reads {name}" for name in operator.reads]
-    if isinstance(operator, StreamGlobalTableJoin):
-        details.append(f"reads global table {operator.global_table}")
-    return f" {', '.join(details)}" if details else ""

@@ -1,10 +1,10 @@
 """Keys of windows: a key together with the window's bounds, and their bytes in topics."""
 
 import struct
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from streambank.streams.errors import DeserializationError
-from streambank.streams.serde import Serde
+from streambank.streams.serde import Serde, fingerprint
 
 K = TypeVar("K")
 
@@ -21,11 +21,17 @@ class TimeWindowedSerde(Generic[K]):
     """The key's bytes and the start, as Kafka's TimeWindowedSerializer writes them: the size gives the end."""
 
     def __init__(self, key: Serde[K], size_ms: int) -> None:
-        self._serialize, self._deserialize, self._size_ms = key.serialize, key.deserialize, size_ms
+        self._key, self._size_ms = key, size_ms
+        self._serialize, self._deserialize = key.serialize, key.deserialize
 
     def serialize_for_partition(self, value: Windowed[K], /) -> bytes:
         """The key's bytes: all windows of a key are in its partition (WindowedStreamPartitioner)."""
         return self._serialize(value[0])
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """The key's, and the size, which the bytes do not have."""
+        return {"time-windowed": fingerprint(self._key), "size_ms": self._size_ms}
 
     def serialize(self, value: Windowed[K], /) -> bytes:
         """The bytes of key and start."""
@@ -52,6 +58,11 @@ class SessionWindowedSerde(Generic[K]):
     def serialize_for_partition(self, value: Windowed[K], /) -> bytes:
         """The key's bytes: all sessions of a key are in its partition (WindowedStreamPartitioner)."""
         return self._key.serialize(value.key)
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """The key's."""
+        return {"session-windowed": fingerprint(self._key)}
 
     def serialize(self, value: Windowed[K], /) -> bytes:
         """The bytes of key, end and start."""

@@ -37,6 +37,7 @@ OPERATORS = frozenset(
         "flat_map_values",
         "foreign_key_join",
         "late_records",
+        "latest_updates",
         "map",
         "map_values",
         "merge",
@@ -53,6 +54,7 @@ OPERATORS = frozenset(
         "stream_table_join",
         "suppress",
         "table_aggregate",
+        "stream_versioned_table_join",
         "table_filter",
         "table_group_by",
         "table_map_values",
@@ -61,6 +63,7 @@ OPERATORS = frozenset(
         "table_table_join",
         "to_stream",
         "window_aggregate",
+        "versioned_table",
     }
 )
 """The operator modules that :data:`WAITING` was drawn up with."""

@@ -20,6 +20,9 @@ from streambank.streams import (
 )
 from streambank.streams.windowed_kstream import Emit
 
+KAFKA_TESTS_HISTORY_RETENTION_MS = 300_000
+"""What the versioned stores of Kafka Streams' join tests keep."""
+
 
 def build_case(case: Case) -> Topology:
     """The topology of a case whose kind is in :data:`KINDS`."""
@@ -48,10 +51,9 @@ def joiner_of(text: str) -> Callable[[Any, Any], str]:
 
 
 def _stream_table_join(builder: StreamBuilder, shape: dict[str, Any]) -> None:
-    _only(shape, "table_store", "plain")
-    stream, table = builder.stream(topic(shape["stream"])), builder.table(topic(shape["table"]))
+    stream, table = builder.stream(topic(shape["stream"])), _table(builder, shape, "table")
     join: Any = {"inner": stream.join, "left": stream.left_join}[shape["how"]]
-    join(table, joiner_of(shape["joiner"])).to(topic("output"))
+    join(table, joiner_of(shape["joiner"]), grace_ms=shape.get("grace_ms")).to(topic("output"))
 
 
 def _stream_global_table_join(builder: StreamBuilder, shape: dict[str, Any]) -> None:
@@ -62,8 +64,7 @@ def _stream_global_table_join(builder: StreamBuilder, shape: dict[str, Any]) -> 
 
 
 def _table_table_join(builder: StreamBuilder, shape: dict[str, Any]) -> None:
-    _only(shape, "table_store", "plain")
-    left, right = builder.table(topic(shape["left"])), builder.table(topic(shape["right"]))
+    left, right = _table(builder, shape, "left"), _table(builder, shape, "right")
     join = {"inner": left.join, "left": left.left_join, "outer": left.outer_join}[shape["how"]]
     join(right, joiner_of(shape["joiner"])).to_stream().to(topic("output"))
 
@@ -167,6 +168,13 @@ def _plain_key(key: Any, value: Any) -> tuple[Any, Any]:
 def _only(shape: dict[str, Any], setting: str, expected: str) -> None:
     if shape.get(setting, expected) != expected:
         raise ValueError(f"{setting} {shape[setting]!r} cannot be built yet")
+
+
+def _table(builder: StreamBuilder, shape: dict[str, Any], side: str) -> KTable[Any, Any]:
+    """The side's table: of its own store, ``left_store``, or of that of every table, ``table_store``."""
+    store = shape.get(f"{side}_store", shape.get("table_store", "plain"))
+    retentions = {"plain": None, "versioned": shape.get("history_retention_ms", KAFKA_TESTS_HISTORY_RETENTION_MS)}
+    return builder.table(topic(shape[side]), history_retention_ms=retentions[store])
 
 
 KINDS: dict[str, Callable[[StreamBuilder, dict[str, Any]], None]] = {

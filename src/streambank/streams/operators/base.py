@@ -38,7 +38,7 @@ class TaskContext(Protocol):
         """The partition that the task works on."""
 
     def store(self, name: str) -> Any:
-        """One of the operator's own stores, of the class that its spec's kind stands for."""
+        """A store of the operator's own, or of a node that it reads, of the class that its spec's kind stands for."""
 
     def view(self, node: str) -> View:
         """Reads the table that the node makes."""

@@ -43,8 +43,8 @@ class TableFilter(Stateless):
         """The parent's entries that pass."""
         parent, passing = context.view(self.parent), self._passing()
 
-        def view(key: Any) -> Stored | None:
-            stored = parent(key)
+        def view(key: Any, *as_of: int) -> Stored | None:
+            stored = parent(key, *as_of)
             return stored if stored is not None and passing(key, stored[0]) is not None else None
 
         return view

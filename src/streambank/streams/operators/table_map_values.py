@@ -35,8 +35,8 @@ class TableMapValues(Stateless):
         """The parent's entries, mapped when they are read."""
         parent, mapper = context.view(self.parent), self.mapper
 
-        def view(key: Any) -> Stored | None:
-            stored = parent(key)
+        def view(key: Any, *as_of: int) -> Stored | None:
+            stored = parent(key, *as_of)
             if stored is None:
                 return None
             value = mapper(stored[0])

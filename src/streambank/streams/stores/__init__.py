@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 from streambank.streams.stores.base import LogUpdate, StateStore, StoreKind, StoreSpec
 from streambank.streams.stores.join_buffer import JoinBuffer
+from streambank.streams.stores.join_grace_buffer import JoinGraceBuffer
 from streambank.streams.stores.key_value import KeyValueStore
 from streambank.streams.stores.session import SessionStore
 from streambank.streams.stores.subscription import SubscriptionStore
 from streambank.streams.stores.suppression import SuppressionStore
+from streambank.streams.stores.versioned import VersionedStore
 from streambank.streams.stores.window import WindowStore
 
 _KINDS: dict[StoreKind, Callable[[StoreSpec, LogUpdate | None], StateStore]] = {
@@ -17,6 +19,8 @@ _KINDS: dict[StoreKind, Callable[[StoreSpec, LogUpdate | None], StateStore]] = {
     "join-buffer": JoinBuffer,
     "suppression": SuppressionStore,
     "subscription": SubscriptionStore,
+    "versioned": VersionedStore,
+    "join-grace-buffer": JoinGraceBuffer,
 }
 
 

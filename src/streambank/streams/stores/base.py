@@ -10,13 +10,22 @@ from streambank.streams.serde import Serde
 Stored: TypeAlias = tuple[Any, int]
 """A store's entry: value and timestamp."""
 
-View: TypeAlias = Callable[[Any], Stored | None]
-"""Reads a table: the entry of a key, None if there is none."""
+View: TypeAlias = Callable[..., Stored | None]
+"""Reads a table: a key's entry, None if there is none. A versioned table's takes a time too: the entry as of then."""
 
 LogUpdate: TypeAlias = Callable[[Any, Any, int, bytes | None], None]
 """Writes an update to a store's changelog: key, value (None deletes), timestamp, headers."""
 
-StoreKind: TypeAlias = Literal["key-value", "window", "session", "join-buffer", "suppression", "subscription"]
+StoreKind: TypeAlias = Literal[
+    "key-value",
+    "window",
+    "session",
+    "join-buffer",
+    "suppression",
+    "subscription",
+    "versioned",
+    "join-grace-buffer",
+]
 
 NO_TIME = -1
 """The time before the first record."""
@@ -39,7 +48,7 @@ class StoreSpec:
     """Whether the changelog is the table's source, which the task reads and never writes."""
     kind: StoreKind = "key-value"
     retention_ms: int | None = None
-    """How long, in stream time, a store of windows keeps them."""
+    """How long, in stream time, a store keeps windows, or versions that are not the latest."""
 
 
 class StateStore(ABC):
@@ -83,7 +92,8 @@ class StateStore(ABC):
 
     @abstractmethod
     def clear(self) -> None:
-        """Forget every entry, to be loaded again; the observed time stays that of the last commit."""
+        """Forget every entry, to be loaded again; the observed time is that of the last commit. Calls this too."""
+        self.observed_time = self._committed_time
 
     @abstractmethod
     def items(self) -> Iterator[tuple[Any, Stored]]:

@@ -109,7 +109,8 @@ class JoinBuffer(UndoStore):
 
     def clear(self) -> None:
         """Forget every entry, to be loaded again."""
-        for each in (self._entries, self._times, self._undo):
+        super().clear()
+        for each in (self._entries, self._times):
             each.clear()
         self._length = 0
 

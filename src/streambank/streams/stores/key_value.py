@@ -40,6 +40,7 @@ class KeyValueStore(StateStore):
 
     def clear(self) -> None:
         """Forget every entry, to be loaded again."""
+        super().clear()
         self._entries.clear()
         self._forget_undo()
 

@@ -70,7 +70,8 @@ class SessionStore(UndoStore):
 
     def clear(self) -> None:
         """Forget every entry, to be loaded again."""
-        for each in (self._entries, self._bounds, self._ending, self._ends, self._undo):
+        super().clear()
+        for each in (self._entries, self._bounds, self._ending, self._ends):
             each.clear()
 
     def items(self) -> Iterator[tuple[Windowed[Any], Stored]]:

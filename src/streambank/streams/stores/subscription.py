@@ -63,8 +63,8 @@ class SubscriptionStore(UndoStore):
 
     def clear(self) -> None:
         """Forget every entry, to be loaded again."""
+        super().clear()
         self._references.clear()
-        self._undo.clear()
         self._length = 0
 
     def items(self) -> Iterator[tuple[Reference[Any, Any], Stored]]:

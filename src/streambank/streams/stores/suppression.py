@@ -127,7 +127,7 @@ class SuppressionStore(StateStore):
 
     def clear(self) -> None:
         """Forget every update, to be loaded again."""
-        self.observed_time = self._committed_time
+        super().clear()
         self._held.clear()
         self._undo.clear()
         self._order_stale = True

@@ -26,6 +26,11 @@ class UndoStore(StateStore):
         """Switch :attr:`recording`, between a commit or a reload and the next put."""
         self._recording = on
 
+    def clear(self) -> None:
+        """Forget every entry, to be loaded again. Overridden: calls this too."""
+        super().clear()
+        self._undo.clear()
+
     def committed(self) -> None:
         """What was put is final."""
         super().committed()

@@ -65,9 +65,9 @@ class WindowStore(UndoStore):
 
     def clear(self) -> None:
         """Forget every entry, to be loaded again."""
+        super().clear()
         self._windows.clear()
         self._starts.clear()
-        self._undo.clear()
 
     def items(self) -> Iterator[tuple[Windowed[Any], Stored]]:
         """Every entry, in the order of the windows."""
