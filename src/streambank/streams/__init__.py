@@ -11,9 +11,12 @@ from streambank.streams.errors import (
 )
 from streambank.streams.kstream import KGroupedStream, KStream
 from streambank.streams.ktable import KTable
+from streambank.streams.processor import KeyValueState, Processor, ProcessorContext, Record, RecordMetadata
+from streambank.streams.punctuation import Punctuation
 from streambank.streams.restore import OnRestore, RestoreProgress
 from streambank.streams.runner import StreamRunner
 from streambank.streams.serde import BYTES, LONG, STRING, JsonSerde, Serde
+from streambank.streams.stores import StoreSpec
 from streambank.streams.topic import Topic
 from streambank.streams.topology import Topology
 
@@ -26,12 +29,19 @@ __all__ = [
     "KGroupedStream",
     "KStream",
     "KTable",
+    "KeyValueState",
     "OnError",
     "OnRestore",
     "ProcessingError",
+    "Processor",
+    "ProcessorContext",
+    "Punctuation",
+    "Record",
+    "RecordMetadata",
     "RestoreError",
     "RestoreProgress",
     "Serde",
+    "StoreSpec",
     "StreamBuilder",
     "StreamRunner",
     "StreamsConfig",

@@ -18,6 +18,9 @@ class StreamsConfig:
             it; ``dead-letter`` writes it, unchanged, to ``<application_id>.dlq`` and goes on.
         poll_records: how many records one transaction takes in, about; more is faster, fewer is sooner.
         poll_timeout_s: how long to wait for records before looking again whether to stop.
+        idle_close_ms: once a task has had no record for so long by the wall clock, its stream time goes on as the clock
+            does, so that windows close and their final results come though no record follows; records that come after
+            all may then be late. To be well above any delay that records can have. None: never, as in Kafka Streams.
         storage_retry_s: how long to wait before a commit is tried again after the storage was full.
     """
 
@@ -26,6 +29,7 @@ class StreamsConfig:
     poll_records: int = 10_000
     poll_timeout_s: float = 0.5
     storage_retry_s: float = 2.0
+    idle_close_ms: int | None = None
 
     def __post_init__(self) -> None:
         if not self.application_id:
@@ -34,6 +38,8 @@ class StreamsConfig:
             raise StreamsError(f"on_error must be 'fail' or 'dead-letter', not {self.on_error!r}")
         if self.poll_records < 1 or self.poll_timeout_s < 0 or self.storage_retry_s <= 0:
             raise StreamsError("poll_records and storage_retry_s must be positive, poll_timeout_s not negative")
+        if self.idle_close_ms is not None and self.idle_close_ms < 1:
+            raise StreamsError(f"idle_close_ms must be positive, or None for never, not {self.idle_close_ms}")
 
     @property
     def dead_letter_topic(self) -> str:

@@ -45,6 +45,11 @@ class Position:
         """The row in work."""
         return self._stop - length_hint(self._rows) - 1
 
+    @property
+    def record_at(self) -> tuple[str, int, int] | None:
+        """Topic, partition and offset of the record in work; None before the first."""
+        return None if self._batch is None else (*self._batch.topic_partition, self._batch.offsets[self.row])
+
     def __str__(self) -> str:
         """Topic, partition and offset of the record in work."""
         return "-" if self._batch is None else f"{self._batch.topic_partition} offset {self._batch.offsets[self.row]}"
@@ -76,12 +81,23 @@ class InputQueue:
         self._batches: list[RecordBatch] = []
         self._batch = self._row = 0
         self._mark = (0, 0, NO_TIME)
+        self._touched = False
         self.buffered = 0
 
     def resume_at(self, partition_time: int) -> None:
         """Take over the partition's time that was committed with its offset."""
         self.partition_time = partition_time
         self._mark = (*self._mark[:2], partition_time)
+
+    def advance(self, stream_time: int) -> None:
+        """The partition's time goes on without a record."""
+        self.partition_time = max(self.partition_time, stream_time)
+
+    def touch(self, position: int) -> None:
+        """Let the offset be committed though nothing was processed: ``position`` where there was no batch yet."""
+        self._touched = True
+        if self.next_offset is None:
+            self.next_offset = position
 
     def add(self, batch: RecordBatch) -> None:
         """Append a fetched batch."""
@@ -174,7 +190,7 @@ class InputQueue:
     @property
     def offset_to_commit(self) -> int | None:
         """Where to read on after a restart; None where nothing has been processed since the last commit."""
-        return None if self._mark[:2] == (self._batch, self._row) else self.next_offset
+        return self.next_offset if self._touched or self._mark[:2] != (self._batch, self._row) else None
 
     @property
     def advanced(self) -> int:
@@ -187,12 +203,14 @@ class InputQueue:
         del self._batches[: self._batch]
         self._batch = 0
         self._mark = (0, self._row, self.partition_time)
+        self._touched = False
         if self.poison and self.next_offset is not None:
             self.poison = {offset: error for offset, error in self.poison.items() if offset >= self.next_offset}
 
     def rollback(self) -> None:
         """Go back to the last commit."""
         self._batch, self._row, self.partition_time = self._mark
+        self._touched = False
         self.buffered = sum(len(batch) for batch in self._batches) - self._row
         if self._batches:
             first = self._batches[0]

@@ -8,9 +8,11 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import NoReturn
 
 import structlog
 
+from streambank.clock import Clock, system_clock
 from streambank.errors import check
 from streambank.log import (
     EventLog,
@@ -60,21 +62,30 @@ class StreamRunner:
 
     1. Poll: join or rejoin the group, take in records of the partitions this member owns.
     2. For partitions newly owned, make tasks and restore their stores, before any of their records is processed.
-    3. Process what is buffered; outputs and changelog records are collected in memory.
-    4. In one transaction of the log, append them and commit the input offsets, each with its partition's time. The log
+    3. Run the punctuations that are due by the wall clock; if they write anything, commit it as in 5 and 6.
+    4. Process what is buffered; outputs and changelog records are collected in memory.
+    5. In one transaction of the log, append them and commit the input offsets, each with its partition's time. The log
        refuses the transaction if the member no longer owns one of these partitions.
-    5. Only then tell queues and stores that what they did is final.
+    6. Only then tell queues and stores that what they did is final.
 
-    A cycle that wrote nothing leaves 4 and 5 to the next one that does, or that finds nothing to process: to repeat it
+    A cycle that wrote nothing leaves 5 and 6 to the next one that does, or that finds nothing to process: to repeat it
     would write nothing again.
 
-    If anything fails before 4 has succeeded, nothing of the cycle is in the log, and the tasks go back to the last
+    If anything fails before 5 has succeeded, nothing of the cycle is in the log, and the tasks go back to the last
     commit.
     """
 
     def __init__(
-        self, topology: Topology, log: EventLog, config: StreamsConfig, *, on_restore: OnRestore | None = None
+        self,
+        topology: Topology,
+        log: EventLog,
+        config: StreamsConfig,
+        *,
+        on_restore: OnRestore | None = None,
+        clock: Clock = system_clock,
     ) -> None:
+        """``clock`` is the wall clock of punctuations and of ``idle_close_ms``; nothing else goes by it."""
+        self._clock = clock
         self._topology, self._log, self._config = topology, log, config
         self._on_restore = on_restore or _log_restore
         configs = topology.topic_configs(config.application_id)
@@ -123,6 +134,11 @@ class StreamRunner:
         batches = self._consumer.poll(self._config.poll_records, 0.0 if self._has_work() else timeout_s)
         again = self._reconcile_tasks()
         self._take_in(batch for batch in batches if batch.topic_partition not in again)
+        try:
+            self._follow_clock()
+        except FencedError:
+            self._start_over()
+            return 0
         while True:
             try:
                 with _collection_paused():
@@ -164,16 +180,42 @@ class StreamRunner:
         """Drop the tasks without a commit."""
         self._discard_tasks(partitions)
 
-    def _process(self) -> int:
-        def behind(topic_partition: TopicPartition) -> bool:
-            return self._consumer.current_lag(topic_partition) > 0
+    def _behind(self, topic_partition: TopicPartition) -> bool:
+        return self._consumer.current_lag(topic_partition) > 0
 
+    def _follow_clock(self) -> None:
+        """What is due by the wall clock, in a transaction of its own where it writes anything."""
+        tasks = [task for task in self._tasks.values() if task.follows_clock]
+        if not tasks:
+            return
+        now = self._clock()
+        try:
+            ran = [task for task in tasks if task.follow_clock(now, self._behind)]
+        except Exception as error:
+            self._clock_failed(error)
+        if self._collector.empty:
+            return
+        for task in ran:
+            task.touch(self._consumer.position)
+        try:
+            self._commit()
+        except (RecordTooLargeError, InvalidRecordError) as error:
+            self._clock_failed(error)
+
+    def _clock_failed(self, error: Exception) -> NoReturn:
+        self._roll_back()
+        raise ProcessingError(
+            f"{self._config.application_id} stopped in what was due by the clock: {type(error).__name__}: {error}. "
+            "Nothing of it was written; mend the program and start again"
+        ) from error
+
+    def _process(self) -> int:
         limit = 1 if self._alone else self._config.poll_records
         while True:
             try:
                 processed = 0
                 for task in self._tasks.values():
-                    processed += task.process(limit, behind)
+                    processed += task.process(limit, self._behind)
                     if self._alone and processed:
                         break
                 self._alone = max(0, self._alone - processed)
@@ -287,7 +329,13 @@ class StreamRunner:
 
     def _add_task(self, sub: SubTopology, partition: int) -> StreamTask:
         task = StreamTask(
-            self._topology, sub, partition, config=self._config, collector=self._collector, drops=self._drops
+            self._topology,
+            sub,
+            partition,
+            config=self._config,
+            collector=self._collector,
+            drops=self._drops,
+            now=self._clock(),
         )
         committed = self._consumer.committed(list(task.inputs))
         for store in task.stores.values():

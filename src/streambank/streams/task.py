@@ -14,6 +14,7 @@ from streambank.streams.dead_letters import write_dead_letter
 from streambank.streams.drops import Drops
 from streambank.streams.operators.base import Process, StoreSpec, View, fan_out
 from streambank.streams.operators.table_source import TableSource
+from streambank.streams.punctuation import Schedules
 from streambank.streams.queue import InputQueue, Position
 from streambank.streams.stores import StateStore, create_store
 from streambank.streams.stores.base import NO_TIME
@@ -43,11 +44,17 @@ class StreamTask:
         config: StreamsConfig,
         collector: RecordCollector,
         drops: Drops,
+        now: int = 0,
     ) -> None:
+        """``now`` is the wall clock's time, in ms."""
         self.sub_topology = sub_topology
         self.partition = partition
-        self._context = _Context(topology, sub_topology, partition, config, collector, drops)
+        self._schedules = Schedules(now)
+        self._context = _Context(topology, sub_topology, partition, config, collector, drops, self._schedules)
         processes = self._context.bind()
+        if self._schedules.any_by_stream_time:
+            position, schedules = self._context.position, self._schedules
+            processes = {node: _punctuated(process, position, schedules) for node, process in processes.items()}
         names = [
             (source, topology.topic_name(source.topic.name, config.application_id)) for source in sub_topology.sources
         ]
@@ -63,6 +70,8 @@ class StreamTask:
             for source, name in names
         ]
         self._dirty = False
+        self._idle_close_ms = config.idle_close_ms if self._schedules.any_while_idle else None
+        self._idle_since: tuple[int, int] | None = None
         self._by_partition = {queue.topic_partition: queue for queue in self._queues}
 
     @property
@@ -88,6 +97,7 @@ class StreamTask:
                 queue.resume_at(times[queue.topic_partition].partition)
         stream_time = max(queue.partition_time for queue in self._queues)
         self._context.position.stream_time = self._context.committed_stream_time = stream_time
+        self._schedules.resume_at(stream_time)
         for name, store in self.stores.items():
             store.resume_at(max((each.observed.get(name, NO_TIME) for each in times.values()), default=NO_TIME))
 
@@ -113,10 +123,40 @@ class StreamTask:
             if queue is None or self._waits(behind):
                 break
             self._dirty = True
+            self._idle_since = None
             done += queue.run(self._context.position, bound, limit - done)
             if queue.poison:
                 break
         return done
+
+    @property
+    def follows_clock(self) -> bool:
+        """Whether :meth:`follow_clock` is of any use."""
+        return self._schedules.any_by_wall_clock or self._idle_close_ms is not None
+
+    def follow_clock(self, now: int, behind: Callable[[TopicPartition], bool]) -> bool:
+        """Do what the wall clock makes due, between commits; whether there was any. :meth:`touch` lets it be committed.
+
+        Those are its punctuations; and when no record has come for ``idle_close_ms``, its stream time goes on as the
+        clock does. ``behind`` is that of :meth:`process`.
+        """
+        ran = self._schedules.run_by_wall_clock(now)
+        if self._idle_close_ms is not None:
+            if self._idle_since is None or any(
+                queue.buffered or behind(queue.topic_partition) for queue in self._queues
+            ):
+                self._idle_since = (now, self.stream_time)
+            idle_ms, stream_time = now - self._idle_since[0], self._idle_since[1]
+            if idle_ms >= self._idle_close_ms and stream_time + idle_ms > self.stream_time > NO_TIME:
+                self._advance(stream_time + idle_ms)
+                ran = True
+        self._dirty = self._dirty or ran
+        return ran
+
+    def touch(self, position: Callable[[TopicPartition], int]) -> None:
+        """Let the next commit include its inputs' offsets though none of their records was processed."""
+        for queue in self._queues:
+            queue.touch(position(queue.topic_partition))
 
     def offsets(self) -> dict[TopicPartition, OffsetAndMetadata]:
         """What to commit for the records processed since the last commit."""
@@ -159,6 +199,13 @@ class StreamTask:
                 store.record(True)
         self._dirty = False
         self._context.position.stream_time = self._context.committed_stream_time
+        self._schedules.resume_at(self.stream_time)
+
+    def _advance(self, stream_time: int) -> None:
+        self._context.position.stream_time = stream_time
+        for queue in self._queues:
+            queue.advance(stream_time)
+        self._schedules.advance(stream_time)
 
     def _next(self) -> tuple[InputQueue | None, int]:
         """The queue whose head is earliest, and up to which timestamp it stays so."""
@@ -181,6 +228,17 @@ class StreamTask:
         return any(queue.head_timestamp is None and behind(queue.topic_partition) for queue in self._queues)
 
 
+def _punctuated(process: Process, position: Position, schedules: Schedules) -> Process:
+    """A source's function that runs the punctuations which its records make due, after each of them."""
+
+    def process_and_punctuate(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
+        process(key, value, timestamp, headers)
+        if position.stream_time >= schedules.due:
+            schedules.run_by_stream_time(position.stream_time)
+
+    return process_and_punctuate
+
+
 class _Context:
     """Implements :class:`streambank.streams.operators.base.TaskContext`."""
 
@@ -192,8 +250,10 @@ class _Context:
         config: StreamsConfig,
         collector: RecordCollector,
         drops: Drops,
+        schedules: Schedules,
     ) -> None:
         self.partition = partition
+        self.schedule, self.on_advance = schedules.add, schedules.add_advance
         self.position = Position()
         self.committed_stream_time = self.position.stream_time
         self._topology, self._sub, self._config = topology, sub_topology, config
@@ -207,6 +267,10 @@ class _Context:
     @property
     def stream_time(self) -> int:
         return self.position.stream_time
+
+    @property
+    def record_at(self) -> tuple[str, int, int] | None:
+        return self.position.record_at
 
     def bind(self) -> dict[str, Process]:
         """Every node's function, children before parents."""

@@ -47,11 +47,15 @@ class TopologyTestDriver:
         *,
         application_id: str = "test",
         on_error: OnError = "fail",
+        idle_close_ms: int | None = None,
         log: EventLog | None = None,
     ) -> None:
+        self._wall_clock = 0
         self.topology = topology
         self.log: EventLog = log if log is not None else EmbeddedLog.open(None)
-        self._config = StreamsConfig(application_id=application_id, on_error=on_error, poll_timeout_s=0.0)
+        self._config = StreamsConfig(
+            application_id=application_id, on_error=on_error, poll_timeout_s=0.0, idle_close_ms=idle_close_ms
+        )
         self._owns_log = log is None
         self._producer = self.log.producer()
         self._read: dict[TopicPartition, int] = {}
@@ -116,6 +120,12 @@ class TopologyTestDriver:
         while self.runner.step():
             pass
 
+    def advance_wall_clock(self, by_ms: int) -> None:
+        """Let the wall clock, which stands still otherwise and starts at 0, go on; process all that follows from it."""
+        self._wall_clock += by_ms
+        self.runner.step()
+        self.run()
+
     def read(self, topic: Topic[K, V]) -> list[OutputRecord]:
         """What the topology has written to ``topic`` since the last read, partition by partition."""
         return [
@@ -155,7 +165,7 @@ class TopologyTestDriver:
         """Process what is written, and crash before it is committed."""
         failing = _FailingLog(self.log)
         self.runner.close()
-        runner = StreamRunner(self.topology, failing, self._config)
+        runner = StreamRunner(self.topology, failing, self._config, clock=self._clock)
         try:
             while runner.step():
                 pass
@@ -181,8 +191,11 @@ class TopologyTestDriver:
     ) -> None:
         self.close()
 
+    def _clock(self) -> int:
+        return self._wall_clock
+
     def _start(self) -> None:
-        self.runner = StreamRunner(self.topology, self.log, self._config)
+        self.runner = StreamRunner(self.topology, self.log, self._config, clock=self._clock)
         self.run()
 
 

@@ -39,6 +39,7 @@ OPERATORS = frozenset(
         "map_values",
         "merge",
         "peek",
+        "process",
         "reduce",
         "select_key",
         "sink",
