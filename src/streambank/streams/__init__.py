@@ -6,6 +6,7 @@ from streambank.streams.errors import (
     DeserializationError,
     ProcessingError,
     RestoreError,
+    StoreError,
     StreamsError,
     TopologyError,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "RestoreError",
     "RestoreProgress",
     "Serde",
+    "StoreError",
     "StoreSpec",
     "StreamBuilder",
     "StreamRunner",

@@ -19,5 +19,9 @@ class ProcessingError(StreamsError):
     """An operator's function raised while it processed a record; the text names record and operator."""
 
 
+class StoreError(StreamsError):
+    """A store on disk cannot be used. Never taken for the failure of a record: the application stops."""
+
+
 class RestoreError(StreamsError):
     """A store could not be rebuilt from its changelog."""

@@ -51,7 +51,7 @@ class Processor(Generic[K, V, K2, V2]):
 
     def process(self, record: Record[K, V], context: ProcessorContext[K2, V2]) -> None:
         """Take a record."""
-        raise NotImplementedError(f"{type(self).__name__} has no process(record, context)")
+        raise StreamsError(f"{type(self).__name__} has no process(record, context)")
 
     def punctuate(self, timestamp: int, context: ProcessorContext[K2, V2]) -> None:
         """One of :attr:`schedules` is due: ``context.punctuation``.
@@ -60,7 +60,7 @@ class Processor(Generic[K, V, K2, V2]):
         called after the record that made it due, whose failure it is if it raises. By the wall clock, between two
         transactions, as exactly as ``StreamsConfig.poll_timeout_s`` allows; if it raises, the application stops.
         """
-        raise NotImplementedError(f"{type(self).__name__} has schedules, but no punctuate(timestamp, context)")
+        raise StreamsError(f"{type(self).__name__} has schedules, but no punctuate(timestamp, context)")
 
 
 ProcessFunction: TypeAlias = Callable[[Record[K, V], "ProcessorContext[K2, V2]"], object]

@@ -32,9 +32,14 @@ OnRestore: TypeAlias = Callable[[RestoreProgress], None]
 
 
 def restore(
-    store: StateStore, log: EventLog, changelog: TopicPartition, committed: int | None, on_progress: OnRestore
+    store: StateStore,
+    log: EventLog,
+    changelog: TopicPartition,
+    committed: int | None,
+    on_progress: OnRestore,
+    kept: int | None = None,
 ) -> None:
-    """Load the changelog's records into ``store``.
+    """Load the changelog's records into ``store``: those from the offset ``kept`` on, if what it has is of any use.
 
     Where the changelog is the topic that the table is read from (``read_only``), only up to the committed offset: what
     comes after is still to be processed. A record of such a topic that cannot be decoded was dealt with when it was
@@ -46,6 +51,11 @@ def restore(
     start, end = log.watermarks(changelog)
     if store.spec.read_only:
         end = max(start, min(end, committed if committed is not None else start))
+    if kept is not None and start <= kept <= end:
+        start = kept
+    else:
+        store.clear()
+    store.reached(start)
     offset, records = start, 0
     on_progress(RestoreProgress(store.spec.name, changelog, start, offset, end, records))
     while offset < end:
@@ -56,6 +66,7 @@ def restore(
         _load(store, batch, rows)
         records += rows
         offset = min(batch.next_offset, end)
+        store.reached(offset)
         on_progress(RestoreProgress(store.spec.name, changelog, start, offset, end, records))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import NoReturn
+from urllib.parse import quote
 
 import structlog
 
@@ -28,10 +29,11 @@ from streambank.log import (
 from streambank.streams.collector import RecordCollector
 from streambank.streams.config import StreamsConfig
 from streambank.streams.drops import Drops
-from streambank.streams.errors import ProcessingError
+from streambank.streams.errors import ProcessingError, StoreError
 from streambank.streams.queue import RecordFailedError
 from streambank.streams.restore import OnRestore, RestoreProgress, restore
 from streambank.streams.stores import StateStore
+from streambank.streams.stores.disk import DiskStores
 from streambank.streams.task import StreamTask
 from streambank.streams.topology import SubTopology, Topology
 
@@ -92,6 +94,7 @@ class StreamRunner:
         if config.on_error == "dead-letter":
             configs.append(TopicConfig(name=config.dead_letter_topic, partitions=1))
         log.create_topics(configs)
+        self._disk = _disk_stores(config, log, clock)
         self._collector = RecordCollector({topic.name: topic.partitions for topic in configs})
         self._tasks: dict[tuple[int, int], StreamTask] = {}
         self._by_partition: dict[TopicPartition, StreamTask] = {}
@@ -123,9 +126,13 @@ class StreamRunner:
         self._stopping.set()
         self._consumer.wakeup()
 
-    def close(self) -> None:
-        """Leave the group; what is not committed is dropped and will be processed again."""
-        self._discard_tasks()
+    def close(self, *, save: bool = True) -> None:
+        """Leave the group; what is not committed is dropped and will be processed again.
+
+        ``save``: stores on disk are saved, so that the next start reads nothing of their changelogs. False leaves them
+        as a crash would.
+        """
+        self._discard_tasks(save=save)
         self._consumer.close()
         self._producer.close()
 
@@ -226,7 +233,7 @@ class StreamRunner:
 
     def _put_aside(self, failed: RecordFailedError) -> None:
         """Let the record go to the dead letters when it comes up again, or stop."""
-        if self._config.on_error == "fail":
+        if self._config.on_error == "fail" or isinstance(failed.cause, StoreError):
             raise ProcessingError(
                 f"{self._config.application_id} stopped before {failed}. Nothing of it was written; mend the program "
                 "and start again, or let on_error='dead-letter' put such records aside"
@@ -267,6 +274,11 @@ class StreamRunner:
             task.committed(careful=self._careful_commits > 0)
         self.counters.written += written
         self.counters.commits += 1
+        if self._disk is not None:
+            # Last, when all of them know of the commit: this may fail.
+            ends = {at: offset.offset for at, offset in offsets.items()} | dict(transaction.end_offsets)
+            for task in self._tasks.values():
+                task.reached(ends)
 
     def _roll_back(self) -> None:
         self._collector.clear()
@@ -336,10 +348,15 @@ class StreamRunner:
             collector=self._collector,
             drops=self._drops,
             now=self._clock(),
+            disk=self._disk,
         )
         committed = self._consumer.committed(list(task.inputs))
-        for store in task.stores.values():
-            self._restore(task, store)
+        try:
+            for store in task.stores.values():
+                self._restore(task, store)
+        except BaseException:
+            task.close(save=False)
+            raise
         task.resume_at(committed)
         self._tasks[sub.index, partition] = task
         for topic_partition in task.inputs:
@@ -351,10 +368,10 @@ class StreamRunner:
         name = self._topology.changelog_name(store.spec, self._config.application_id)
         changelog = TopicPartition(name, task.partition)
         position = self._consumer.committed([changelog]).get(changelog) if store.spec.read_only else None
-        store.clear()
-        restore(store, self._log, changelog, position.offset if position else None, self._on_restore)
+        committed = position.offset if position else None
+        restore(store, self._log, changelog, committed, self._on_restore, store.open())
 
-    def _discard_tasks(self, partitions: Collection[TopicPartition] | None = None) -> None:
+    def _discard_tasks(self, partitions: Collection[TopicPartition] | None = None, *, save: bool = True) -> None:
         gone = {
             key: task
             for key, task in self._tasks.items()
@@ -362,11 +379,18 @@ class StreamRunner:
         }
         self._collector.clear()
         for key, task in gone.items():
+            task.close(save=save)
             del self._tasks[key]
             for topic_partition in task.inputs:
                 del self._by_partition[topic_partition]
                 if partitions is not None and topic_partition not in partitions:
                     self._passed_over.add(topic_partition)
+
+
+def _disk_stores(config: StreamsConfig, log: EventLog, clock: Clock) -> DiskStores | None:
+    if config.store == "memory" or config.state_dir is None:
+        return None
+    return DiskStores(config.state_dir / quote(config.application_id, safe=""), log, clock)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from streambank.streams.punctuation import Schedules
 from streambank.streams.queue import InputQueue, Position
 from streambank.streams.stores import StateStore, create_store
 from streambank.streams.stores.base import NO_TIME
+from streambank.streams.stores.disk import DiskStores
 from streambank.streams.times import CommittedTimes, decode_times, encode_times
 from streambank.streams.topic import Topic
 from streambank.streams.topology import SourceNode, SubTopology, Topology
@@ -45,12 +46,13 @@ class StreamTask:
         collector: RecordCollector,
         drops: Drops,
         now: int = 0,
+        disk: DiskStores | None = None,
     ) -> None:
-        """``now`` is the wall clock's time, in ms."""
+        """``now`` is the wall clock's time, in ms; ``disk`` makes the stores that are not to be in memory."""
         self.sub_topology = sub_topology
         self.partition = partition
         self._schedules = Schedules(now)
-        self._context = _Context(topology, sub_topology, partition, config, collector, drops, self._schedules)
+        self._context = _Context(topology, sub_topology, partition, config, collector, drops, self._schedules, disk)
         processes = self._context.bind()
         if self._schedules.any_by_stream_time:
             position, schedules = self._context.position, self._schedules
@@ -183,6 +185,21 @@ class StreamTask:
         self._context.committed_stream_time = self.stream_time
         self._dirty = False
 
+    def reached(self, ends: Mapping[TopicPartition, int]) -> None:
+        """``ends`` are the offsets that the transaction which committed has come to, in what it read and wrote.
+
+        Raises:
+            StoreError: a store cannot be saved on disk.
+        """
+        for name, store in self.stores.items():
+            if (end := ends.get(self._context.changelogs[name])) is not None:
+                store.reached(end)
+
+    def close(self, *, save: bool) -> None:
+        """Release its stores; ``save`` those on disk as of the last commit."""
+        for store in self.stores.values():
+            store.close(save=save)
+
     def rollback(self, reload: Callable[[StateStore], None]) -> None:
         """Go back to the last commit: queues, stores and stream time.
 
@@ -251,6 +268,7 @@ class _Context:
         collector: RecordCollector,
         drops: Drops,
         schedules: Schedules,
+        disk: DiskStores | None,
     ) -> None:
         self.partition = partition
         self.schedule, self.on_advance = schedules.add, schedules.add_advance
@@ -259,10 +277,11 @@ class _Context:
         self._topology, self._sub, self._config = topology, sub_topology, config
         self._collector, self._drops = collector, drops
         self._operators = {node.name: node.operator for node in sub_topology.nodes}
-        self.stores = {
-            spec.name: create_store(spec, self._changelog_writer(spec) if spec.changelog is None else None)
+        self.changelogs = {
+            spec.name: TopicPartition(topology.changelog_name(spec, config.application_id), partition)
             for spec in sub_topology.stores
         }
+        self.stores = {spec.name: self._store_of(spec, disk) for spec in sub_topology.stores}
 
     @property
     def stream_time(self) -> int:
@@ -335,6 +354,12 @@ class _Context:
         self._drops.add("dead letter")
         write_dead_letter(self._collector.columns(topic, 0), record, error)
 
+    def _store_of(self, spec: StoreSpec, disk: DiskStores | None) -> StateStore:
+        log_update = self._changelog_writer(spec) if spec.changelog is None else None
+        if disk is not None and spec.kind == "key-value":
+            return disk.create(spec, log_update, self.changelogs[spec.name])
+        return create_store(spec, log_update)
+
     def _changelog_writer(self, spec: StoreSpec) -> Process:
-        name = self._topology.changelog_name(spec, self._config.application_id)
-        return self._collector.writer(name, spec.key, spec.value, partition=self.partition)
+        at = self.changelogs[spec.name]
+        return self._collector.writer(at.topic, spec.key, spec.value, partition=at.partition)

@@ -9,6 +9,7 @@ assert driver.read(COUNTS) == [("anna", 1, 0), ("anna", 2, 1)]
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
@@ -38,7 +39,8 @@ class TopologyTestDriver:
     """Runs a topology on a log in memory, within the calling thread.
 
     Every :meth:`pipe` is processed and committed before it returns, through however many internal topics. Timestamps
-    are the test's: without one, a record is a millisecond later than the one before.
+    are the test's: without one, a record is a millisecond later than the one before. With a ``state_dir``, key-value
+    stores are in RocksDB there.
     """
 
     def __init__(
@@ -48,13 +50,19 @@ class TopologyTestDriver:
         application_id: str = "test",
         on_error: OnError = "fail",
         idle_close_ms: int | None = None,
+        state_dir: Path | None = None,
         log: EventLog | None = None,
     ) -> None:
         self._wall_clock = 0
         self.topology = topology
         self.log: EventLog = log if log is not None else EmbeddedLog.open(None)
         self._config = StreamsConfig(
-            application_id=application_id, on_error=on_error, poll_timeout_s=0.0, idle_close_ms=idle_close_ms
+            application_id=application_id,
+            on_error=on_error,
+            poll_timeout_s=0.0,
+            idle_close_ms=idle_close_ms,
+            store="memory" if state_dir is None else "rocksdb",
+            state_dir=state_dir,
         )
         self._owns_log = log is None
         self._producer = self.log.producer()
@@ -158,13 +166,18 @@ class TopologyTestDriver:
 
     def crash(self) -> None:
         """Lose everything in memory, as a killed process does, and start again from what is committed."""
+        self.runner.close(save=False)
+        self._start()
+
+    def restart(self) -> None:
+        """Stop in good order and start again."""
         self.runner.close()
         self._start()
 
     def crash_before_commit(self) -> None:
         """Process what is written, and crash before it is committed."""
         failing = _FailingLog(self.log)
-        self.runner.close()
+        self.runner.close(save=False)
         runner = StreamRunner(self.topology, failing, self._config, clock=self._clock)
         try:
             while runner.step():
@@ -172,7 +185,7 @@ class TopologyTestDriver:
         except _CrashError:
             pass
         finally:
-            runner.close()
+            runner.close(save=False)
         check(failing.crashed, "crash_before_commit: there was nothing to process")
         self._start()
 

@@ -69,6 +69,16 @@ class StateStore(ABC):
         """Undo what was put since the last commit. Overridden: calls this too."""
         self.observed_time = self._committed_time
 
+    def open(self) -> int | None:
+        """Make ready to be loaded; the changelog's offset up to which it kept what it had, None if it kept nothing."""
+        return None
+
+    def reached(self, offset: int) -> None:  # noqa: B027
+        """What was committed or loaded is that of the changelog before ``offset``."""
+
+    def close(self, *, save: bool) -> None:  # noqa: B027
+        """Release what it holds outside of memory; ``save``: so that it can go on from there."""
+
     @property
     @abstractmethod
     def recording(self) -> bool:
