@@ -5,6 +5,8 @@ from streambank.streams.config import OnError, StreamsConfig
 from streambank.streams.errors import (
     DeserializationError,
     ProcessingError,
+    QueryError,
+    QueryTimeoutError,
     RestoreError,
     StoreError,
     StreamsError,
@@ -14,6 +16,7 @@ from streambank.streams.kstream import KGroupedStream, KStream
 from streambank.streams.ktable import KTable
 from streambank.streams.processor import KeyValueState, Processor, ProcessorContext, Record, RecordMetadata
 from streambank.streams.punctuation import Punctuation
+from streambank.streams.queries import StoreQuery
 from streambank.streams.restore import OnRestore, RestoreProgress
 from streambank.streams.runner import StreamRunner
 from streambank.streams.serde import BYTES, LONG, STRING, JsonSerde, Serde
@@ -37,12 +40,15 @@ __all__ = [
     "Processor",
     "ProcessorContext",
     "Punctuation",
+    "QueryError",
+    "QueryTimeoutError",
     "Record",
     "RecordMetadata",
     "RestoreError",
     "RestoreProgress",
     "Serde",
     "StoreError",
+    "StoreQuery",
     "StoreSpec",
     "StreamBuilder",
     "StreamRunner",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import NoReturn
@@ -30,6 +30,7 @@ from streambank.streams.collector import RecordCollector
 from streambank.streams.config import StreamsConfig
 from streambank.streams.drops import Drops
 from streambank.streams.errors import ProcessingError, StoreError
+from streambank.streams.queries import Questions, Reached, StoreQuery, find_store
 from streambank.streams.queue import RecordFailedError
 from streambank.streams.restore import OnRestore, RestoreProgress, restore
 from streambank.streams.stores import StateStore
@@ -41,6 +42,8 @@ logger = structlog.get_logger(__name__)
 
 BUFFERED_POLLS_MAX = 2
 """A partition is paused while the task that reads it holds this many polls' worth of its records unprocessed."""
+
+QUERY_TIMEOUT_S = 10.0
 
 CAREFUL_COMMITS = 100
 """For so many commits after a record failed, stores record what they replace: failures come in groups, and the next one
@@ -58,7 +61,7 @@ class Counters:
 
 
 class StreamRunner:
-    """One member of the application's group. Used by one thread, except :meth:`stop`.
+    """One member of the application's group. Used by one thread, except :meth:`stop` and :meth:`query`.
 
     Each :meth:`step` is one cycle of the commit protocol:
 
@@ -108,6 +111,7 @@ class StreamRunner:
         self._producer = log.producer()
         names = [topology.topic_name(topic.name, config.application_id) for topic in topology.source_topics]
         self._consumer = log.consumer(config.application_id, names, listener=self)
+        self._questions = Questions(self._settle, self._consumer.wakeup)
 
     def run(self) -> None:
         """Run until :meth:`stop`.
@@ -132,12 +136,42 @@ class StreamRunner:
         ``save``: stores on disk are saved, so that the next start reads nothing of their changelogs. False leaves them
         as a crash would.
         """
+        self._questions.close()
         self._discard_tasks(save=save)
         self._consumer.close()
         self._producer.close()
 
     def step(self, timeout_s: float = 0.0) -> int:
         """One cycle of the commit protocol, waiting up to ``timeout_s``; returns how many records were processed."""
+        with self._questions.working():
+            processed = self._cycle(timeout_s)
+        if self._questions:
+            self._questions.answer()
+        return processed
+
+    def query(
+        self,
+        store: str,
+        *,
+        min_position: Mapping[TopicPartition, int] | None = None,
+        timeout_s: float = QUERY_TIMEOUT_S,
+    ) -> StoreQuery:
+        """Read a store, from any thread, while the application runs: what is committed, and never half a transaction.
+
+        ``min_position`` are offsets in topics that the topology reads, such as ``Transaction.end_offsets`` of what was
+        just written: every answer then has what came of the records before them, through internal topics too. An
+        answer is waited for up to ``timeout_s``.
+
+        Raises:
+            QueryError: there is no such store, or the topology does not read a topic of ``min_position``.
+        """
+        sub = find_store(self._topology, store)
+        ready = Reached(self._topology, self._config.application_id, self._log, min_position or {}, sub)
+        return StoreQuery(
+            store, sub, lambda: self._parts(store), lambda answer: self._questions.ask(answer, ready, timeout_s)
+        )
+
+    def _cycle(self, timeout_s: float) -> int:
         batches = self._consumer.poll(self._config.poll_records, 0.0 if self._has_work() else timeout_s)
         again = self._reconcile_tasks()
         self._take_in(batch for batch in batches if batch.topic_partition not in again)
@@ -164,7 +198,17 @@ class StreamRunner:
 
     def stores(self, name: str) -> list[StateStore]:
         """The store's parts that this member keeps, one a partition it owns."""
-        return [task.stores[name] for task in self._tasks.values() if name in task.stores]
+        return [*self._parts(name).values()]
+
+    def _parts(self, name: str) -> dict[int, StateStore]:
+        return {task.partition: task.stores[name] for task in self._tasks.values() if name in task.stores}
+
+    def _settle(self) -> None:
+        """Commit what cycles that wrote nothing have left."""
+        try:
+            self._commit()
+        except FencedError:
+            self._start_over()
 
     @property
     def drops(self) -> Counter[str]:

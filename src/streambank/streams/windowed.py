@@ -21,7 +21,8 @@ class TimeWindowedSerde(Generic[K]):
     """The key's bytes and the start, as Kafka's TimeWindowedSerializer writes them: the size gives the end."""
 
     def __init__(self, key: Serde[K], size_ms: int) -> None:
-        self._key, self._size_ms = key, size_ms
+        self.inner = self._key = key
+        self._size_ms = size_ms
 
     def serialize(self, value: Windowed[K], /) -> bytes:
         """The bytes of key and start."""
@@ -39,7 +40,7 @@ class SessionWindowedSerde(Generic[K]):
     """The key's bytes, the end and the start, as Kafka's SessionWindowedSerializer writes them."""
 
     def __init__(self, key: Serde[K]) -> None:
-        self._key = key
+        self.inner = self._key = key
 
     def serialize(self, value: Windowed[K], /) -> bytes:
         """The bytes of key, end and start."""
