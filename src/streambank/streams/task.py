@@ -142,6 +142,7 @@ class StreamTask:
         Those are its punctuations; and when no record has come for ``idle_close_ms``, its stream time goes on as the
         clock does. ``behind`` is that of :meth:`process`.
         """
+        dirty, self._dirty = self._dirty, True  # until it is known that nothing ran, or failed half-way
         ran = self._schedules.run_by_wall_clock(now)
         if self._idle_close_ms is not None:
             if self._idle_since is None or any(
@@ -152,7 +153,7 @@ class StreamTask:
             if idle_ms >= self._idle_close_ms and stream_time + idle_ms > self.stream_time > NO_TIME:
                 self._advance(stream_time + idle_ms)
                 ran = True
-        self._dirty = self._dirty or ran
+        self._dirty = dirty or ran
         return ran
 
     def touch(self, position: Callable[[TopicPartition], int]) -> None:

@@ -366,12 +366,13 @@ def failing(kind: Any) -> Topology:
             context.forward(record.key, record.value)
 
         def punctuate(self, timestamp: int, context: ProcessorContext[Any, Any]) -> None:
+            context.store("last").put("punctuated", timestamp)
             context.forward("half", timestamp)
             if timestamp >= 20:
                 raise ValueError("20")
 
     builder = StreamBuilder()
-    builder.stream(IN).process(Fails, name="p", key=ANY, value=ANY).to(OUT)
+    builder.stream(IN).process(Fails, name="p", stores=(StoreSpec("last", ANY, ANY),), key=ANY, value=ANY).to(OUT)
     return builder.build()
 
 
@@ -382,6 +383,7 @@ def test_a_failing_punctuation_by_stream_time_is_the_failure_of_the_record_that_
         driver.run()
         assert [value for _, value, _ in driver.read(OUT)] == [10, 10, 19, 18]
         assert [record.timestamp for record in driver.dead_letters] == [20]
+        assert driver.store("last") == {"punctuated": 10}
 
 
 def test_a_failing_punctuation_by_the_wall_clock_stops_the_application_and_writes_nothing() -> None:
@@ -391,6 +393,7 @@ def test_a_failing_punctuation_by_the_wall_clock_stops_the_application_and_write
         with pytest.raises(ProcessingError, match="stopped in what was due by the clock: ValueError: 20"):
             driver.advance_wall_clock(10)
         assert [value for _, value, _ in driver.read(OUT)] == [1, 10]
+        assert driver.store("last") == {"punctuated": 10}
         driver.crash()
         driver.pipe(IN, "a", 2, 2)
         assert [value for _, value, _ in driver.read(OUT)] == [2]

@@ -26,8 +26,9 @@ logger = structlog.get_logger(__name__)
 SAVE_ENTRIES = 20_000
 """So many changed entries are kept in memory, and are what a start after a crash reads again, about."""
 
-LOCK_WAIT_S = 10.0
-"""How long to wait for another member that had the partition before and has not closed the store yet."""
+LOCK_WAIT_S = 5.0
+"""How long to wait for another member that had the partition before and has not closed the store yet: well below the
+time after which the one that waits would lose its place in the group."""
 
 LOCK_RETRY_S = 0.02
 
