@@ -118,6 +118,9 @@ STREAMS: dict[str, Callable[[Stream, Parts], Stream]] = {
     "versioned_join": lambda stream, parts: stream.left_join(
         parts.history, lambda v, row: [v, row], name=parts.name(), value=ANY, grace_ms=5
     ),
+    "process": lambda stream, parts: stream.process(
+        lambda record, context: context.forward(record.key, size(record.value)), name=parts.name(), key=ANY, value=ANY
+    ),
     "late": lambda stream, parts: late_of(stream, parts),
     "left_join": lambda stream, parts: stream.left_join(
         parts.table, lambda v, row: size(v) + size(row), name=parts.name(), value=ANY

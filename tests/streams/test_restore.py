@@ -125,6 +125,29 @@ def test_progress_ends_at_the_end_whatever_retention_took(
     assert (progress[-1].start, progress[-1].offset, progress[-1].end) == (10, end, end)
 
 
+@pytest.mark.parametrize(
+    ("kept", "start", "content"),
+    [
+        (None, 10, {"k": (1, 11)}),
+        (9, 10, {"k": (1, 11)}),
+        (10, 10, {"old": (7, 1), "k": (1, 11)}),
+        (11, 11, {"old": (7, 1), "k": (1, 11)}),
+        (12, 12, {"old": (7, 1)}),
+        (13, 10, {"k": (1, 11)}),
+    ],
+    ids=["nothing", "before what there is", "at its start", "within", "at its end", "beyond it"],
+)
+def test_a_store_that_kept_something_goes_on_from_there_unless_the_log_does_not_have_it(
+    kept: int | None, start: int, content: dict[str, Any]
+) -> None:
+    store = KeyValueStore(StoreSpec("s", ANY, ANY), None)
+    store.load("old", 7, 1)
+    progress: list[RestoreProgress] = []
+    restore(store, cast("EventLog", Retained()), TopicPartition("s", 0), None, progress.append, kept)
+    assert dict(store.items()) == content
+    assert (progress[0].start, progress[-1].records) == (start, 12 - start)
+
+
 def test_a_changelog_of_several_reads_is_restored_whole() -> None:
     count = 2 * READ_RECORDS + 1
     with TopologyTestDriver(counted()) as driver:

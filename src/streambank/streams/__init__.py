@@ -8,9 +8,12 @@ from streambank.streams.errors import (
     BufferFullError,
     DeserializationError,
     ProcessingError,
+    QueryError,
+    QueryTimeoutError,
     RecordDroppedError,
     RestoreError,
     SerializationError,
+    StoreError,
     StreamsError,
     TopologyError,
 )
@@ -19,9 +22,13 @@ from streambank.streams.kgrouped_table import KGroupedTable
 from streambank.streams.kstream import KGroupedStream, KStream
 from streambank.streams.ktable import KTable
 from streambank.streams.metrics import InputMetrics, Metrics, OperatorMetrics, StoreMetrics, TaskMetrics
+from streambank.streams.processor import KeyValueState, Processor, ProcessorContext, Record, RecordMetadata
+from streambank.streams.punctuation import Punctuation
+from streambank.streams.queries import StoreQuery
 from streambank.streams.restore import OnRestore, RestoreProgress
 from streambank.streams.runner import OnMetrics, StreamRunner
 from streambank.streams.serde import BYTES, LONG, STRING, JsonSerde, Serde
+from streambank.streams.stores import StoreSpec
 from streambank.streams.suppressed import BufferConfig, Suppressed
 from streambank.streams.topic import Topic
 from streambank.streams.topology import Topology
@@ -48,12 +55,20 @@ __all__ = [
     "KGroupedTable",
     "KStream",
     "KTable",
+    "KeyValueState",
     "Metrics",
     "OnMetrics",
     "OnRestore",
     "OperatorMetrics",
     "ProcessingError",
+    "Processor",
+    "ProcessorContext",
+    "Punctuation",
+    "QueryError",
+    "QueryTimeoutError",
+    "Record",
     "RecordDroppedError",
+    "RecordMetadata",
     "RestoreError",
     "RestoreProgress",
     "Retry",
@@ -63,7 +78,10 @@ __all__ = [
     "SessionWindowedSerde",
     "SessionWindows",
     "SlidingWindows",
+    "StoreError",
     "StoreMetrics",
+    "StoreQuery",
+    "StoreSpec",
     "StoredTopology",
     "StreamBuilder",
     "StreamRunner",

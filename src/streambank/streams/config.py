@@ -1,9 +1,14 @@
 """The settings of a stream application."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, TypeAlias
 
 from streambank.streams.error_policies import ERROR_KINDS, ErrorKind, ErrorPolicy, Retry, check_policy, may_dead_letter
 from streambank.streams.errors import StreamsError
+
+StoreBackend: TypeAlias = Literal["memory", "rocksdb"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +29,13 @@ class StreamsConfig:
         operator_metrics: whether to count and time every operator's calls, which takes time of its own.
         poll_records: how many records one transaction takes in, about; more is faster, fewer is sooner.
         poll_timeout_s: how long to wait for records before looking again whether to stop.
+        idle_close_ms: once a task has had no record for so long by the wall clock, its stream time goes on as the clock
+            does, so that windows close and their final results come though no record follows; records that come after
+            all may then be late. To be well above any delay that records can have. None: never, as in Kafka Streams.
+        store: where key-value stores are: in ``memory``, read from their changelogs at every start; or in ``rocksdb``,
+            for state that does not fit there, or that takes long to read. Needs the extra ``rocksdb`` and
+            ``state_dir``. Stores of other kinds are always in memory.
+        state_dir: the folder for what is kept between starts. Members of one application may share it.
         storage_retry_s: how long to wait before a commit is tried again after the storage was full.
     """
 
@@ -37,6 +49,9 @@ class StreamsConfig:
     poll_records: int = 10_000
     poll_timeout_s: float = 0.5
     storage_retry_s: float = 2.0
+    idle_close_ms: int | None = None
+    store: StoreBackend = "memory"
+    state_dir: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.application_id:
@@ -48,6 +63,16 @@ class StreamsConfig:
             check_policy(f"on_{kind}_error", self.error_policy(kind))
         if self.poll_records < 1 or self.poll_timeout_s < 0 or self.storage_retry_s <= 0:
             raise StreamsError("poll_records and storage_retry_s must be positive, poll_timeout_s not negative")
+        if self.idle_close_ms is not None and self.idle_close_ms < 1:
+            raise StreamsError(f"idle_close_ms must be positive, or None for never, not {self.idle_close_ms}")
+
+        if self.store not in ("memory", "rocksdb"):
+            raise StreamsError(f"store must be 'memory' or 'rocksdb', not {self.store!r}")
+        if self.store == "rocksdb":
+            if self.state_dir is None:
+                raise StreamsError("store='rocksdb' needs state_dir=, the folder for the stores")
+            if find_spec("rocksdict") is None:
+                raise StreamsError("store='rocksdb' needs rocksdict: pip install 'streambank[rocksdb]'")
 
     def error_policy(self, kind: ErrorKind) -> ErrorPolicy:
         """What to do with a record that fails in that way."""

@@ -32,5 +32,17 @@ class BufferFullError(StreamsError):
     otherwise."""
 
 
+class StoreError(StreamsError):
+    """A store on disk cannot be used. Never taken for the failure of a record: the application stops."""
+
+
+class QueryError(StreamsError):
+    """A store cannot be queried: there is none of that name, or what is asked for is not at this member."""
+
+
+class QueryTimeoutError(QueryError, TimeoutError):
+    """A query was not answered in time."""
+
+
 class RestoreError(StreamsError):
     """A store could not be rebuilt from its changelog."""

@@ -62,15 +62,42 @@ def returned_pair(function: Callable[..., Any], what: str, *, iterable: bool = F
     return _from_annotation(function, f"{what} keys", part(0)), _from_annotation(function, f"{what} values", part(1))
 
 
+def forwarded(processor: Callable[..., Any], what: str) -> tuple[Serde[Any], Serde[Any]]:
+    """The serdes of the keys and values that a processor forwards: its context is a ``ProcessorContext[K, V]``."""
+    while isinstance(processor, functools.partial):
+        processor = processor.func
+    process = getattr(processor, "process", processor)
+    context = _last_parameter(process)
+    arguments = typing.get_args(context)
+    found = arguments if len(arguments) == 2 else (None, None)
+    fix = f"Annotate the context of {_name(process)} as ProcessorContext[...], or pass a serde"
+    return _serde_of(found[0], f"{what} keys", fix), _serde_of(found[1], f"{what} values", fix)
+
+
 def _from_annotation(function: Callable[..., Any], what: str, part: Callable[[Any], Any]) -> Serde[Any]:
-    annotation = part(_return_annotation(function))
+    fix = f"Annotate what {_name(function)} returns, or pass a serde"
+    return _serde_of(part(_return_annotation(function)), what, fix)
+
+
+def _serde_of(annotation: Any, what: str, fix: str) -> Serde[Any]:
     if annotation not in (None, type(None), Any, object, typing.Self) and not isinstance(annotation, typing.TypeVar):
         with contextlib.suppress(TypeError):  # msgspec's answer to a type that JSON has no form for
             return serde_for(annotation)
-    return MissingSerde(
-        f"{what}: its type is not known, so it cannot be stored or sent. Annotate what "
-        f"{getattr(function, '__qualname__', function)!r} returns, or pass a serde"
-    )
+    return MissingSerde(f"{what}: its type is not known, so it cannot be stored or sent. {fix}")
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return repr(getattr(function, "__qualname__", function))
+
+
+def _last_parameter(function: Callable[..., Any]) -> Any:
+    """The annotation of the function's last parameter; None where it is not known."""
+    try:
+        hints = typing.get_type_hints(function)
+    except (NameError, TypeError):
+        return None
+    hints.pop("return", None)
+    return [*hints.values()][-1] if hints else None
 
 
 def _return_annotation(function: Callable[..., Any]) -> Any:

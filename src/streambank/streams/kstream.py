@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from streambank.streams.errors import TopologyError
 from streambank.streams.global_ktable import GlobalKTable, join_global_table
-from streambank.streams.infer import returned_item, returned_pair, returned_value
+from streambank.streams.infer import forwarded, returned_item, returned_pair, returned_value
 from streambank.streams.ktable import KTable
 from streambank.streams.operators.aggregate import Aggregate
 from streambank.streams.operators.base import Operator, StoreSpec
@@ -19,6 +19,7 @@ from streambank.streams.operators.map import Map
 from streambank.streams.operators.map_values import MapValues
 from streambank.streams.operators.merge import Merge
 from streambank.streams.operators.peek import Peek
+from streambank.streams.operators.process import ProcessRecords
 from streambank.streams.operators.reduce import Reduce
 from streambank.streams.operators.select_key import SelectKey
 from streambank.streams.operators.sink import Sink
@@ -27,6 +28,7 @@ from streambank.streams.operators.stream_table_join import StreamTableJoin
 from streambank.streams.operators.stream_versioned_table_join import versioned_join
 from streambank.streams.operators.table_source import TableSource
 from streambank.streams.operators.versioned_table import versioned_table
+from streambank.streams.processor import ProcessFunction, Processor, factory_of
 from streambank.streams.serde import LONG, Serde
 from streambank.streams.stream_joins import How, join_streams
 from streambank.streams.topic import Topic
@@ -113,6 +115,54 @@ class KStream(Generic[K, V]):
     def peek(self, action: Callable[[K, V], object]) -> KStream[K, V]:
         """Call ``action(key, value)`` for each record on its way; a crash may repeat the call."""
         return self._derive(Peek(action))
+
+    def process(
+        self,
+        processor: Callable[[], Processor[K, V, K2, V2]] | ProcessFunction[K, V, K2, V2],
+        *,
+        name: str,
+        stores: Iterable[StoreSpec] = (),
+        key: Serde[K2] | None = None,
+        value: Serde[V2] | None = None,
+    ) -> KStream[K2, V2]:
+        """What a processor makes of the records. Keys may change: see :meth:`repartition`.
+
+        ``processor`` is a :class:`Processor` class, or what makes one, called once per task; or a mere function
+        ``(record, context)``. ``stores`` are its stores; processors that get the same StoreSpec object share the store,
+        and run in one task. Records whose key has changed before are not repartitioned by themselves, as in Kafka
+        Streams: call :meth:`repartition` first where the stores need it.
+        """
+        return self._process(processor, name, tuple(stores), key, value, keeps_keys=False)
+
+    def process_values(
+        self,
+        processor: Callable[[], Processor[K, V, K, V2]] | ProcessFunction[K, V, K, V2],
+        *,
+        name: str,
+        stores: Iterable[StoreSpec] = (),
+        value: Serde[V2] | None = None,
+    ) -> KStream[K, V2]:
+        """As :meth:`process`, for a processor that keeps the record's key: nothing is repartitioned after it.
+
+        Another key is refused when it is forwarded. In a punctuation it must be one that the task had records of.
+        """
+        return self._process(processor, name, tuple(stores), self._key, value, keeps_keys=True)
+
+    def _process(
+        self,
+        processor: Callable[[], Processor[Any, Any, Any, Any]] | ProcessFunction[Any, Any, Any, Any],
+        name: str,
+        stores: tuple[StoreSpec, ...],
+        key: Serde[Any] | None,
+        value: Serde[Any] | None,
+        *,
+        keeps_keys: bool,
+    ) -> KStream[Any, Any]:
+        operator = ProcessRecords(factory_of(processor, name), stores, keeps_keys)
+        keys, values = forwarded(processor, f"process {name!r}")
+        node = self._builder.add_node(name, operator, (self._node,))
+        rekeyed = self._rekeyed or not keeps_keys
+        return KStream(self._builder, node, key or keys, value or values, self._partitions, rekeyed=rekeyed)
 
     def merge(self, other: KStream[K, V]) -> KStream[K, V]:
         """The records of both streams. Raises TopologyError for streams of different builders."""

@@ -71,6 +71,11 @@ class Position:
         self._kept = self.row
         return record_at(self._batch, self._kept)
 
+    @property
+    def record_at(self) -> tuple[str, int, int] | None:
+        """Topic, partition and offset of the record in work; None before the first."""
+        return None if self._batch is None else (*self._batch.topic_partition, self._batch.offsets[self.row])
+
     def __str__(self) -> str:
         """Topic, partition and offset of the record in work."""
         return "-" if self._batch is None else f"{self._batch.topic_partition} offset {self._batch.offsets[self.row]}"
@@ -106,6 +111,7 @@ class InputQueue:
         self._rows: _Rows | None = None
         self.head_timestamp: int | None = None
         """The timestamp of the next record; None when there is none."""
+        self._touched = False
         self.buffered = 0
         self.processed = 0
         """How many records were processed and committed."""
@@ -114,6 +120,16 @@ class InputQueue:
         """Take over the partition's time that was committed with its offset."""
         self.partition_time = partition_time
         self._mark = (*self._mark[:2], partition_time)
+
+    def advance(self, stream_time: int) -> None:
+        """The partition's time goes on without a record."""
+        self.partition_time = max(self.partition_time, stream_time)
+
+    def touch(self, position: int) -> None:
+        """Let the offset be committed though nothing was processed: ``position`` where there was no batch yet."""
+        self._touched = True
+        if self.next_offset is None:
+            self.next_offset = position
 
     def add(self, batch: RecordBatch) -> None:
         """Append a fetched batch."""
@@ -229,7 +245,7 @@ class InputQueue:
     @property
     def offset_to_commit(self) -> int | None:
         """Where to read on after a restart; None where nothing has been processed since the last commit."""
-        return None if self._mark[:2] == (self._batch, self._row) else self.next_offset
+        return self.next_offset if self._touched or self._mark[:2] != (self._batch, self._row) else None
 
     @property
     def advanced(self) -> int:
@@ -243,6 +259,7 @@ class InputQueue:
         del self._batches[: self._batch]
         self._batch = 0
         self._mark = (0, self._row, self.partition_time)
+        self._touched = False
         if self.poison and self.next_offset is not None:
             self.poison = {offset: what for offset, what in self.poison.items() if offset >= self.next_offset}
         self._undecodable.clear()
@@ -253,6 +270,7 @@ class InputQueue:
         """Go back to the last commit."""
         self._batch, self._row, self.partition_time = self._mark
         self._rows = None
+        self._touched = False
         self.buffered = sum(len(batch) for batch in self._batches) - self._row
         if self._batches:
             first = self._batches[0]

@@ -35,9 +35,16 @@ PassOver: TypeAlias = Callable[[int, Exception | None], None]
 
 
 def restore(
-    store: StateStore, log: EventLog, changelog: TopicPartition, committed: int | None, on_progress: OnRestore
+    store: StateStore,
+    log: EventLog,
+    changelog: TopicPartition,
+    committed: int | None,
+    on_progress: OnRestore,
+    kept: int | None = None,
 ) -> int:
-    """Load the changelog's records into ``store``; returns how many there were.
+    """Load the changelog's records into ``store``: those from the offset ``kept`` on, if what it has is of any use.
+
+    Returns how many there were.
 
     Where the changelog is the topic that the table is read from (``read_only``), only up to the committed offset: what
     comes after is still to be processed. A record of such a topic that cannot be decoded was dealt with when it was
@@ -60,6 +67,11 @@ def restore(
     start, end = log.watermarks(changelog)
     if store.spec.read_only:
         end = max(start, min(end, committed if committed is not None else start))
+    if kept is not None and start <= kept <= end:
+        start = kept
+    else:
+        store.clear()
+    store.reached(start)
     offset, records = start, 0
     on_progress(RestoreProgress(store.spec.name, changelog, start, offset, end, records))
     while offset < end:
@@ -70,6 +82,7 @@ def restore(
         load_rows(store, batch, rows, pass_over)
         records += rows
         offset = min(batch.next_offset, end)
+        store.reached(offset)
         on_progress(RestoreProgress(store.spec.name, changelog, start, offset, end, records))
     return records
 

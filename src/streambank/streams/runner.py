@@ -5,15 +5,16 @@ from __future__ import annotations
 import gc
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
+from urllib.parse import quote
 
 import structlog
 
-from streambank.clock import Clock, monotonic_ms
+from streambank.clock import Clock, monotonic_ms, system_clock
 from streambank.errors import check
 from streambank.log import (
     EventLog,
@@ -31,12 +32,14 @@ from streambank.streams.compatibility import StoredTopology
 from streambank.streams.config import StreamsConfig
 from streambank.streams.drops import Drops
 from streambank.streams.error_policies import ErrorContext, retry_delay_ms
-from streambank.streams.errors import BufferFullError, ProcessingError
+from streambank.streams.errors import BufferFullError, ProcessingError, StoreError
 from streambank.streams.global_tables import GlobalTables
 from streambank.streams.metrics import Metrics, OperatorMeter, Stopwatch, observe
+from streambank.streams.queries import Questions, Reached, StoreQuery, find_store
 from streambank.streams.queue import InputQueue, RecordFailedError, Retrying
 from streambank.streams.restore import OnRestore, RestoreProgress, restore
 from streambank.streams.stores import StateStore
+from streambank.streams.stores.disk import DiskStores
 from streambank.streams.task import StreamTask
 from streambank.streams.topology import SubTopology, Topology
 
@@ -49,6 +52,8 @@ METRICS_EVERY_MS = 10_000
 """Often enough for a chart of the last hour."""
 
 OnMetrics: TypeAlias = Callable[[Metrics], object]
+
+QUERY_TIMEOUT_S = 10.0
 
 CAREFUL_COMMITS = 100
 """For so many commits after a record failed, stores record what they replace: failures come in groups, and the next one
@@ -75,17 +80,18 @@ class StreamRunner:
     1. Poll: join or rejoin the group, take in records of the partitions this member owns, and what is new in global
        tables.
     2. For partitions newly owned, make tasks and restore their stores, before any of their records is processed.
-    3. Process what is buffered; outputs and changelog records are collected in memory.
-    4. In one transaction of the log, append them and commit the input offsets, each with its partition's time. The log
+    3. Run the punctuations that are due by the wall clock; if they write anything, commit it as in 5 and 6.
+    4. Process what is buffered; outputs and changelog records are collected in memory.
+    5. In one transaction of the log, append them and commit the input offsets, each with its partition's time. The log
        refuses the transaction if the member no longer owns one of these partitions.
-    5. Only then tell queues and stores that what they did is final.
+    6. Only then tell queues and stores that what they did is final.
 
-    A cycle that wrote nothing leaves 4 and 5 to the next one that does, or that finds nothing to process: to repeat it
+    A cycle that wrote nothing leaves 5 and 6 to the next one that does, or that finds nothing to process: to repeat it
     would write nothing again.
 
     When it is made, it checks that the topology fits what the application has stored: see :class:`StoredTopology`.
 
-    If anything fails before 4 has succeeded, nothing of the cycle is in the log, and the tasks go back to the last
+    If anything fails before 5 has succeeded, nothing of the cycle is in the log, and the tasks go back to the last
     commit.
     """
 
@@ -99,11 +105,14 @@ class StreamRunner:
         on_metrics: OnMetrics | None = None,
         metrics_every_ms: int = METRICS_EVERY_MS,
         monotonic_ms: Clock = monotonic_ms,
+        clock: Clock = system_clock,
     ) -> None:
         """``on_metrics`` gets the metrics every so many ms, in the runner's thread, and a last time from :meth:`close`.
 
-        ``monotonic_ms`` is the clock for that, and for when records that failed are tried again.
+        ``monotonic_ms`` is the clock for that, and for when records that failed are tried again. ``clock`` is the wall
+        clock of punctuations and of ``idle_close_ms``.
         """
+        self._clock = clock
         self._topology, self._log, self._config = topology, log, config
         self._on_restore = on_restore or _log_restore
         self._monotonic_ms = monotonic_ms
@@ -120,6 +129,7 @@ class StreamRunner:
         stored.check()
         log.create_topics([*configs, stored.topic])
         stored.record()
+        self._disk = _disk_stores(config, log, clock)
         self._collector = RecordCollector({topic.name: topic.partitions for topic in configs})
         self._tasks: dict[tuple[int, int], StreamTask] = {}
         self._by_partition: dict[TopicPartition, StreamTask] = {}
@@ -137,6 +147,7 @@ class StreamRunner:
         self._global_tables = GlobalTables(topology.global_tables, log, self._on_restore)
         names = [topology.topic_name(topic.name, config.application_id) for topic in topology.source_topics]
         self._consumer = log.consumer(config.application_id, names, listener=self)
+        self._questions = Questions(self._settle, self._consumer.wakeup)
 
     def run(self) -> None:
         """Run until :meth:`stop`.
@@ -156,16 +167,50 @@ class StreamRunner:
         self._stopping.set()
         self._consumer.wakeup()
 
-    def close(self) -> None:
-        """Leave the group; what is not committed is dropped and will be processed again."""
+    def close(self, *, save: bool = True) -> None:
+        """Leave the group; what is not committed is dropped and will be processed again.
+
+        ``save``: stores on disk are saved, so that the next start reads nothing of their changelogs. False leaves them
+        as a crash would.
+        """
         self._report()
-        self._discard_tasks()
+        self._questions.close()
+        self._discard_tasks(save=save)
         self._consumer.close()
         self._producer.close()
 
     def step(self, timeout_s: float = 0.0) -> int:
         """One cycle of the commit protocol, waiting up to ``timeout_s``; returns how many records were processed."""
         self._end_waits()
+        with self._questions.working():
+            processed = self._cycle(timeout_s)
+        if self._questions:
+            self._questions.answer()
+        return processed
+
+    def query(
+        self,
+        store: str,
+        *,
+        min_position: Mapping[TopicPartition, int] | None = None,
+        timeout_s: float = QUERY_TIMEOUT_S,
+    ) -> StoreQuery:
+        """Read a store, from any thread, while the application runs: what is committed, and never half a transaction.
+
+        ``min_position`` are offsets in topics that the topology reads, such as ``Transaction.end_offsets`` of what was
+        just written: every answer then has what came of the records before them, through internal topics too. An
+        answer is waited for up to ``timeout_s``.
+
+        Raises:
+            QueryError: there is no such store, or the topology does not read a topic of ``min_position``.
+        """
+        sub = find_store(self._topology, store)
+        ready = Reached(self._topology, self._config.application_id, self._log, min_position or {}, sub)
+        return StoreQuery(
+            store, sub, lambda: self._parts(store), lambda answer: self._questions.ask(answer, ready, timeout_s)
+        )
+
+    def _cycle(self, timeout_s: float) -> int:
         batches = self._consumer.poll(self._config.poll_records, self._idle_s(timeout_s))
         self._global_tables.refresh()
         processed = self._work(batches)
@@ -181,6 +226,11 @@ class StreamRunner:
         """Take the batches in, process and commit."""
         again = self._reconcile_tasks() if self._rebalanced else ()
         self._take_in(batch for batch in batches if batch.topic_partition not in again)
+        try:
+            self._follow_clock()
+        except FencedError:
+            self._start_over()
+            return 0
         while True:
             try:
                 with _collection_paused():
@@ -201,7 +251,17 @@ class StreamRunner:
         """The store's parts that this member keeps, one a partition it owns; a global table's store is whole."""
         if name in self._global_tables.stores:
             return [self._global_tables.stores[name]]
-        return [task.stores[name] for task in self._tasks.values() if name in task.stores]
+        return [*self._parts(name).values()]
+
+    def _parts(self, name: str) -> dict[int, StateStore]:
+        return {task.partition: task.stores[name] for task in self._tasks.values() if name in task.stores}
+
+    def _settle(self) -> None:
+        """Commit what cycles that wrote nothing have left."""
+        try:
+            self._commit()
+        except FencedError:
+            self._start_over()
 
     def metrics(self) -> Metrics:
         """What was counted and measured by the end of the last cycle that did something. From any thread."""
@@ -235,16 +295,42 @@ class StreamRunner:
         """Drop the tasks without a commit."""
         self.on_revoked(partitions)
 
-    def _process(self) -> int:
-        def behind(topic_partition: TopicPartition) -> bool:
-            return self._consumer.current_lag(topic_partition) > 0
+    def _behind(self, topic_partition: TopicPartition) -> bool:
+        return self._consumer.current_lag(topic_partition) > 0
 
+    def _follow_clock(self) -> None:
+        """What is due by the wall clock, in a transaction of its own where it writes anything."""
+        tasks = [task for task in self._tasks.values() if task.follows_clock]
+        if not tasks:
+            return
+        now = self._clock()
+        try:
+            ran = [task for task in tasks if task.follow_clock(now, self._behind)]
+        except Exception as error:
+            self._clock_failed(error)
+        if self._collector.empty:
+            return
+        for task in ran:
+            task.touch(self._consumer.position)
+        try:
+            self._commit()
+        except (RecordTooLargeError, InvalidRecordError) as error:
+            self._clock_failed(error)
+
+    def _clock_failed(self, error: Exception) -> NoReturn:
+        self._roll_back()
+        raise ProcessingError(
+            f"{self._config.application_id} stopped in what was due by the clock: {type(error).__name__}: {error}. "
+            "Nothing of it was written; mend the program and start again"
+        ) from error
+
+    def _process(self) -> int:
         limit = 1 if self._alone else self._config.poll_records
         while True:
             try:
                 processed = 0
                 for task in self._tasks.values():
-                    processed += self._run(task, limit, behind)
+                    processed += self._run(task, limit, self._behind)
                     if self._alone and processed:
                         break
                 self._alone = max(0, self._alone - processed)
@@ -263,7 +349,7 @@ class StreamRunner:
     def _put_aside(self, failed: RecordFailedError) -> None:
         """Let the record be tried again later, or left out when it comes up again, or stop."""
         queue, context = failed.queue, failed.context
-        if isinstance(context.error, BufferFullError):
+        if isinstance(context.error, BufferFullError | StoreError):
             raise context.error
         delay_ms = retry_delay_ms(self._config.error_policy(context.kind), context)
         if delay_ms is not None:
@@ -336,6 +422,11 @@ class StreamRunner:
             task.committed(careful=self._careful_commits > 0)
         self.counters.written += written.total()
         self.counters.commits += 1
+        if self._disk is not None:
+            # Last, when all of them know of the commit: this may fail.
+            ends = {at: offset.offset for at, offset in offsets.items()} | dict(transaction.end_offsets)
+            for task in self._tasks.values():
+                task.reached(ends)
 
     def _roll_back(self) -> None:
         self._collector.clear()
@@ -411,10 +502,16 @@ class StreamRunner:
             drops=self._drops,
             global_stores=self._global_tables.stores,
             meter=self._operator_meter,
+            now=self._clock(),
+            disk=self._disk,
         )
         committed = self._consumer.committed(list(task.inputs))
-        for store in task.stores.values():
-            self._restore(task, store)
+        try:
+            for store in task.stores.values():
+                self._restore(task, store)
+        except BaseException:
+            task.close(save=False)
+            raise
         task.resume_at(committed)
         self._tasks[sub.index, partition] = task
         for topic_partition in task.inputs:
@@ -426,9 +523,9 @@ class StreamRunner:
         name = self._topology.changelog_name(store.spec, self._config.application_id)
         changelog = TopicPartition(name, task.partition)
         position = self._consumer.committed([changelog]).get(changelog) if store.spec.read_only else None
-        store.clear()
+        committed = position.offset if position else None
         started = perf_counter()
-        records = restore(store, self._log, changelog, position.offset if position else None, self._on_restore)
+        records = restore(store, self._log, changelog, committed, self._on_restore, store.open())
         task.restored.setdefault(store.spec.name, Stopwatch()).add(perf_counter() - started, records)
 
     def _observe(self) -> Metrics:
@@ -456,7 +553,7 @@ class StreamRunner:
         except Exception:
             logger.exception("on_metrics failed", application=self._config.application_id)
 
-    def _discard_tasks(self, partitions: Collection[TopicPartition] | None = None) -> None:
+    def _discard_tasks(self, partitions: Collection[TopicPartition] | None = None, *, save: bool = True) -> None:
         gone = {
             key: task
             for key, task in self._tasks.items()
@@ -464,11 +561,18 @@ class StreamRunner:
         }
         self._collector.clear()
         for key, task in gone.items():
+            task.close(save=save)
             del self._tasks[key]
             for topic_partition in task.inputs:
                 del self._by_partition[topic_partition]
                 if partitions is not None and topic_partition not in partitions:
                     self._passed_over.add(topic_partition)
+
+
+def _disk_stores(config: StreamsConfig, log: EventLog, clock: Clock) -> DiskStores | None:
+    if config.store == "memory" or config.state_dir is None:
+        return None
+    return DiskStores(config.state_dir / quote(config.application_id, safe=""), log, clock)
 
 
 @contextmanager

@@ -20,9 +20,11 @@ from streambank.streams.failed_records import FailedRecords
 from streambank.streams.metrics import OperatorMeter, Stopwatch
 from streambank.streams.operators.base import Process, StoreSpec, View, fan_out
 from streambank.streams.operators.table_source import TableSource
+from streambank.streams.punctuation import Schedules
 from streambank.streams.queue import InputQueue, Position
 from streambank.streams.stores import KeyValueStore, StateStore, create_store
 from streambank.streams.stores.base import NO_TIME
+from streambank.streams.stores.disk import DiskStores
 from streambank.streams.times import CommittedTimes, decode_times, encode_times
 from streambank.streams.topic import Topic
 from streambank.streams.topology import SourceNode, SubTopology, Topology
@@ -51,14 +53,25 @@ class StreamTask:
         drops: Drops,
         global_stores: Mapping[str, KeyValueStore] = MappingProxyType({}),
         meter: OperatorMeter | None = None,
+        now: int = 0,
+        disk: DiskStores | None = None,
     ) -> None:
-        """``meter`` counts and times the calls of every operator."""
+        """``meter`` counts and times the calls of every operator; ``now`` is the wall clock's time, in ms.
+
+        ``disk`` makes the stores that are not to be in memory.
+        """
         self.sub_topology = sub_topology
         self.partition = partition
         self.watch = Stopwatch()
         self.restored: dict[str, Stopwatch] = {}
-        self._context = _Context(topology, sub_topology, partition, config, collector, drops, global_stores)
+        self._schedules = Schedules(now)
+        self._context = _Context(
+            topology, sub_topology, partition, config, collector, drops, global_stores, self._schedules, disk
+        )
         operators, processes = self._context.bind(meter)
+        if self._schedules.any_by_stream_time:
+            position, schedules = self._context.position, self._schedules
+            processes = {node: _punctuated(process, position, schedules) for node, process in processes.items()}
         names = [
             (source, topology.topic_name(source.topic.name, config.application_id)) for source in sub_topology.sources
         ]
@@ -74,6 +87,8 @@ class StreamTask:
             for source, name in names
         ]
         self.dirty = False
+        self._idle_close_ms = config.idle_close_ms if self._schedules.any_while_idle else None
+        self._idle_since: tuple[int, int] | None = None
         self._by_partition = {queue.topic_partition: queue for queue in self._queues}
 
     @property
@@ -104,6 +119,7 @@ class StreamTask:
                 queue.resume_at(times[queue.topic_partition].partition)
         stream_time = max(queue.partition_time for queue in self._queues)
         self._context.position.stream_time = self._context.committed_stream_time = stream_time
+        self._schedules.resume_at(stream_time)
         for name, store in self.stores.items():
             store.resume_at(max((each.observed.get(name, NO_TIME) for each in times.values()), default=NO_TIME))
 
@@ -131,6 +147,7 @@ class StreamTask:
             if queue.retrying is not None and queue.waits_for_retry:
                 break
             self.dirty = True
+            self._idle_since = None
             done += queue.run(self._context.position, bound, limit - done)
             if queue.poison:
                 break
@@ -141,6 +158,36 @@ class StreamTask:
         """Whether there is a record to process that need not wait to be tried again."""
         queue, _, _ = self._next()
         return queue is not None and not queue.waits_for_retry
+
+    @property
+    def follows_clock(self) -> bool:
+        """Whether :meth:`follow_clock` is of any use."""
+        return self._schedules.any_by_wall_clock or self._idle_close_ms is not None
+
+    def follow_clock(self, now: int, behind: Callable[[TopicPartition], bool]) -> bool:
+        """Do what the wall clock makes due, between commits; whether there was any. :meth:`touch` lets it be committed.
+
+        Those are its punctuations; and when no record has come for ``idle_close_ms``, its stream time goes on as the
+        clock does. ``behind`` is that of :meth:`process`.
+        """
+        dirty, self.dirty = self.dirty, True  # until it is known that nothing ran, or failed half-way
+        ran = self._schedules.run_by_wall_clock(now)
+        if self._idle_close_ms is not None:
+            if self._idle_since is None or any(
+                queue.buffered or behind(queue.topic_partition) for queue in self._queues
+            ):
+                self._idle_since = (now, self.stream_time)
+            idle_ms, stream_time = now - self._idle_since[0], self._idle_since[1]
+            if idle_ms >= self._idle_close_ms and stream_time + idle_ms > self.stream_time > NO_TIME:
+                self._advance(stream_time + idle_ms)
+                ran = True
+        self.dirty = dirty or ran
+        return ran
+
+    def touch(self, position: Callable[[TopicPartition], int]) -> None:
+        """Let the next commit include its inputs' offsets though none of their records was processed."""
+        for queue in self._queues:
+            queue.touch(position(queue.topic_partition))
 
     def offsets(self) -> dict[TopicPartition, OffsetAndMetadata]:
         """What to commit for the records processed since the last commit."""
@@ -167,6 +214,21 @@ class StreamTask:
         self._context.committed_stream_time = self.stream_time
         self.dirty = False
 
+    def reached(self, ends: Mapping[TopicPartition, int]) -> None:
+        """``ends`` are the offsets that the transaction which committed has come to, in what it read and wrote.
+
+        Raises:
+            StoreError: a store cannot be saved on disk.
+        """
+        for name, store in self.stores.items():
+            if (end := ends.get(self._context.changelogs[name])) is not None:
+                store.reached(end)
+
+    def close(self, *, save: bool) -> None:
+        """Release its stores; ``save`` those on disk as of the last commit."""
+        for store in self.stores.values():
+            store.close(save=save)
+
     def rollback(self, reload: Callable[[StateStore], None]) -> None:
         """Go back to the last commit: queues, stores and stream time.
 
@@ -183,6 +245,13 @@ class StreamTask:
                 store.record(True)
         self.dirty = False
         self._context.position.stream_time = self._context.committed_stream_time
+        self._schedules.resume_at(self.stream_time)
+
+    def _advance(self, stream_time: int) -> None:
+        self._context.position.stream_time = stream_time
+        for queue in self._queues:
+            queue.advance(stream_time)
+        self._schedules.advance(stream_time)
 
     def _next(self) -> tuple[InputQueue | None, int, bool]:
         """The queue whose head is earliest, up to which timestamp it stays so, and whether every queue has a record."""
@@ -208,6 +277,17 @@ class StreamTask:
         return not any(queue.head_timestamp is None and behind(queue.topic_partition) for queue in self._queues)
 
 
+def _punctuated(process: Process, position: Position, schedules: Schedules) -> Process:
+    """A source's function that runs the punctuations which its records make due, after each of them."""
+
+    def process_and_punctuate(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
+        process(key, value, timestamp, headers)
+        if position.stream_time >= schedules.due:
+            schedules.run_by_stream_time(position.stream_time)
+
+    return process_and_punctuate
+
+
 class _Context:
     """Implements :class:`streambank.streams.operators.base.TaskContext`: for each node a copy that knows its name."""
 
@@ -220,22 +300,30 @@ class _Context:
         collector: RecordCollector,
         drops: Drops,
         global_stores: Mapping[str, KeyValueStore],
+        schedules: Schedules,
+        disk: DiskStores | None,
     ) -> None:
         self.partition = partition
         self.node = ""
+        self.schedule, self.on_advance = schedules.add, schedules.add_advance
         self.position = Position()
         self.committed_stream_time = self.position.stream_time
         self._topology, self._sub, self._config = topology, sub_topology, config
         self._collector, self._drops, self._global_stores = collector, drops, global_stores
         self._operators = {node.name: node.operator for node in sub_topology.nodes}
-        self.stores = {
-            spec.name: create_store(spec, self._changelog_writer(spec) if spec.changelog is None else None)
+        self.changelogs = {
+            spec.name: TopicPartition(topology.changelog_name(spec, config.application_id), partition)
             for spec in sub_topology.stores
         }
+        self.stores = {spec.name: self._store_of(spec, disk) for spec in sub_topology.stores}
 
     @property
     def stream_time(self) -> int:
         return self.position.stream_time
+
+    @property
+    def record_at(self) -> tuple[str, int, int] | None:
+        return self.position.record_at
 
     def bind(self, meter: OperatorMeter | None) -> tuple[dict[str, Process], dict[str, Process]]:
         """Every node's function, children before parents: as its operator made it, and as it is called."""
@@ -310,6 +398,12 @@ class _Context:
 
         return keep_update
 
+    def _store_of(self, spec: StoreSpec, disk: DiskStores | None) -> StateStore:
+        log_update = self._changelog_writer(spec) if spec.changelog is None else None
+        if disk is not None and spec.kind == "key-value":
+            return disk.create(spec, log_update, self.changelogs[spec.name])
+        return create_store(spec, log_update)
+
     def _changelog_writer(self, spec: StoreSpec) -> Process:
-        name = self._topology.changelog_name(spec, self._config.application_id)
-        return self._collector.writer(name, spec.key, spec.value, partition=self.partition)
+        at = self.changelogs[spec.name]
+        return self._collector.writer(at.topic, spec.key, spec.value, partition=at.partition)

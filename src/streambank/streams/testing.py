@@ -44,7 +44,8 @@ class TopologyTestDriver:
     """Runs a topology on a log in memory, within the calling thread.
 
     Every :meth:`pipe` is processed and committed before it returns, through however many internal topics. Timestamps
-    are the test's: without one, a record is a millisecond later than the one before.
+    are the test's: without one, a record is a millisecond later than the one before. With a ``state_dir``, key-value
+    stores are in RocksDB there.
     """
 
     runner: StreamRunner
@@ -56,19 +57,27 @@ class TopologyTestDriver:
         application_id: str = "test",
         on_error: ErrorPolicy = "fail",
         config: StreamsConfig | None = None,
+        idle_close_ms: int | None = None,
+        state_dir: Path | None = None,
         log: EventLog | None = None,
         folder: Path | None = None,
     ) -> None:
         """On ``log``, which stays open in the end; else on one of its own, in ``folder`` if given.
 
         One in a folder is closed by a crash and opened again, as a new process does. ``config`` says everything that
-        ``application_id`` and ``on_error`` leave open, and is used instead of them.
+        the settings here leave open, and is used instead of them.
         """
         self.topology = topology
         self._folder = folder
         self.log: EventLog = log if log is not None else self._open()
-        self._config = config or StreamsConfig(application_id=application_id, on_error=on_error)
-        self._monotonic_ms = 0
+        self._config = config or StreamsConfig(
+            application_id=application_id,
+            on_error=on_error,
+            idle_close_ms=idle_close_ms,
+            store="memory" if state_dir is None else "rocksdb",
+            state_dir=state_dir,
+        )
+        self._monotonic_ms = self._wall_clock = 0
         self._owns_log = log is None
         self._producer = self.log.producer()
         self._read: dict[TopicPartition, int] = {}
@@ -140,6 +149,12 @@ class TopologyTestDriver:
         while self.runner.step() or self._skip_wait():
             pass
 
+    def advance_wall_clock(self, by_ms: int) -> None:
+        """Let the wall clock, which stands still otherwise and starts at 0, go on; process all that follows from it."""
+        self._wall_clock += by_ms
+        self.runner.step()
+        self.run()
+
     def read(self, topic: Topic[K, V]) -> list[OutputRecord]:
         """What the topology has written to ``topic`` since the last read, partition by partition."""
         return [
@@ -183,18 +198,14 @@ class TopologyTestDriver:
     def crash(self) -> None:
         """Lose everything in memory, as a killed process does, and start again from what is committed."""
         self._leave(self.runner)
-        if self._owns_log and self._folder is not None:
-            self._producer.close()
-            self.log.close()
-            self.log = self._open()
-            self._producer = self.log.producer()
-        self._start()
+        self._come_back()
 
     def restart(self) -> None:
         """Stop as a program does that is told to, and start again."""
         self.runner.stop()
         self.runner.run()
-        self.crash()
+        self._leave(self.runner, save=True)
+        self._come_back()
 
     def rebalance(self) -> None:
         """Let the partitions move to another member of the group, some first and then all, and come back likewise.
@@ -224,7 +235,7 @@ class TopologyTestDriver:
         except _CrashError:
             pass
         finally:
-            runner.close()
+            runner.close(save=False)
         check(failing.crashed, "crash_before_commit: there was nothing to process")
         self._start()
 
@@ -257,12 +268,26 @@ class TopologyTestDriver:
         self.runner = self._new_runner(self.log)
         self.run()
 
-    def _leave(self, runner: StreamRunner) -> None:
+    def _come_back(self) -> None:
+        if self._owns_log and self._folder is not None:
+            self._producer.close()
+            self.log.close()
+            self.log = self._open()
+            self._producer = self.log.producer()
+        self._start()
+
+    def _leave(self, runner: StreamRunner, *, save: bool = False) -> None:
         self._earlier_drops += runner.drops
-        runner.close()
+        runner.close(save=save)
 
     def _new_runner(self, log: EventLog) -> StreamRunner:
-        return StreamRunner(self.topology, log, self._config, monotonic_ms=lambda: self._monotonic_ms)
+        return StreamRunner(
+            self.topology,
+            log,
+            self._config,
+            monotonic_ms=lambda: self._monotonic_ms,
+            clock=lambda: self._wall_clock,
+        )
 
 
 class _CrashError(BaseException):

@@ -1,7 +1,7 @@
 """The topology as data: nodes, validated once, cut into sub-topologies, described.
 
-A sub-topology is what has to run in one task: nodes joined by edges or by a store that one reads of another. Between
-sub-topologies there are only topics.
+A sub-topology is what has to run in one task: nodes joined by edges, or by a store that one reads of another or shares
+with it. Between sub-topologies there are only topics.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -50,7 +50,8 @@ class SubTopology:
     @property
     def stores(self) -> tuple[StoreSpec, ...]:
         """The stores that each of its tasks keeps."""
-        return tuple(store for node in self.nodes for store in node.operator.stores)
+        stores = {store.name: store for node in self.nodes for store in node.operator.stores}
+        return tuple(stores.values())
 
     @property
     def sinks(self) -> tuple[Topic[Any, Any], ...]:
@@ -147,20 +148,21 @@ def build_topology(
 
 
 def _check_unique_stores(nodes: Sequence[Node]) -> None:
-    owner: dict[str, str] = {}
+    owner: dict[str, tuple[str, StoreSpec]] = {}
     for node in nodes:
         for store in node.operator.stores:
-            if store.name in owner:
+            other, same = owner.setdefault(store.name, (node.name, store))
+            if same is not store:
                 raise TopologyError(
-                    f"operators {owner[store.name]!r} and {node.name!r} both own a store named {store.name!r}: "
-                    "give one of them another name="
+                    f"operators {other!r} and {node.name!r} both own a store named {store.name!r}: "
+                    "give one of them another name=, or to share it, pass both the same StoreSpec object"
                 )
-            owner[store.name] = node.name
 
 
 def _connected(nodes: Sequence[Node]) -> list[list[Node]]:
-    """The nodes in groups joined by edges and by stores read, each group in the given order."""
+    """The nodes in groups joined by edges and by stores read or shared, each group in the given order."""
     leader = {node.name: node.name for node in nodes}
+    owner = {store.name: node.name for node in nodes for store in node.operator.stores}
 
     def find(name: str) -> str:
         while leader[name] != name:
@@ -168,7 +170,7 @@ def _connected(nodes: Sequence[Node]) -> list[list[Node]]:
         return name
 
     for node in nodes:
-        for other in (*node.parents, *node.operator.reads):
+        for other in (*node.parents, *node.operator.reads, *(owner[store.name] for store in node.operator.stores)):
             leader[find(node.name)] = find(other)
     groups: dict[str, list[Node]] = {}
     for node in nodes:

@@ -21,7 +21,8 @@ class TimeWindowedSerde(Generic[K]):
     """The key's bytes and the start, as Kafka's TimeWindowedSerializer writes them: the size gives the end."""
 
     def __init__(self, key: Serde[K], size_ms: int) -> None:
-        self._key, self._size_ms = key, size_ms
+        self.inner = self._key = key
+        self._size_ms = size_ms
         self._serialize, self._deserialize = key.serialize, key.deserialize
 
     def serialize_for_partition(self, value: Windowed[K], /) -> bytes:
@@ -53,7 +54,7 @@ class SessionWindowedSerde(Generic[K]):
     """The key's bytes, the end and the start, as Kafka's SessionWindowedSerializer writes them."""
 
     def __init__(self, key: Serde[K]) -> None:
-        self._key = key
+        self.inner = self._key = key
 
     def serialize_for_partition(self, value: Windowed[K], /) -> bytes:
         """The key's bytes: all sessions of a key are in its partition (WindowedStreamPartitioner)."""

@@ -42,6 +42,7 @@ OPERATORS = frozenset(
         "map_values",
         "merge",
         "peek",
+        "process",
         "reduce",
         "select_key",
         "session_aggregate",

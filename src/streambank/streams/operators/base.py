@@ -4,11 +4,12 @@ A bound operator is called with a record's key, value, timestamp and headers, an
 that comes out. It sees no client, thread or clock; its state is in the stores that the task hands it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from streambank.streams.stores.base import Stored, StoreSpec, View
+from streambank.streams.punctuation import Punctuation
+from streambank.streams.stores.base import StateStore, Stored, StoreSpec, View
 from streambank.streams.topic import Topic
 
 __all__ = ["Operator", "Process", "Stateless", "StoreSpec", "Stored", "TableOperator", "TaskContext", "View", "fan_out"]
@@ -40,11 +41,25 @@ class TaskContext(Protocol):
     def store(self, name: str) -> Any:
         """A store of the operator's own, or of a node that it reads, of the class that its spec's kind stands for."""
 
+    @property
+    def record_at(self) -> tuple[str, int, int] | None:
+        """Topic, partition and offset of the record in work; None before the first."""
+
     def view(self, node: str) -> View:
         """Reads the table that the node makes."""
 
     def global_view(self, topic: str) -> View:
         """Reads the global table of that topic."""
+
+    def schedule(self, punctuation: Punctuation, run: Callable[[int], None]) -> None:
+        """Let the task call ``run(timestamp)`` when the punctuation is due. To be called while binding."""
+
+    def on_advance(self, advance: Callable[[int], None]) -> None:
+        """Let the task call ``advance(stream_time)`` when its time goes on without a record.
+
+        To be called while binding. See ``StreamsConfig.idle_close_ms``: whoever sends results once their time is over
+        sends those that are due at ``stream_time``, as if a record of another key had come with it.
+        """
 
     def sink(self, topic: Topic[Any, Any], *, own_partition: bool) -> Process:
         """Writes records to a topic: to the partition of the same number as the task's, or where their keys belong."""
@@ -136,3 +151,15 @@ def fan_out(targets: Sequence[Process]) -> Process:
 
 def _ignore(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
     """What follows the last operator."""
+
+
+def follow_time(context: TaskContext, store: StateStore, advance: Callable[[int, bytes | None], None]) -> None:
+    """Let ``advance(time before, headers)`` follow the store's time when that goes on without a record."""
+
+    def idle(stream_time: int) -> None:
+        before = store.observed_time
+        if stream_time > before:
+            store.observed_time = stream_time
+            advance(before, None)
+
+    context.on_advance(idle)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from streambank.streams.operators.base import Process, Stateless, StoreSpec, TaskContext, View
+from streambank.streams.operators.base import Process, Stateless, StoreSpec, TaskContext, View, follow_time
 from streambank.streams.stores.session import SessionStore
 from streambank.streams.windowed import Windowed
 from streambank.streams.windows import SessionWindows
@@ -40,6 +40,14 @@ class SessionAggregate(Stateless):
         gap_ms, final = self.windows.gap_ms, self.final
         wait_ms = gap_ms + self.windows.grace_ms
 
+        def advance(before: int, headers: bytes | None) -> None:
+            if final:
+                for window, (result, at) in store.ended(max(0, before - wait_ms), store.observed_time - wait_ms):
+                    forward(window, result, at, headers, None)
+            store.expire()
+
+        follow_time(context, store, advance)
+
         def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
             if key is None:
                 drop("null key")
@@ -66,10 +74,7 @@ class SessionAggregate(Stateless):
                 if not final:
                     forward(session, new, session.end, headers, None)
             if store.observed_time > before:
-                if final:
-                    for window, (result, at) in store.ended(max(0, before - wait_ms), close_time):
-                        forward(window, result, at, headers, None)
-                store.expire()
+                advance(before, headers)
 
         return process
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from streambank.streams.operators.base import Process, Stateless, Stored, StoreSpec, TaskContext, View
+from streambank.streams.operators.base import Process, Stateless, Stored, StoreSpec, TaskContext, View, follow_time
 from streambank.streams.stores.session import SessionStore
 from streambank.streams.windowed import Windowed
 from streambank.streams.windows import SlidingWindows
@@ -42,6 +42,14 @@ class SlidingWindowAggregate(Stateless):
             self.final,
         )
 
+        def advance(before: int, headers: bytes | None) -> None:
+            if final:
+                for window, (result, at) in store.ended(max(0, before - grace_ms), store.observed_time - grace_ms):
+                    forward(window, result, at, headers, None)
+            store.expire()
+
+        follow_time(context, store, advance)
+
         def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
             if key is None or value is None:
                 drop("null key" if key is None else "null value")
@@ -58,10 +66,7 @@ class SlidingWindowAggregate(Stateless):
             else:
                 step.usual()
             if store.observed_time > before:
-                if final:
-                    for window, (result, at) in store.ended(max(0, before - grace_ms), close_time):
-                        forward(window, result, at, headers, None)
-                store.expire()
+                advance(before, headers)
 
         return process
 

@@ -62,6 +62,14 @@ class StreamStreamJoin(Stateless):
         retention_ms = before_ms + after_ms + self.grace_ms
         emit_unmatched = self._emitter(own_unmatched, other_unmatched, forward)
 
+        def idle(stream_time: int) -> None:
+            # Either side sends those of both; the other one then finds the time where it is.
+            if clock is not None and stream_time > clock.observed_time:
+                clock.observed_time = stream_time
+                emit_unmatched(stream_time, None)
+
+        context.on_advance(idle)
+
         def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
             if clock is not None and timestamp > clock.observed_time:
                 clock.observed_time = timestamp

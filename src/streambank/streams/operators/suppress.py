@@ -54,6 +54,18 @@ class Suppress(Stateless):
             if held.value is not None or not final_results:
                 forward(key, held.value, held.timestamp, held.headers, held.prior)
 
+        def emit_due() -> None:
+            due = store.observed_time - wait_ms
+            while store.first_time <= due:
+                emit()
+
+        def idle(stream_time: int) -> None:
+            if stream_time > store.observed_time:
+                store.observed_time = stream_time
+                emit_due()
+
+        context.on_advance(idle)
+
         def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
             if timestamp > store.observed_time:
                 store.observed_time = timestamp
@@ -62,9 +74,7 @@ class Suppress(Stateless):
                 put(key, Held(key.end if final_results else timestamp, timestamp, headers, old, value))
             else:
                 put(key, Held(held.time, timestamp, headers, held.prior, value))
-            due = store.observed_time - wait_ms
-            while store.first_time <= due:
-                emit()
+            emit_due()
             if enforce_limits is not None:
                 enforce_limits(emit)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from streambank.streams.operators.base import Process, Stateless, StoreSpec, TaskContext, View
+from streambank.streams.operators.base import Process, Stateless, StoreSpec, TaskContext, View, follow_time
 from streambank.streams.stores.window import WindowStore
 from streambank.streams.windowed import Windowed
 from streambank.streams.windows import TimeWindows
@@ -40,6 +40,8 @@ class WindowAggregate(Stateless):
         is_tumbling = self.windows.advance_ms == size_ms
         fetch, put, final = store.fetch, store.put, self.final
         advance = self._advance(store, forward)
+
+        follow_time(context, store, advance)
 
         def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
             if key is None:

@@ -1,8 +1,9 @@
 """What every store of a task has in common: it commits, goes back to the last commit, comes back from a changelog."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, Literal, TypeAlias
 
 from streambank.streams.serde import Serde
@@ -77,6 +78,16 @@ class StateStore(ABC):
         """Undo what was put since the last commit. Overridden: calls this too."""
         self.observed_time = self._committed_time
 
+    def open(self) -> int | None:
+        """Make ready to be loaded; the changelog's offset up to which it kept what it had, None if it kept nothing."""
+        return None
+
+    def reached(self, offset: int) -> None:  # noqa: B027
+        """What was committed or loaded is that of the changelog before ``offset``."""
+
+    def close(self, *, save: bool) -> None:  # noqa: B027
+        """Release what it holds outside of memory; ``save``: so that it can go on from there."""
+
     @property
     @abstractmethod
     def recording(self) -> bool:
@@ -102,3 +113,15 @@ class StateStore(ABC):
     @abstractmethod
     def __len__(self) -> int:
         """How many entries there are."""
+
+
+def in_order(
+    entries: Iterable[tuple[Any, Stored]], serialize: Callable[[Any], bytes], first: Any, last: Any
+) -> Iterator[tuple[Any, Stored]]:
+    """The entries from key ``first`` to ``last`` (None: no bound), both included, in the order of the keys' bytes."""
+    low = b"" if first is None else serialize(first)
+    high = None if last is None else serialize(last)
+    found = [
+        (data, entry) for entry in entries if (data := serialize(entry[0])) >= low and (high is None or data <= high)
+    ]
+    yield from (entry for _, entry in sorted(found, key=itemgetter(0)))

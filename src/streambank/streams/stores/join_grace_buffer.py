@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Iterator
 from heapq import heappop, heappush
+from itertools import count
 from typing import Any, NamedTuple
 
 from streambank.streams.errors import DeserializationError
@@ -40,13 +41,15 @@ class JoinGraceBuffer(StateStore):
         self._entries: dict[bytes, tuple[BufferKey, Buffered]] = {}
         # A heap of places; one that has no entry any more is passed over.
         self._order: list[bytes] = []
-        self._sequence = 0
         self._undo: list[tuple[bytes, tuple[BufferKey, Buffered] | None]] = []
         self._recording = False
 
     def put(self, key: Any, value: Any, timestamp: int, headers: bytes | None) -> None:
         """Let a record wait."""
-        at, record = BufferKey(timestamp, key, self._sequence), Buffered(value, headers)
+        # The first free number among those of this key and time: the same whatever came and went before a restart.
+        numbers = (BufferKey(timestamp, key, number) for number in count())
+        at = next(each for each in numbers if self._place_of(each) not in self._entries)
+        record = Buffered(value, headers)
         place = self._add(at, record)
         if self._recording:
             self._undo.append((place, None))
@@ -121,7 +124,6 @@ class JoinGraceBuffer(StateStore):
         place = self._place_of(at)
         self._entries[place] = (at, record)
         heappush(self._order, place)
-        self._sequence = max(self._sequence, at.sequence + 1)
         return place
 
 

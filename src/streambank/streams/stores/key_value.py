@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from streambank.streams.stores.base import LogUpdate, StateStore, Stored, StoreSpec
+from streambank.streams.stores.base import LogUpdate, StateStore, Stored, StoreSpec, in_order
 
 
 class KeyValueStore(StateStore):
@@ -69,6 +69,13 @@ class KeyValueStore(StateStore):
     def items(self) -> Iterator[tuple[Any, Stored]]:
         """Every entry, in no particular order."""
         return iter(self._entries.items())
+
+    def range(self, first: Any = None, last: Any = None) -> Iterator[tuple[Any, Stored]]:
+        """The present entries from key ``first`` to ``last``, both included, in the order of the keys' bytes.
+
+        What is put after the call does not show. All entries are looked at, when the first is asked for.
+        """
+        return in_order(list(self._entries.items()), self.spec.key.serialize, first, last)
 
     def __len__(self) -> int:
         return len(self._entries)
