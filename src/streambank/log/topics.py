@@ -6,6 +6,9 @@ from typing import Literal, TypeAlias
 
 CleanupPolicy: TypeAlias = Literal["delete", "compact", "compact,delete"]
 
+DELETE_RETENTION_MS = 86_400_000
+"""Kafka's ``delete.retention.ms``: a day."""
+
 _NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 
 
@@ -25,7 +28,7 @@ class TopicConfig:
     partitions: int = 4
     cleanup_policy: CleanupPolicy = "delete"
     retention_ms: int = -1
-    delete_retention_ms: int = 86_400_000
+    delete_retention_ms: int = DELETE_RETENTION_MS
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or self.name in {".", ".."}:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from streambank.log import TopicConfig
+from streambank.log.topics import DELETE_RETENTION_MS
 from streambank.streams.describe import Format, describe
 from streambank.streams.errors import TopologyError
 from streambank.streams.operators.base import Operator, StoreSpec
@@ -115,6 +116,7 @@ class Topology:
                     name=self.changelog_name(store, application_id),
                     partitions=sub.partitions,
                     cleanup_policy="compact",
+                    delete_retention_ms=_tombstones_ms(store),
                 )
                 for store in sub.stores
                 if store.changelog is None
@@ -128,6 +130,14 @@ class Topology:
         format.
         """
         return describe(self, format)
+
+
+EXPIRING_DELETE_RETENTION_MS = 600_000
+"""How long the changelog of a store whose entries expire keeps its tombstones: longer than a restore takes, no more."""
+
+
+def _tombstones_ms(store: StoreSpec) -> int:
+    return DELETE_RETENTION_MS if store.kind == "key-value" else EXPIRING_DELETE_RETENTION_MS
 
 
 def build_topology(
