@@ -22,7 +22,7 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY)  ## the reference workload beside a hand-written loop, restore, latency
+bench: $(READY)  ## the reference workload, windows and joins beside hand-written loops, restore, latency
 	$(BIN)/python -m benchmarks
 
 $(READY): pyproject.toml
