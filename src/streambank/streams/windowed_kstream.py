@@ -229,21 +229,24 @@ def _is_final(emit: Emit, name: str) -> bool:
 
 
 def _late_for(windows: TimeWindows) -> IsLate:
-    def is_late(store: WindowStore, _key: Any, timestamp: int) -> bool:
+    def is_late(store: WindowStore, _key: Any, _value: Any, timestamp: int) -> bool:
         return windows.starts(timestamp)[-1] + windows.size_ms <= store.observed_time - windows.grace_ms
 
     return is_late
 
 
 def _late_for_sliding(windows: SlidingWindows) -> IsLate:
-    def is_late(store: SessionStore, _key: Any, timestamp: int) -> bool:
-        return timestamp + 1 + windows.time_difference_ms <= store.observed_time - windows.grace_ms
+    def is_late(store: SessionStore, _key: Any, value: Any, timestamp: int) -> bool:
+        # A null value is dropped as that, whenever it comes.
+        return value is not None and (
+            timestamp + 1 + windows.time_difference_ms <= store.observed_time - windows.grace_ms
+        )
 
     return is_late
 
 
 def _late_for_session(windows: SessionWindows) -> IsLate:
-    def is_late(store: SessionStore, key: Any, timestamp: int) -> bool:
+    def is_late(store: SessionStore, key: Any, _value: Any, timestamp: int) -> bool:
         near = store.find(key, timestamp - windows.gap_ms, timestamp + windows.gap_ms)
         end = max([timestamp, *(window.end for window, _ in near)])
         return end < store.observed_time - windows.grace_ms - windows.gap_ms

@@ -55,6 +55,14 @@ def test_null_keys_and_null_values_are_dropped() -> None:
         assert driver.read(OUT) == []
 
 
+def test_a_null_value_is_not_among_the_late_records() -> None:
+    with TopologyTestDriver(collecting(SlidingWindows(10))) as driver:
+        driver.pipe(IN, "k", "a", 100)
+        driver.pipe(IN, "k", None, 1)
+        assert driver.runner.drops == {"null value": 1}
+        assert driver.read(OUT2) == []
+
+
 def test_windows_are_deleted_when_no_record_can_need_them_any_more() -> None:
     with TopologyTestDriver(collecting(SlidingWindows(10))) as driver:
         for at in range(0, 300, 5):
