@@ -360,10 +360,11 @@ class _Context:
         partition = self.partition if own_partition else None
         return self._collector.writer(name, topic.key, topic.value, headers_of=topic.headers, partition=partition)
 
-    def drop(self, reason: str) -> None:
+    def drop(self, reason: str, **details: int) -> None:
         count = self._drops.add(self.node, reason)
         if count & (count - 1) == 0:
-            logger.warning("record dropped", operator=self.node, reason=reason, at=str(self.position), count=count)
+            at = str(self.position)
+            logger.warning("record dropped", operator=self.node, reason=reason, at=at, count=count, **details)
         if self._config.keeps_dropped(reason) and (record := self.position.record_to_keep()) is not None:
             error = RecordDroppedError(f"{reason}: dropped by operator {self.node!r}")
             write_dead_letter(self._collector.columns(self._config.dead_letter_topic, 0), record, error)

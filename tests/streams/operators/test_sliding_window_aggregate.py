@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 from tests.streams.crashing import ACCIDENTS, Accident, run, unhurried
 from tests.streams.support import ANY, IN, OUT, OUT2, outputs
 
@@ -45,6 +46,16 @@ def test_a_record_whose_windows_are_all_closed_is_late() -> None:
         driver.pipe(IN, "k", "c", 84)
         assert [(value, at) for _, value, at in driver.read(OUT2)] == [("c", 84)]
         assert driver.runner.drops == {"late": 2}, "b is too late for the window that ends with it, c for both"
+
+
+#   shouldLogAndMeterWhenSkippingExpiredWindowByGrace: the windows that Kafka Streams names.
+def test_the_log_says_which_windows_were_closed_and_why() -> None:
+    with TopologyTestDriver(collecting(SlidingWindows(10, grace_ms=90))) as driver, capture_logs() as logs:
+        for at in (200, 100, 15):
+            driver.pipe(IN, "k", str(at), at)
+    dropped = [entry for entry in logs if entry["event"] == "record dropped"]
+    assert [(entry["window_start"], entry["window_end"]) for entry in dropped] == [(90, 100), (15, 25)]
+    assert {entry["stream_time"] for entry in dropped} == {200}
 
 
 def test_null_keys_and_null_values_are_dropped() -> None:

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 from tests.streams.crashing import ACCIDENTS, Accident, run, unhurried
 from tests.streams.support import ANY, IN, OUT, OUT2, outputs
 
@@ -52,6 +53,17 @@ def test_a_record_may_be_late_for_one_window_and_in_time_for_the_next() -> None:
         assert driver.read(OUT)[-1] == (["k", 5, 15], ["a", "b"], 12)
         assert driver.read(OUT2) == []
         assert driver.runner.drops == {"late": 1}
+
+
+#   shouldLogAndMeterWhenSkippingExpiredWindow: [0, 10) is closed, [5, 15) is not.
+def test_the_log_says_which_window_was_closed_and_why() -> None:
+    with TopologyTestDriver(collecting(TimeWindows.hopping(10, 5, grace_ms=90))) as driver, capture_logs() as logs:
+        driver.pipe(IN, "k", "100", 100)
+        driver.pipe(IN, "k", "5", 5)
+    dropped = [entry for entry in logs if entry["event"] == "record dropped"]
+    assert [entry["at"] for entry in dropped] == ["in-0 offset 1"]
+    bounds = {"window_start": 0, "window_end": 10, "stream_time": 100}
+    assert bounds.items() <= dropped[0].items()
 
 
 def test_final_results_come_once_in_the_order_of_windows_and_keys_and_not_again_after_a_crash() -> None:

@@ -64,8 +64,8 @@ class TaskContext(Protocol):
     def sink(self, topic: Topic[Any, Any], *, own_partition: bool) -> Process:
         """Writes records to a topic: to the partition of the same number as the task's, or where their keys belong."""
 
-    def drop(self, reason: str) -> None:
-        """Count, and log once in a while, that the record in work goes no further."""
+    def drop(self, reason: str, **details: int) -> None:
+        """Count, and log once in a while together with ``details``, that the record in work goes no further."""
 
 
 class Operator(Protocol):

@@ -62,7 +62,8 @@ class SessionAggregate(Stateless):
                 aggregate = merger(key, aggregate, found)
                 session = Windowed(key, min(session.start, window.start), max(session.end, window.end))
             if session.end < close_time:
-                drop("late")
+                start, end = session.start, session.end
+                drop("late", window_start=start, window_end=end, stream_time=store.observed_time)
             else:
                 if session.start != session.end or session.end != timestamp:
                     for window, (found, _) in merged:

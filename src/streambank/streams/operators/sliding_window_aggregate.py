@@ -58,7 +58,8 @@ class SlidingWindowAggregate(Stateless):
             store.observed_time = max(before, timestamp)
             close_time = store.observed_time - grace_ms
             if timestamp + 1 + difference_ms <= close_time:
-                drop("late")
+                end = timestamp + difference_ms
+                drop("late", window_start=timestamp, window_end=end, stream_time=store.observed_time)
                 return
             step = _Step(self, store, forward, drop, key, value, timestamp, headers, close_time)
             if timestamp < difference_ms:
@@ -83,7 +84,7 @@ class _Step:
     operator: SlidingWindowAggregate
     store: SessionStore
     forward: Process
-    drop: Callable[[str], None]
+    drop: Callable[..., None]
     key: Any
     value: Any
     timestamp: int
@@ -166,7 +167,8 @@ class _Step:
 
     def _update(self, window: Windowed[Any], stored: Stored, *, is_new: bool = False) -> None:
         if window.end < self.close_time:
-            self.drop("late")
+            start, end = window.start, window.end
+            self.drop("late", window_start=start, window_end=end, stream_time=self.store.observed_time)
             return
         new = self.operator.aggregator(self.key, self.value, stored[0])
         self._put(window, new, max(stored[1], self.timestamp), None if is_new else stored[0])

@@ -54,7 +54,7 @@ class WindowAggregate(Stateless):
             for start in (timestamp - timestamp % size_ms,) if is_tumbling else starts_of(timestamp):
                 end = start + size_ms
                 if end <= close_time:
-                    drop("late")
+                    drop("late", window_start=start, window_end=end, stream_time=store.observed_time)
                     continue
                 stored = fetch(key, start)
                 previous, latest = (None, timestamp) if stored is None else stored
