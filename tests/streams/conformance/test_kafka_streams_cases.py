@@ -79,6 +79,25 @@ def test_the_case_that_is_broken_there_is_right_as_it_stands() -> None:
         drive(case, driver, after_each=lambda: None)
 
 
+@pytest.mark.parametrize(("expected", "right"), [(2, True), ([{}, {}], True), (1, False), ([{}], False)])
+def test_windows_that_a_record_was_too_late_for_are_counted(expected: object, right: bool) -> None:
+    case = _synthetic({})
+    case["topology"] = {
+        "kind": "windowed_count",
+        "source": "stream",
+        "window": {"type": "hopping", "size_ms": 10, "advance_ms": 5, "grace_ms": 0},
+        "emit": "on_update",
+    }
+    case["inputs"] = [{"topic": "stream", "key": 0, "value": "", "timestamp": at} for at in (100, 6)]
+    case |= {"expected": [], "expected_dropped_windows": expected}
+    with TopologyTestDriver(build_case(case)) as driver:
+        if right:
+            drive(case, driver, after_each=driver.crash)
+        else:
+            with pytest.raises(AssertionError):
+                drive(case, driver, after_each=driver.crash)
+
+
 def _synthetic(changed: dict[str, object]) -> Case:
     times = [("table", "row", 1), ("table", None, 2), ("stream", "lost", 3), ("table", "new", 4), ("stream", "met", 5)]
     return {
