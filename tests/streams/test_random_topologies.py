@@ -135,6 +135,12 @@ GROUPINGS: dict[str, Callable[[Stream, Parts], Table]] = {
     "group_by": lambda stream, parts: stream.group_by(lambda _k, v: size(v) % 2, key=ANY).count(name=parts.name()),
     "reduce": lambda stream, parts: stream.group_by_key().reduce(lambda a, b: size(a) + size(b), name=parts.name()),
     "to_table": lambda stream, parts: stream.to_table(name=parts.name()),
+    "cogroup": lambda stream, parts: (
+        stream.group_by_key()
+        .cogroup(lambda _k, v, total: total + size(v))
+        .cogroup(parts.other.group_by_key(), lambda _k, v, total: total - size(v))
+        .aggregate(int, name=parts.name(), value=ANY)
+    ),
     "tumbling": lambda stream, parts: (
         stream.group_by_key().windowed_by(TimeWindows.tumbling(20, grace_ms=5)).count(name=parts.name())
     ),

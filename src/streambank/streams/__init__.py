@@ -1,6 +1,7 @@
 """Stream processing with the semantics of Kafka Streams on any event log."""
 
 from streambank.streams.builder import StreamBuilder
+from streambank.streams.cogrouped_kstream import CogroupedKStream
 from streambank.streams.compatibility import StoredTopology
 from streambank.streams.config import StreamsConfig
 from streambank.streams.error_policies import ErrorAction, ErrorContext, ErrorKind, ErrorPolicy, Retry
@@ -42,6 +43,7 @@ __all__ = [
     "STRING",
     "BufferConfig",
     "BufferFullError",
+    "CogroupedKStream",
     "DeserializationError",
     "ErrorAction",
     "ErrorContext",

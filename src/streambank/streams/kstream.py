@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from streambank.streams.cogrouped_kstream import CogroupedKStream
 from streambank.streams.errors import TopologyError
 from streambank.streams.global_ktable import GlobalKTable, join_global_table
 from streambank.streams.infer import forwarded, returned_item, returned_pair, returned_value
@@ -464,6 +465,10 @@ class KGroupedStream(Generic[K, V]):
         return self._table(
             name, LONG, lambda store: replace(Aggregate(lambda: 0, lambda _key, _value, n: n + 1, store), kind="count")
         )
+
+    def cogroup(self, aggregator: Callable[[K, V, A], A | None]) -> CogroupedKStream[K, A]:
+        """Aggregate this stream together with others: ``aggregator(key, value, aggregate)`` is for its records."""
+        return CogroupedKStream(((self._stream, aggregator),))
 
     def reduce(self, reducer: Callable[[V, V], V], *, name: str, value: Serde[V] | None = None) -> KTable[K, V]:
         """One value per key: the first, then ``reducer(reduced, value)`` for every further one."""

@@ -45,7 +45,8 @@ class _Windowed(Generic[K, V]):
     def late_records(self, table: KTable[Windowed[K], Any]) -> KStream[K, V]:
         """The records that were too late for every window of theirs in ``table``, which was aggregated from this.
 
-        One that was in time for some of its windows is in those, and not here.
+        One that was in time for some of its windows is in those, and not here. With sliding windows a record that may
+        still be part of a later window is not here either.
         """
         stream = self._inputs.get(table._node)
         if stream is None:

@@ -32,6 +32,7 @@ SIGNS = {
 OPERATORS = frozenset(
     {
         "aggregate",
+        "cogroup",
         "filter",
         "flat_map",
         "flat_map_values",

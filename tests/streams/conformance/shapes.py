@@ -92,7 +92,9 @@ def _session_count(builder: StreamBuilder, shape: dict[str, Any]) -> None:
     window = shape["window"]
     windows = SessionWindows(window["gap_ms"], window["grace_ms"])
     sessions = builder.stream(topic(shape["source"])).group_by_key().windowed_by(windows)
-    _write(sessions.count(name="count", emit=EMITS[shape["emit"]]), "output")
+    # What the stores of Kafka Streams' own session tests keep.
+    retention_ms = max(3 * window["gap_ms"], windows.retention_ms)
+    _write(sessions.count(name="count", emit=EMITS[shape["emit"]], retention_ms=retention_ms), "output")
 
 
 def _stream_stream_join(builder: StreamBuilder, shape: dict[str, Any]) -> None:

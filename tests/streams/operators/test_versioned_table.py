@@ -59,7 +59,9 @@ def test_the_history_does_not_come_from_the_source_which_may_be_compacted() -> N
     builder = StreamBuilder()
     builder.table(rows, history_retention_ms=10).to_stream().to(OUT)
     topology = builder.build()
-    changelog = TopicConfig(name="test-table-changelog", partitions=1, cleanup_policy="compact")
+    changelog = TopicConfig(
+        name="test-table-changelog", partitions=1, cleanup_policy="compact", delete_retention_ms=600_000
+    )
     assert changelog in topology.topic_configs("test")
     with EmbeddedLog.open(None) as log, TopologyTestDriver(topology, log=log) as driver:
         for time in range(100):

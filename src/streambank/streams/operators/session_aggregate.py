@@ -17,7 +17,8 @@ class SessionAggregate(Stateless):
     A record that lies within the gap of several sessions makes them one: ``merger(key, aggregate, aggregate)``; the old
     ones get tombstones first, with their ends for timestamps. A result has its session's end. A record is too late if
     the session that it would make, merged with others, ended before the stream time less the grace and the gap.
-    ``final``: results are sent once, when their session can no longer change. Null keys are counted as dropped.
+    ``final``: results are sent once, when their session can no longer change; where the store keeps sessions for longer
+    than that, a record in time may still make a longer one of it. Null keys are counted as dropped.
     """
 
     initializer: Callable[[], Any]
@@ -70,10 +71,12 @@ class SessionAggregate(Stateless):
                         store.put(window, None, window.end)
                         if not final:
                             forward(window, None, window.end, headers, found)
+                # A session of one moment that gets another record of that moment keeps its key, and has an old value.
+                replaced = merged[0][1][0] if merged and merged[0][0] == session else None
                 new = aggregator(key, value, aggregate)
                 store.put(session, new, session.end)
                 if not final:
-                    forward(session, new, session.end, headers, None)
+                    forward(session, new, session.end, headers, replaced)
             if store.observed_time > before:
                 advance(before, headers)
 
