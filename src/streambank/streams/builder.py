@@ -1,6 +1,6 @@
 """The builder: turns calls into nodes, and nodes into a topology."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -116,10 +116,18 @@ class StreamBuilder:
         self._automatic.add(name)
         return name
 
-    def repartition(self, parent: str, topic: Topic[Any, Any], *, drop_null_keys: bool) -> str:
+    def repartition(
+        self,
+        parent: str,
+        topic: Topic[Any, Any],
+        *,
+        drop_null_keys: bool,
+        partition_of: Callable[[Any], int] | None = None,
+    ) -> str:
         """Used by streams: write to an internal topic and read it back; returns the node that reads."""
         self._internal.add(topic.name)
-        self.add_node(f"to({topic.name})", Sink(topic, drop_null_keys=drop_null_keys, kind="repartition"), (parent,))
+        sink = Sink(topic, partition_of=partition_of, drop_null_keys=drop_null_keys, kind="repartition")
+        self.add_node(f"to({topic.name})", sink, (parent,))
         return self.add_node(f"stream({topic.name})", Source(topic), ())
 
     def _declare(self, topic: Topic[Any, Any]) -> None:

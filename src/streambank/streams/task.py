@@ -355,9 +355,8 @@ class _Context:
     def global_view(self, topic: str) -> View:
         return self._global_stores[topic].get
 
-    def sink(self, topic: Topic[Any, Any], *, own_partition: bool) -> Process:
+    def sink(self, topic: Topic[Any, Any], *, partition: int | None) -> Process:
         name = self._topology.topic_name(topic.name, self._config.application_id)
-        partition = self.partition if own_partition else None
         return self._collector.writer(name, topic.key, topic.value, headers_of=topic.headers, partition=partition)
 
     def drop(self, reason: str, **details: int) -> None:

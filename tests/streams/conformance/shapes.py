@@ -105,7 +105,7 @@ def _stream_stream_join(builder: StreamBuilder, shape: dict[str, Any]) -> None:
 
 
 def _table_table_fk_join(builder: StreamBuilder, shape: dict[str, Any]) -> None:
-    left, right = builder.table(topic(shape["left"])), builder.table(topic(shape["right"]))
+    left, right = _table(builder, shape, "left"), _table(builder, shape, "right")
     join: Any = {"inner": left.foreign_key_join, "left": left.foreign_key_left_join}[shape["how"]]
     joined = join(right, function(shape["fk_extractor"]), joiner_of(shape["joiner"]), name="join")
     joined.to_stream().to(topic("output"))

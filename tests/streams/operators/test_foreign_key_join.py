@@ -1,3 +1,4 @@
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -12,10 +13,12 @@ from streambank.streams.testing import TopologyTestDriver
 LEFT, RIGHT, OUT = topic("left", partitions=2), topic("right", partitions=3), topic("joined", partitions=2)
 
 
-def joined(how: str) -> Topology:
+def joined(how: str, versioned: Collection[str] = ()) -> Topology:
     """Left rows are [foreign key, value]."""
     builder = StreamBuilder()
-    left, right = builder.table(LEFT), builder.table(RIGHT)
+    left, right = (
+        builder.table(each, history_retention_ms=1_000 if each.name in versioned else None) for each in (LEFT, RIGHT)
+    )
     join: Any = {"inner": left.foreign_key_join, "left": left.foreign_key_left_join}[how]
     join(right, lambda value: value[0], lambda one, other: [one[1], other], name="fk", value=ANY).to_stream().to(OUT)
     return builder.build()
@@ -75,11 +78,146 @@ def test_the_extractor_may_look_at_the_key() -> None:
     assert rows == [("xa", [1, "X"], 1)]
 
 
-def test_a_table_of_windows_is_refused() -> None:
+def test_the_extractor_may_be_a_class_without_a_signature() -> None:
     builder = StreamBuilder()
-    windows = builder.stream(topic("in")).group_by_key().windowed_by(TimeWindows.tumbling(10)).count(name="n")
-    with pytest.raises(TopologyError, match="has windows for keys"):
-        windows.foreign_key_join(builder.table(RIGHT), str, lambda one, _: one, name="fk")
+    left, right = builder.table(LEFT), builder.table(RIGHT)
+    left.foreign_key_join(right, str, lambda one, other: [one, other], name="fk", value=ANY).to_stream().to(OUT)
+    assert outputs(builder.build(), [(RIGHT, "1", "X", 0), (LEFT, "a", 1, 1)], OUT) == [("a", [1, "X"], 1)]
+
+
+NOT_JOINED: list[Any] = [  # KTableKTableForeignKeyJoinIntegrationTest, what each step sends in an inner and a left join
+    ((LEFT, "a", ["x", 1]), [], [[1, None]]),
+    ((LEFT, "a", ["y", 1]), [None], [[1, None]]),
+    ((LEFT, "a", ["z", 1]), [None], [[1, None]]),
+    ((RIGHT, "x", "X"), [], []),
+    ((LEFT, "a", ["x", 1]), [[1, "X"]], [[1, "X"]]),
+    ((LEFT, "a", ["x", 2]), [[2, "X"]], [[2, "X"]]),
+    ((LEFT, "a", ["y", 2]), [None], [[2, None]]),
+    ((LEFT, "a", ["y", 3]), [], [[3, None]]),
+    ((LEFT, "a", None), [None], [None]),
+    ((LEFT, "a", None), [], []),
+    ((RIGHT, "y", "Y"), [], []),
+]
+
+
+@pytest.mark.parametrize("how", ["inner", "left"])
+def test_tombstones_come_wherever_a_result_may_have_been(how: str) -> None:
+    with TopologyTestDriver(joined(how)) as driver:
+        for step, inner, left in NOT_JOINED:
+            driver.pipe(*step)
+            driver.crash()
+            assert [value for _, value, _ in driver.read(OUT)] == (inner if how == "inner" else left), step
+
+
+def test_a_results_time_is_the_higher_of_both_rows_and_so_is_the_time_of_its_end() -> None:
+    steps: list[Any] = [(RIGHT, "x", "X", 100), (LEFT, "a", ["x", 1], 5), (LEFT, "a", None, 6)]
+    assert outputs(joined("inner"), steps, OUT) == [("a", [1, "X"], 100), ("a", None, 100)]
+    # In a left join nobody asks the right side about a row that refers to nothing.
+    assert outputs(joined("left"), steps, OUT) == [("a", [1, "X"], 100), ("a", None, 6)]
+
+
+def test_rows_that_refer_to_one_row_follow_it_in_the_order_of_their_keys() -> None:
+    one, answers = topic("left"), topic("answers")
+    builder = StreamBuilder()
+    table = builder.table(one).foreign_key_join(
+        builder.table(RIGHT), lambda value: value, lambda _, other: other, name="fk", value=ANY
+    )
+    table.to_stream().to(answers)
+    with TopologyTestDriver(builder.build()) as driver:
+        for key in ("c", "a", "d", "b"):
+            driver.pipe(one, key, "x")
+        driver.crash()
+        driver.pipe(one, "a", "x")
+        driver.pipe(RIGHT, "x", "X")
+        assert [record.key for record in driver.read(answers)] == ["a", "b", "c", "d"]
+
+
+def test_an_answer_goes_to_the_partition_that_the_row_is_in_wherever_its_key_belongs() -> None:
+    for partition in range(LEFT.partitions):
+        with TopologyTestDriver(joined("inner")) as driver:
+            driver.pipe(LEFT, "a", ["x", 1], 1, partition=partition)
+            driver.pipe(RIGHT, "x", "X", 2)
+            driver.pipe(LEFT, "a", ["x", 2], 3, partition=partition)
+            assert driver.read(OUT) == [("a", [1, "X"], 2), ("a", [2, "X"], 3)]
+
+
+def test_a_table_of_windows_is_joined_like_any_other() -> None:
+    clicks = topic("clicks", partitions=3)
+    builder = StreamBuilder()
+    counts = builder.stream(clicks).group_by_key().windowed_by(TimeWindows.tumbling(10)).count(name="n")
+    named = counts.foreign_key_join(
+        builder.table(RIGHT), lambda windowed, _: windowed.key[0], lambda n, name: [n, name], name="fk", value=ANY
+    )
+    named.to_stream().map(lambda windowed, row: ([windowed.key, windowed.start], row), key=ANY, value=ANY).to(OUT)
+    with TopologyTestDriver(builder.build()) as driver:
+        driver.pipe(RIGHT, "x", "X", 0)
+        for number, key in enumerate(("xa", "xb", "xc", "xd", "ya", "xa")):
+            driver.pipe(clicks, key, 1, 4 * number)
+        assert sorted(driver.read(OUT), key=lambda row: row.timestamp) == [
+            (["xa", 0], [1, "X"], 0),
+            (["xb", 0], [1, "X"], 4),
+            (["xc", 0], [1, "X"], 8),
+            (["xd", 10], [1, "X"], 12),
+            (["xa", 20], [1, "X"], 20),
+        ]
+
+
+def test_a_table_may_refer_to_itself() -> None:
+    staff = topic("staff", partitions=2)
+    builder = StreamBuilder()
+    people = builder.table(staff)
+    people.foreign_key_left_join(
+        people, lambda person: person[1], lambda person, boss: [person[0], boss and boss[0]], name="boss", value=ANY
+    ).to_stream().to(OUT)
+    inputs: list[Any] = [(staff, "e", ["Eva", "m"], 1), (staff, "m", ["Max", None], 2), (staff, "m", ["MAX", "e"], 3)]
+    rows = outputs(builder.build(), inputs, OUT)
+    assert [value for key, value, _ in rows if key == "e"] == [["Eva", None], ["Eva", "Max"], ["Eva", "MAX"]]
+    assert [value for key, value, _ in rows if key == "m"] == [["Max", None], ["MAX", "Eva"]]
+
+
+def test_the_result_is_a_table_like_any_other() -> None:
+    builder = StreamBuilder()
+    left, third = builder.table(LEFT), builder.table(topic("third"))
+    one = left.foreign_key_join(builder.table(RIGHT), lambda row: row[0], lambda row, to: to, name="one", value=ANY)
+    two = one.foreign_key_left_join(third, lambda to: to, lambda to, row: [to, row], name="two", value=ANY)
+    two.left_join(left, lambda row, own: [*row, own[1] if own else None], value=ANY).to_stream().to(OUT)
+    inputs: list[Any] = [(LEFT, "a", ["x", 1]), (RIGHT, "x", "t"), (topic("third"), "t", "T"), (RIGHT, "x", None)]
+    rows = outputs(builder.build(), [(*each, at) for at, each in enumerate(inputs)], OUT)
+    assert rows == [("a", ["t", None, 1], 1), ("a", ["t", "T", 1], 2), ("a", None, 3)]
+
+
+def test_rows_of_an_unknown_type_are_refused_before_anything_runs() -> None:
+    builder = StreamBuilder()
+    known, unknown = builder.table(LEFT), builder.table(RIGHT).map_values(lambda value: value)
+    for left, right in ((known, unknown), (unknown, known)):
+        with pytest.raises(TopologyError, match="map_values: its type is not known"):
+            left.foreign_key_join(right, lambda value: value, lambda one, _: one, name="fk", value=ANY)
+
+
+VERSIONED: list[Any] = [  # shouldIgnoreOutOfOrderRecordsIffVersioned: a step, and whose history makes it send nothing
+    ((RIGHT, "x", "X", 4), None, {}, {}),
+    ((LEFT, "a", ["x", 1], 3), None, {"a": [1, "X"]}, {"a": [1, "X"]}),
+    ((LEFT, "b", ["x", 2], 5), None, {"b": [2, "X"]}, {"b": [2, "X"]}),
+    ((LEFT, "b", None, 6), None, {"b": None}, {"b": None}),
+    ((LEFT, "a", ["x", 3], 2), "left", {"a": [3, "X"]}, {"a": [3, "X"]}),
+    ((LEFT, "b", ["x", 4], 2), "left", {"b": [4, "X"]}, {"b": [4, "X"]}),
+    ((LEFT, "a", None, 2), "left", {"a": None}, {"a": None}),
+    ((LEFT, "a", ["x", 5], 8), None, {"a": [5, "X"]}, {"a": [5, "X"]}),
+    ((LEFT, "b", ["x", 6], 8), None, {"b": [6, "X"]}, {"b": [6, "X"]}),
+    ((RIGHT, "x", "old", 1), "right", {"a": [5, "old"], "b": [6, "old"]}, {"a": [5, "old"], "b": [6, "old"]}),
+    ((RIGHT, "x", None, 1), "right", {"a": None, "b": None}, {"a": [5, None], "b": [6, None]}),
+    ((RIGHT, "x", "new", 6), None, {"a": [5, "new"], "b": [6, "new"]}, {"a": [5, "new"], "b": [6, "new"]}),
+]
+
+
+@pytest.mark.parametrize("versioned", [set(), {"left"}, {"right"}, {"left", "right"}], ids=str)
+@pytest.mark.parametrize("how", ["inner", "left"])
+def test_a_versioned_table_sends_only_updates_that_are_its_latest(how: str, versioned: set[str]) -> None:
+    with TopologyTestDriver(joined(how, versioned)) as driver:
+        for step, ignored_by, inner, left in VERSIONED:
+            driver.pipe(*step)
+            expected = {} if ignored_by in versioned else inner if how == "inner" else left
+            assert {key: value for key, value, _ in driver.read(OUT)} == expected, step
 
 
 UPDATES = st.lists(

@@ -61,8 +61,8 @@ class TaskContext(Protocol):
         sends those that are due at ``stream_time``, as if a record of another key had come with it.
         """
 
-    def sink(self, topic: Topic[Any, Any], *, own_partition: bool) -> Process:
-        """Writes records to a topic: to the partition of the same number as the task's, or where their keys belong."""
+    def sink(self, topic: Topic[Any, Any], *, partition: int | None) -> Process:
+        """Writes records to a topic: to that partition, or where their keys belong."""
 
     def drop(self, reason: str, **details: int) -> None:
         """Count, and log once in a while together with ``details``, that the record in work goes no further."""

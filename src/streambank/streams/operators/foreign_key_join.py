@@ -4,8 +4,8 @@ left  --Subscribe-->  <name>-subscription  --Subscriptions (reads right)-->  <na
 right --ForeignUpdates (reads the subscriptions)-->                          <name>-response
 
 The tables are spread by their own keys. A left row subscribes, at the task that has the right row it refers to, with a
-hash of its value; the answer comes back with that hash, and counts only if the left row is still the same: whatever
-overtakes whatever on the way, the last word is right.
+hash of its value; the answer comes back with that hash to the partition that the row is in (KIP-775), and counts only
+if the left row is still the same: whatever overtakes whatever on the way, the last word is right.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ import msgspec
 
 from streambank.streams.operators.base import Process, Stateless, StoreSpec, TaskContext
 from streambank.streams.serde import Serde
-from streambank.streams.stores.subscription import Reference, SubscriptionStore
+from streambank.streams.stores.subscription import Reference, Subscriber, SubscriptionStore
 
 V = TypeVar("V")
 
@@ -29,6 +29,7 @@ class Subscription(NamedTuple):
     """A left row refers to a foreign key, or no longer does. ``hash`` is that of the row's value, None for none."""
 
     key: bytes
+    partition: int
     hash: bytes | None
     answer: Answer
 
@@ -42,8 +43,9 @@ class SubscriptionSerde:
 
 
 class Response(NamedTuple, Generic[V]):
-    """The right row's value, None for none, for a left row with that hash."""
+    """The right row's value, None for none, for a left row with that hash in that partition."""
 
+    partition: int
     hash: bytes | None
     value: V | None
 
@@ -52,23 +54,23 @@ class ResponseSerde(Generic[V]):
     """MessagePack around the value's own bytes."""
 
     def __init__(self, value: Serde[V]) -> None:
-        self._value = value
-        self._decode = msgspec.msgpack.Decoder(tuple[bytes | None, bytes | None]).decode
+        self._serialize, self._deserialize = value.serialize, value.deserialize
+        self._decode = msgspec.msgpack.Decoder(tuple[int, bytes | None, bytes | None]).decode
 
     def serialize(self, response: Response[V], /) -> bytes:
         """The bytes of a response."""
-        value = None if response.value is None else self._value.serialize(response.value)
-        return msgspec.msgpack.encode((response.hash, value))
+        partition, digest, value = response
+        return msgspec.msgpack.encode((partition, digest, None if value is None else self._serialize(value)))
 
     def deserialize(self, data: bytes, /) -> Response[V]:
         """The response of such bytes."""
-        digest, value = self._decode(data)
-        return Response(digest, None if value is None else self._value.deserialize(value))
+        partition, digest, value = self._decode(data)
+        return Response(partition, digest, None if value is None else self._deserialize(value))
 
 
-def hash_of(value: Any, serde: Serde[Any]) -> bytes | None:
+def hash_of(value: Any, serialize: Callable[[Any], bytes]) -> bytes | None:
     """A hash of a left value's bytes. Kafka Streams takes Murmur3; BLAKE2 is what the standard library has."""
-    return None if value is None else blake2b(serde.serialize(value), digest_size=16).digest()
+    return None if value is None else blake2b(serialize(value), digest_size=16).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,8 @@ class Subscribe(Stateless):
     """Tells the right side which foreign key a left row refers to: one :class:`Subscription` for each that changes."""
 
     extractor: Callable[[Any, Any], Any]
-    key: Serde[Any]
-    value: Serde[Any]
+    serialize_key: Callable[[Any], bytes]
+    serialize: Callable[[Any], bytes]
     left_join: bool
     kind: str = "foreign-key-subscribe"
 
@@ -88,23 +90,23 @@ class Subscribe(Stateless):
 
     def bind(self, context: TaskContext, forward: Process) -> Process:
         """Forward subscriptions under their foreign keys."""
-        extractor, serde, serialize_key, drop = self.extractor, self.value, self.key.serialize, context.drop
-        left_join = self.left_join
+        extractor, left_join, drop = self.extractor, self.left_join, context.drop
+        serialize_key, serialize, partition = self.serialize_key, self.serialize, context.partition
 
         def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
             before = None if old is None else extractor(key, old)
             after = None if value is None else extractor(key, value)
             if value is not None and after is None and not left_join:
                 drop("null foreign key")
-            row, digest = serialize_key(key), hash_of(value, serde)
+            row, digest = serialize_key(key), hash_of(value, serialize)
             moved = before is not None and before != after
             if moved:
                 # A left join tells of the end itself where there is no new foreign key: see MissingForeignKey.
                 answer: Answer = "none" if after is not None or left_join else "delete"
-                forward(before, Subscription(row, digest, answer), timestamp, headers)
+                forward(before, Subscription(row, partition, digest, answer), timestamp, headers)
             if after is not None:
                 answer = "always" if left_join or moved else "if there"
-                forward(after, Subscription(row, digest, answer), timestamp, headers)
+                forward(after, Subscription(row, partition, digest, answer), timestamp, headers)
 
         return process
 
@@ -141,13 +143,12 @@ class Subscriptions(Stateless):
     """Keeps who refers to a foreign key, and answers with what the right table has for it."""
 
     right: str
-    key: Serde[Any]
     store: StoreSpec
     kind: str = "foreign-key-subscriptions"
 
     @property
     def stores(self) -> tuple[StoreSpec, ...]:
-        """The hash of each left row that refers to a right one."""
+        """A :class:`Subscriber` for each left row that refers to a right one."""
         return (self.store,)
 
     @property
@@ -156,20 +157,21 @@ class Subscriptions(Stateless):
         return (self.right,)
 
     def bind(self, context: TaskContext, forward: Process) -> Process:
-        """Forward a :class:`Response` under the left row's key."""
+        """Forward a :class:`Response` under the bytes of the left row's key."""
         store: SubscriptionStore = context.store(self.store.name)
-        right_of, deserialize_key = context.view(self.right), self.key.deserialize
+        right_of = context.view(self.right)
 
         def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
-            row, digest, answer = value
-            left_key = deserialize_key(row)
+            row, partition, digest, answer = value
             ends = answer in ("none", "delete")
-            store.put(Reference(key, left_key), None if ends else digest, timestamp)
-            found = right_of(key) if not ends else None
-            if found is not None:
-                forward(left_key, Response(digest, found[0]), max(timestamp, found[1]), headers)
-            elif answer in ("always", "delete"):
-                forward(left_key, Response(digest, None), timestamp, headers)
+            store.put(Reference(key, row), None if ends else Subscriber(digest, partition), timestamp)
+            found = right_of(key)
+            if answer == "none" or (found is None and answer == "if there"):
+                return
+            # The end of a row also has the right row's timestamp if that is higher (SubscriptionJoinProcessorSupplier).
+            right, right_timestamp = found if found is not None else (None, timestamp)
+            response = Response(partition, digest, None if ends else right)
+            forward(row, response, max(timestamp, right_timestamp), headers)
 
         return process
 
@@ -192,8 +194,8 @@ class ForeignUpdates(Stateless):
         store: SubscriptionStore = context.store(self.subscriptions)
 
         def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
-            for left_key, (digest, subscribed_at) in store.of(key):
-                forward(left_key, Response(digest, value), max(timestamp, subscribed_at), headers)
+            for row, ((digest, partition), subscribed_at) in store.of(key):
+                forward(row, Response(partition, digest, value), max(timestamp, subscribed_at), headers)
 
         return process
 
@@ -203,7 +205,8 @@ class Resolve(Stateless):
     """Joins a response with the left row, if that is still the one which it is for."""
 
     left: str
-    value: Serde[Any]
+    deserialize_key: Callable[[bytes], Any]
+    serialize: Callable[[Any], bytes]
     joiner: Callable[[Any, Any], Any]
     left_join: bool
     kind: str = "foreign-key-resolve"
@@ -215,14 +218,16 @@ class Resolve(Stateless):
 
     def bind(self, context: TaskContext, forward: Process) -> Process:
         """Forward the joined row, or its end."""
-        left_of, serde, joiner, left_join = context.view(self.left), self.value, self.joiner, self.left_join
+        left_of, joiner, left_join = context.view(self.left), self.joiner, self.left_join
+        deserialize_key, serialize = self.deserialize_key, self.serialize
 
         def process(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
-            stored = left_of(key)
+            left_key = deserialize_key(key)
+            stored = left_of(left_key)
             row = stored[0] if stored is not None else None
-            if hash_of(row, serde) != value.hash:
+            if hash_of(row, serialize) != value.hash:
                 return
             gone = row is None or (value.value is None and not left_join)
-            forward(key, None if gone else joiner(row, value.value), timestamp, headers)
+            forward(left_key, None if gone else joiner(row, value.value), timestamp, headers)
 
         return process

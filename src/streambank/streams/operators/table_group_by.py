@@ -23,18 +23,18 @@ class ChangeSerde(Generic[V]):
     """Both values in one record (KIP-904), so that nobody sees one without the other."""
 
     def __init__(self, value: Serde[V]) -> None:
-        self._value = value
+        self._serialize, self._deserialize = value.serialize, value.deserialize
         self._decode = msgspec.msgpack.Decoder(tuple[bytes | None, bytes | None]).decode
 
     def serialize(self, value: Change[V], /) -> bytes:
         """The bytes of both values."""
-        serialize = self._value.serialize
+        serialize = self._serialize
         return msgspec.msgpack.encode(tuple(None if each is None else serialize(each) for each in value))
 
     def deserialize(self, data: bytes, /) -> Change[V]:
         """Both values."""
         new, old = self._decode(data)
-        deserialize = self._value.deserialize
+        deserialize = self._deserialize
         return Change(None if new is None else deserialize(new), None if old is None else deserialize(old))
 
 

@@ -8,7 +8,11 @@ from streambank.streams.operators.base import Process, Stateless, StoreSpec, Tas
 
 @dataclass(frozen=True, slots=True)
 class TableMaterialize(Stateless):
-    """Stores each update and passes it on."""
+    """Stores each update and passes it on.
+
+    As in Kafka Streams, to be stored does not change what a table sends: its parent's tombstones for keys that were
+    never there go through, unless something downstream wants old values (KTableFilterTest).
+    """
 
     store: StoreSpec
     kind: str = "table-materialize"
@@ -17,11 +21,6 @@ class TableMaterialize(Stateless):
     def stores(self) -> tuple[StoreSpec, ...]:
         """The rows."""
         return (self.store,)
-
-    @property
-    def wants_old(self) -> bool:
-        """With old values, tables before this one need not delete what was never there."""
-        return True
 
     def bind(self, context: TaskContext, forward: Process) -> Process:
         """Store the update and forward it with the value before."""

@@ -10,46 +10,63 @@ from streambank.streams.stores.base import LogUpdate, Stored, StoreSpec
 from streambank.streams.stores.undo import UndoStore
 
 F = TypeVar("F")
-K = TypeVar("K")
 
 
-class Reference(NamedTuple, Generic[F, K]):
-    """A row's key and the foreign key that it refers to."""
+class Reference(NamedTuple, Generic[F]):
+    """A foreign key, and the bytes of the key of a row that refers to it."""
 
     foreign_key: F
-    key: K
+    key: bytes
 
 
-class ReferenceSerde(Generic[F, K]):
+class ReferenceSerde(Generic[F]):
     """Both keys' bytes."""
 
-    def __init__(self, foreign_key: Serde[F], key: Serde[K]) -> None:
-        self._foreign_key, self._key = foreign_key, key
+    def __init__(self, foreign_key: Serde[F]) -> None:
+        self._serialize, self._deserialize = foreign_key.serialize, foreign_key.deserialize
         self._decode = msgspec.msgpack.Decoder(tuple[bytes, bytes]).decode
 
-    def serialize(self, value: Reference[F, K], /) -> bytes:
+    def serialize(self, value: Reference[F], /) -> bytes:
         """The bytes of both keys."""
-        return msgspec.msgpack.encode((self._foreign_key.serialize(value[0]), self._key.serialize(value[1])))
+        return msgspec.msgpack.encode((self._serialize(value.foreign_key), value.key))
 
-    def deserialize(self, data: bytes, /) -> Reference[F, K]:
+    def deserialize(self, data: bytes, /) -> Reference[F]:
         """Both keys."""
         foreign_key, key = self._decode(data)
-        return Reference(self._foreign_key.deserialize(foreign_key), self._key.deserialize(key))
+        return Reference(self._deserialize(foreign_key), key)
+
+
+class Subscriber(NamedTuple):
+    """A row that refers to a foreign key: the hash of its value, and the partition that it is in."""
+
+    hash: bytes
+    partition: int
+
+
+class SubscriberSerde:
+    """MessagePack."""
+
+    def __init__(self) -> None:
+        self.serialize = msgspec.msgpack.Encoder().encode
+        self.deserialize = msgspec.msgpack.Decoder(Subscriber).decode
 
 
 class SubscriptionStore(UndoStore):
-    """For each foreign key the rows that refer to it, in the order in which they first did."""
+    """For each foreign key the rows that refer to it."""
 
     def __init__(self, spec: StoreSpec, log_update: LogUpdate | None) -> None:
         super().__init__(spec, log_update)
-        self._references: dict[Any, dict[Any, Stored]] = {}
+        self._references: dict[Any, dict[bytes, Stored]] = {}
         self._length = 0
 
-    def of(self, foreign_key: Any) -> list[tuple[Any, Stored]]:
-        """The keys that refer to a foreign key, with what was put for each."""
-        return list(self._references.get(foreign_key, {}).items())
+    def of(self, foreign_key: Any) -> list[tuple[bytes, Stored]]:
+        """The rows that refer to a foreign key, in the order of their keys' bytes, as CombinedKeySchema has them.
 
-    def put(self, reference: Reference[Any, Any], value: Any, timestamp: int) -> None:
+        Their order thus does not depend on when they came, which a compacted changelog does not tell.
+        """
+        return sorted(self._references.get(foreign_key, {}).items())
+
+    def put(self, reference: Reference[Any], value: Any, timestamp: int) -> None:
         """Put something for a reference; None deletes it."""
         if self._recording:
             before = self._references.get(reference.foreign_key, {}).get(reference.key)
@@ -57,7 +74,7 @@ class SubscriptionStore(UndoStore):
         self._set(reference, None if value is None else (value, timestamp))
         self._log_update(reference, value, timestamp, None)
 
-    def load(self, key: Reference[Any, Any], value: Any, timestamp: int) -> None:
+    def load(self, key: Reference[Any], value: Any, timestamp: int) -> None:
         """Set an entry that comes from the changelog."""
         self._set(key, None if value is None else (value, timestamp))
 
@@ -67,7 +84,7 @@ class SubscriptionStore(UndoStore):
         self._references.clear()
         self._length = 0
 
-    def items(self) -> Iterator[tuple[Reference[Any, Any], Stored]]:
+    def items(self) -> Iterator[tuple[Reference[Any], Stored]]:
         """Every reference."""
         for foreign_key, references in self._references.items():
             for key, stored in references.items():
@@ -76,7 +93,7 @@ class SubscriptionStore(UndoStore):
     def __len__(self) -> int:
         return self._length
 
-    def _set(self, reference: Reference[Any, Any], stored: Stored | None) -> None:
+    def _set(self, reference: Reference[Any], stored: Stored | None) -> None:
         foreign_key, key = reference
         references = self._references.setdefault(foreign_key, {})
         self._length -= len(references)
