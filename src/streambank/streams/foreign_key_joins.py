@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from streambank.streams.infer import returned_value
+from streambank.streams.operators.base import Operator
 from streambank.streams.operators.foreign_key_join import (
     ForeignUpdates,
     MissingForeignKey,
-    Resolve,
+    ResolveInner,
+    ResolveLeft,
     ResponseSerde,
     Subscribe,
     Subscriptions,
@@ -41,8 +43,9 @@ def join_on_foreign_key(
     from streambank.streams.ktable import KTable
 
     builder, left_node, right_node = left._builder, left._latest(), right._latest()
-    extract, serialize = _with_key(extractor), left._value.serialize
-    asking = Subscribe(extract, left._key.serialize, serialize, left_join)
+    extract, serialize, deserialize_key = _with_key(extractor), left._value.serialize, left._key.deserialize
+    unanswered = StoreSpec(f"{name}-unanswered", left._key, BYTES)
+    asking = Subscribe(extract, left._key.serialize, serialize, None if left_join else unanswered)
     subscribe = builder.add_node(f"{name}-subscribe", asking, (left_node,))
     requests = Topic(
         name=f"{name}-subscription", key=right._key, value=SubscriptionSerde(), partitions=right._partitions
@@ -53,12 +56,16 @@ def join_on_foreign_key(
     updates = builder.add_node(f"{name}-updates", ForeignUpdates(subscriptions), (right_node,))
     answers = builder.add_node(f"{name}-answers", Merge(), (subscriptions, updates))
     responses = Topic(
-        name=f"{name}-response", key=BYTES, value=ResponseSerde(right._value), partitions=left._partitions
+        name=f"{name}-response", key=BYTES, value=ResponseSerde(right._key, right._value), partitions=left._partitions
     )
     returning = builder.repartition(
         answers, responses, drop_null_keys=False, partition_of=lambda response: response.partition
     )
-    resolve = Resolve(left._node, left._key.deserialize, serialize, joiner, left_join)
+    resolve: Operator
+    if left_join:
+        resolve = ResolveLeft(left._node, deserialize_key, serialize, joiner)
+    else:
+        resolve = ResolveInner(left._node, subscribe, unanswered.name, extract, deserialize_key, serialize, joiner)
     parents = [builder.add_node(f"{name}-resolve", resolve, (returning,))]
     if left_join:
         missing = MissingForeignKey(extract, joiner)

@@ -2,7 +2,7 @@ from collections.abc import Collection
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.streams.crashing import ACCIDENTS, Accident, run, unhurried
 from tests.streams.support import ANY, Row, outputs, topic
@@ -246,9 +246,72 @@ def test_the_result_equals_a_join_of_the_present_tables(
         inputs.append(((LEFT if is_left else RIGHT, key, row, at), accident))
     rows, _ = run(joined(how), inputs, OUT)
     last = {key: value for key, value, _ in rows}
-    expected = {
+    tables = {LEFT.name: left, RIGHT.name: right}
+    assert {key: value for key, value in last.items() if value is not None} == expected(how, tables)
+
+
+@pytest.mark.parametrize(
+    "at_once",
+    [
+        [(LEFT, "a", None), (LEFT, "a", ["y", 2])],
+        [(LEFT, "a", [None, 1]), (LEFT, "a", ["y", 2])],
+        [(LEFT, "a", [None, 1]), (LEFT, "a", None)],
+        [(LEFT, "a", ["y", 1]), (LEFT, "a", ["y", 2])],
+        [(LEFT, "a", ["x", 2]), (RIGHT, "x", None)],
+    ],
+    ids=[
+        "gone and back",
+        "without and with",
+        "without and gone",
+        "moved and changed",
+        "changed, and no match any more",
+    ],
+)
+def test_an_end_is_told_even_if_the_row_changes_while_the_answer_is_under_way(at_once: list[Any]) -> None:
+    with TopologyTestDriver(joined("inner")) as driver:
+        driver.pipe(RIGHT, "x", "X")
+        driver.pipe(LEFT, "a", ["x", 1])
+        for step in at_once:
+            driver.write(*step)
+        driver.run()
+        assert [value for _, value, _ in driver.read(OUT)] == [[1, "X"], None]
+        assert driver.store("fk-unanswered") == {}
+
+
+WRITES = st.tuples(
+    st.sampled_from([LEFT, LEFT, RIGHT]),
+    st.sampled_from("ab"),
+    st.none() | st.tuples(st.sampled_from(["a", "b", "c", None]), st.integers(0, 3)),
+)
+STEPS = st.lists(WRITES | WRITES | st.sampled_from(["step", "step", "crash"]), max_size=25)
+
+
+@pytest.mark.parametrize("how", ["inner", "left"])
+@settings(deadline=None, max_examples=100)
+@given(steps=STEPS)
+def test_answers_that_are_overtaken_leave_nothing_behind(how: str, steps: list[Any]) -> None:
+    tables: dict[str, dict[str, Any]] = {LEFT.name: {}, RIGHT.name: {}}
+    with TopologyTestDriver(joined(how)) as driver:
+        for step in steps:
+            if step == "step":
+                driver.runner.step()
+            elif step == "crash":
+                driver.crash()
+            else:
+                at, key, value = step
+                tables[at.name][key] = None if value is None else list(value) if at is LEFT else value[1]
+                driver.write(at, key, tables[at.name][key])
+        driver.run()
+        results = {key: value for key, value, _ in driver.read(OUT)}
+        assert {key: value for key, value in results.items() if value is not None} == expected(how, tables)
+        if how == "inner":
+            assert driver.store("fk-unanswered") == {}
+
+
+def expected(how: str, tables: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    left, right = tables[LEFT.name], tables[RIGHT.name]
+    return {
         key: [row[1], right.get(row[0])]
         for key, row in left.items()
         if row is not None and (how == "left" or right.get(row[0]) is not None)
     }
-    assert {key: value for key, value in last.items() if value is not None} == expected
