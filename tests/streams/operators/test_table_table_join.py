@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from tests.streams.support import ANY, IN, OUT, TABLE, Input, Row, outputs, topic
 
@@ -11,8 +13,9 @@ def pair(left: object, right: object) -> list[object]:
     return [left, right]
 
 
-def join(how: str, left: KTable[str, str], right: KTable[str, str]) -> KTable[str, list[object]]:
-    return left.join(right, pair) if how == "inner" else left.left_join(right, pair)
+def join(how: str, left: KTable[str, Any], right: KTable[str, Any]) -> KTable[str, list[object]]:
+    joins = {"inner": left.join, "left": left.left_join, "outer": left.outer_join}
+    return joins[how](right, pair)
 
 
 def joined(how: str) -> Topology:
@@ -70,6 +73,47 @@ def test_updates_of_either_side(
         assert outputs(joined(how), rows) == [("k", *row) for row in sent], how
 
 
+def test_an_outer_join_has_a_row_while_either_side_has_one() -> None:
+    """TableTableJoinIntegrationTest.testOuter, with an older update of each side at the end."""
+    steps: list[tuple[Input, list[Row]]] = [
+        ((LEFT, "k", None, 1), []),
+        ((RIGHT, "k", None, 2), []),
+        ((LEFT, "k", "A", 3), [("k", ["A", None], 3)]),
+        ((RIGHT, "k", "a", 4), [("k", ["A", "a"], 4)]),
+        ((LEFT, "k", None, 7), [("k", [None, "a"], 7)]),
+        ((RIGHT, "k", None, 8), [("k", None, 8)]),
+        ((RIGHT, "k", None, 13), []),
+        ((RIGHT, "k", "d", 7), [("k", [None, "d"], 7)]),
+        ((LEFT, "k", "D", 6), [("k", ["D", "d"], 7)]),
+        ((LEFT, "k", None, 2), [("k", [None, "d"], 7)]),
+        ((RIGHT, "k", None, 3), [("k", None, 3)]),
+    ]
+    with TopologyTestDriver(joined("outer")) as driver:
+        for step, sent in steps:
+            driver.pipe(*step)
+            driver.crash()
+            assert driver.read(OUT) == sent, step
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "sent"),
+    [
+        ("inner", "outer", [[["A", "a"], "a"], [["A", "a"], "a"], [None, "a"], None]),
+        ("outer", "inner", [[["A", "a"], "a"], [["A", "a"], "a"], [[None, "a"], "a"]]),
+        ("outer", "outer", [[["A", None], None], *[[["A", "a"], "a"]] * 2, [[None, "a"], "a"], None, None]),
+    ],
+)
+def test_a_table_that_is_joined_twice_sends_each_of_its_updates_twice(
+    first: str, second: str, sent: list[object]
+) -> None:
+    """TableTableJoinIntegrationTest.testInnerOuter, testOuterInner and testOuterOuter."""
+    builder = StreamBuilder()
+    right = builder.table(RIGHT)
+    join(second, join(first, builder.table(LEFT), right), right).to_stream().to(OUT)
+    inputs: list[Input] = [(LEFT, "k", "A", 1), (RIGHT, "k", "a", 2), (LEFT, "k", None, 3), (RIGHT, "k", None, 4)]
+    assert [value for _, value, _ in outputs(builder.build(), inputs)] == sent
+
+
 @pytest.mark.parametrize("how", ["inner", "left"])
 def test_keys_do_not_mix(how: str) -> None:
     inputs: list[Input] = [(RIGHT, "j", "a", 1), (LEFT, "k", "B", 2), (RIGHT, "k", "b", 3), (LEFT, "j", "A", 4)]
@@ -82,6 +126,7 @@ def test_keys_do_not_mix(how: str) -> None:
     [
         ("inner", [["x", None], ["y", ["A", "a"]], ["z", None]]),
         ("left", [["x", ["A", None]], ["y", ["A", "a"]], ["z", None]]),
+        ("outer", [["x", ["A", None]], ["y", ["A", "a"]], ["z", [None, "a"]]]),
     ],
 )
 def test_the_joined_table_can_be_read(how: str, rows: list[list[object]]) -> None:
