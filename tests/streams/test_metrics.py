@@ -13,6 +13,7 @@ from streambank.log import TopicPartition
 from streambank.log.embedded import EmbeddedLog
 from streambank.streams import Metrics, Retry, StreamBuilder, StreamRunner, StreamsConfig, Topology
 from streambank.streams.metrics import OperatorMeter
+from streambank.streams.runner import OBSERVE_EVERY_MS
 from streambank.streams.testing import TopologyTestDriver
 
 IN_0, TABLE_0 = TopicPartition("in", 0), TopicPartition("table", 0)
@@ -73,9 +74,21 @@ def test_lag_is_what_is_not_processed_yet() -> None:
         for number in range(10):
             driver.write(IN, "a", number)
         lags = []
-        while driver.runner.step():
+        for _ in range(3):
+            driver._monotonic_ms += OBSERVE_EVERY_MS
+            driver.runner.step()
             lags.append(driver.runner.metrics().inputs[IN_0].lag)
         assert lags == [6, 2, 0]
+
+
+def test_a_busy_runner_does_not_look_at_everything_after_each_cycle() -> None:
+    with TopologyTestDriver(joining(), config=config(poll_records=4)) as driver:
+        for number in range(10):
+            driver.write(IN, "a", number)
+        driver.runner.step()
+        assert driver.runner.metrics().records == 0
+        driver.run()
+        assert driver.runner.metrics().records == 10
 
 
 def test_a_partition_whose_record_waits_for_another_try_shows_its_lag() -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
 from typing import NoReturn, TypeAlias
@@ -27,6 +26,7 @@ from streambank.log import (
     TopicConfig,
     TopicPartition,
 )
+from streambank.streams.collection import collection_paused
 from streambank.streams.collector import RecordCollector
 from streambank.streams.compatibility import StoredTopology
 from streambank.streams.config import StreamsConfig
@@ -47,6 +47,9 @@ logger = structlog.get_logger(__name__)
 
 BUFFERED_POLLS_MAX = 2
 """A partition is paused while the task that reads it holds this many polls' worth of its records unprocessed."""
+
+OBSERVE_EVERY_MS = 100
+"""How old a busy runner's metrics may be."""
 
 METRICS_EVERY_MS = 10_000
 """Often enough for a chart of the last hour."""
@@ -118,6 +121,7 @@ class StreamRunner:
         self._monotonic_ms = monotonic_ms
         self._on_metrics, self._metrics_every_ms = on_metrics, metrics_every_ms
         self._metrics, self._metrics_due_ms = Metrics(), monotonic_ms() + metrics_every_ms
+        self._observe_at_ms, self._stale = 0, False
         self._operator_meter = OperatorMeter() if config.operator_metrics else None
         self._outputs: Counter[str] = Counter()
         self._commits = Stopwatch()
@@ -214,11 +218,14 @@ class StreamRunner:
         batches = self._consumer.poll(self._config.poll_records, self._idle_s(timeout_s))
         self._global_tables.refresh()
         processed = self._work(batches)
-        last = self._metrics
+        last, now = self._metrics, self._monotonic_ms()
         if processed or batches or self.counters.commits != last.commits or self._tasks.keys() != last.tasks.keys():
-            self._metrics = self._observe()
-        if self._on_metrics is not None and self._monotonic_ms() >= self._metrics_due_ms:
-            self._metrics_due_ms = self._monotonic_ms() + self._metrics_every_ms
+            self._stale = True
+        # Not after each of many small cycles, which it would be a good part of.
+        if self._stale and (not processed or now >= self._observe_at_ms):
+            self._metrics, self._stale, self._observe_at_ms = self._observe(), False, now + OBSERVE_EVERY_MS
+        if self._on_metrics is not None and now >= self._metrics_due_ms:
+            self._metrics_due_ms = now + self._metrics_every_ms
             self._report()
         return processed
 
@@ -233,7 +240,7 @@ class StreamRunner:
             return 0
         while True:
             try:
-                with _collection_paused():
+                with collection_paused():
                     processed = self._process()
                 self._uncommitted += processed
                 if not self._collector.empty or not processed or self._uncommitted >= self._config.poll_records:
@@ -264,7 +271,7 @@ class StreamRunner:
             self._start_over()
 
     def metrics(self) -> Metrics:
-        """What was counted and measured by the end of the last cycle that did something. From any thread."""
+        """What was counted and measured so far; where the runner is busy, a tenth of a second ago. From any thread."""
         return self._metrics
 
     @property
@@ -573,22 +580,6 @@ def _disk_stores(config: StreamsConfig, log: EventLog, clock: Clock) -> DiskStor
     if config.store == "memory" or config.state_dir is None:
         return None
     return DiskStores(config.state_dir / quote(config.application_id, safe=""), log, clock)
-
-
-@contextmanager
-def _collection_paused() -> Iterator[None]:
-    """Let the garbage collector look at what a cycle made once, after it, and not thirty times meanwhile.
-
-    What goes round in a cycle is freed by its reference counts; a program's own reference cycles wait until then.
-    """
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def _log_restore(progress: RestoreProgress) -> None:
