@@ -20,11 +20,14 @@ from streambank.streams import (
     QueryError,
     QueryTimeoutError,
     Record,
+    SessionWindows,
+    SlidingWindows,
     StoreQuery,
     StoreSpec,
     StreamBuilder,
     StreamRunner,
     StreamsConfig,
+    TimeWindows,
     Topic,
     Topology,
 )
@@ -347,3 +350,24 @@ def test_what_a_store_of_windows_is_asked(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_store_without_windows_has_none_to_fetch() -> None:
     with TopologyTestDriver(counting()) as driver, pytest.raises(QueryError, match="'n' keeps no windows: use get"):
         driver.runner.query("n").fetch("a", 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("windows", "found"),
+    [
+        (TimeWindows.tumbling(10), [(Windowed("a", 0, 10), 2), (Windowed("a", 10, 20), 1)]),
+        (SessionWindows(10), [(Windowed("a", 1, 12), 3)]),
+        (
+            SlidingWindows(10),
+            [(Windowed("a", 0, 10), 2), (Windowed("a", 2, 12), 2), (Windowed("a", 6, 16), 1)],
+        ),
+    ],
+)
+def test_windows_of_a_key_are_fetched_by_time(windows: Any, found: Any) -> None:
+    builder = StreamBuilder()
+    builder.stream(IN).group_by_key().windowed_by(windows).count(name="n", retention_ms=1_000)
+    with TopologyTestDriver(builder.build()) as driver:
+        for at in (1, 5, 12, 31):
+            driver.pipe(IN, "a", 1, at)
+        assert driver.runner.query("n").fetch("a", 0, 20) == found
+        assert driver.runner.query("n").fetch("b", 0, 20) == []

@@ -227,7 +227,7 @@ class StoreQuery:
     def fetch(self, key: Any, from_ms: int, to_ms: int) -> list[tuple[Any, Any]]:
         """A key's windows, earliest first, with their values: those that start from ``from_ms`` to ``to_ms`` inclusive.
 
-        A window is given by its start. Of sessions, those that overlap with that time, each with its bounds.
+        Of sessions and sliding windows, those that overlap with that time.
         """
         method = _BY_TIME.get(self._spec.kind)
         if method is None:

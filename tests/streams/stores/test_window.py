@@ -57,7 +57,7 @@ def test_a_keys_windows_are_found_by_their_start() -> None:
     store = new_store("window", Changelog())
     for key, start in (("a", 30), ("a", 10), ("b", 20), ("a", 20)):
         store.put(window(key, start), start, start)
-    assert store.fetch_range("a", 10, 20) == [(10, (10, 10)), (20, (20, 20))]
+    assert store.fetch_range("a", 10, 20) == [(window("a", 10), (10, 10)), (window("a", 20), (20, 20))]
     assert store.fetch("b", 20) == (20, 20)
     assert store.fetch("b", 10) is None
     assert store.starts(11, 30) == [20, 30]

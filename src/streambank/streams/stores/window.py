@@ -27,10 +27,10 @@ class WindowStore(UndoStore):
         window = self._windows.get(start)
         return window.get(key) if window is not None else None
 
-    def fetch_range(self, key: Any, from_ms: int, to_ms: int) -> list[tuple[int, Stored]]:
+    def fetch_range(self, key: Any, from_ms: int, to_ms: int) -> list[tuple[Windowed[Any], Stored]]:
         """The key's windows whose start is in ``[from_ms, to_ms]``, earliest first."""
         found = ((start, self._windows[start].get(key)) for start in self.starts(from_ms, to_ms))
-        return [(start, stored) for start, stored in found if stored is not None]
+        return [(Windowed(key, start, start + self._size_ms), stored) for start, stored in found if stored is not None]
 
     def starts(self, from_ms: int, to_ms: int) -> list[int]:
         """The starts in ``[from_ms, to_ms]`` of the windows that there are, earliest first."""
