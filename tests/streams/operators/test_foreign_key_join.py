@@ -210,9 +210,9 @@ VERSIONED: list[Any] = [  # shouldIgnoreOutOfOrderRecordsIffVersioned: a step, a
 ]
 
 
-@pytest.mark.parametrize("versioned", [set(), {"left"}, {"right"}, {"left", "right"}], ids=str)
+@pytest.mark.parametrize("versioned", [(), ("left",), ("right",), ("left", "right")], ids="-".join)
 @pytest.mark.parametrize("how", ["inner", "left"])
-def test_a_versioned_table_sends_only_updates_that_are_its_latest(how: str, versioned: set[str]) -> None:
+def test_a_versioned_table_sends_only_updates_that_are_its_latest(how: str, versioned: tuple[str, ...]) -> None:
     with TopologyTestDriver(joined(how, versioned)) as driver:
         for step, ignored_by, inner, left in VERSIONED:
             driver.pipe(*step)
