@@ -165,3 +165,30 @@ def expected(rows: list[tuple[bool, str, int, Accident]], window: tuple[int, int
         met = {n: [one[0] for one, other in pairs if other[0] == n] for n, _, _ in right}
         result += [(key, [None, n], at) for n, key, at in right if alone(n, met[n], at + before)]
     return result
+
+
+@unhurried
+@given(ROWS, st.sampled_from([(5, 5), (0, 8), (8, 0)]), st.sampled_from([0, 3]))
+def test_with_a_short_grace_a_record_meets_those_that_are_still_kept(
+    rows: list[tuple[bool, str, int, Accident]], window: tuple[int, int], grace_ms: int
+) -> None:
+    before, after = window
+    retention_ms = before + after + grace_ms
+    kept: dict[bool, list[tuple[int, str, int]]] = {True: [], False: []}
+    side_times = {True: -1, False: -1}
+    pairs: list[Row] = []
+    for number, (is_left, key, at, _) in enumerate(rows):
+        for other, other_key, other_at in kept[not is_left]:
+            left_at, right_at = (at, other_at) if is_left else (other_at, at)
+            if other_key == key and -before <= right_at - left_at <= after:
+                pairs.append((key, [number, other] if is_left else [other, number], max(at, other_at)))
+        # A side keeps its records by its own time.
+        side_times[is_left] = max(side_times[is_left], at)
+        kept[is_left].append((number, key, at))
+        kept[is_left] = [each for each in kept[is_left] if each[2] > side_times[is_left] - retention_ms]
+    inputs: list[Any] = [
+        ((IN if is_left else IN2, key, number, at), accident)
+        for number, (is_left, key, at, accident) in enumerate(rows)
+    ]
+    found, _ = run(joined("inner", JoinWindows(*window, grace_ms)), inputs)
+    assert sorted(map(repr, found)) == sorted(map(repr, pairs))
