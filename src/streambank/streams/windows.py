@@ -67,7 +67,7 @@ class SlidingWindows:
 
     @property
     def retention_ms(self) -> int:
-        """How long a window has to be kept after its start: an earlier record may still need the one before it."""
+        """How long a window has to be kept after its end: an earlier record may still need the one before it."""
         return 2 * self.time_difference_ms + self.grace_ms
 
 
@@ -119,11 +119,6 @@ class JoinWindows:
         if time_difference_ms < 0:
             raise StreamsError(f"time_difference_ms must not be negative, but is {time_difference_ms}")
         return cls(time_difference_ms, time_difference_ms, grace_ms)
-
-    @property
-    def retention_ms(self) -> int:
-        """How long a record has to be kept for those that it may meet."""
-        return self.before_ms + self.after_ms + self.grace_ms
 
 
 def _check_grace(grace_ms: int) -> None:

@@ -1,4 +1,4 @@
-"""The cases cut from Apache Kafka's own tests (Apache-2.0), and which of them wait for an operator.
+"""The cases cut from Apache Kafka's own tests (Apache-2.0).
 
 Each case names its ``source_file``, ``test_method`` and ``source_commit``; the test ids carry the method.
 """
@@ -14,20 +14,6 @@ from streambank.streams import operators
 Case: TypeAlias = dict[str, Any]
 
 CASES_FILE = conformance_file("kafka_streams_cases.json")
-
-WAITING: dict[str, str] = {}
-"""The kinds that no operator can express yet, with what is missing."""
-
-SIGNS = {
-    "a join of two streams": "stream_stream_join",
-    "global tables": "global",
-    "windows": "window",
-    "session windows": "session",
-    "suppress": "suppress",
-    "group_by on a table": "group",
-    "a join by foreign key": "foreign",
-}
-"""For each thing that may be missing, a word in the name of the operator module that brings it."""
 
 OPERATORS = frozenset(
     {
@@ -68,21 +54,12 @@ OPERATORS = frozenset(
         "versioned_table",
     }
 )
-"""The operator modules that :data:`WAITING` was drawn up with."""
+"""The operator modules that there were when the kinds were last looked through."""
 
 
 def operator_modules() -> frozenset[str]:
     """The operator modules that there are."""
     return frozenset(module.name for module in pkgutil.iter_modules(operators.__path__)) - {"base"}
-
-
-def forgotten(modules: frozenset[str]) -> set[str]:
-    """The kinds in :data:`WAITING` although there are operators for all that they were said to need."""
-
-    def is_there(missing: str) -> bool:
-        return any(SIGNS[missing] in module for module in modules)
-
-    return {kind for kind, missing in WAITING.items() if all(map(is_there, missing.split(", ")))}
 
 
 def load_cases() -> list[Case]:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from streambank.streams.errors import DeserializationError
 from streambank.streams.serde import Serde, fingerprint
-from streambank.streams.stores.base import LogUpdate, StateStore, Stored, StoreSpec
+from streambank.streams.stores.base import LogUpdate, Stored, StoreSpec
+from streambank.streams.stores.undo import UndoStore
 
 
 class BufferKey(NamedTuple):
@@ -31,18 +32,15 @@ def join_grace_buffer(name: str, key: Serde[Any], value: Serde[Any]) -> StoreSpe
     return StoreSpec(name, _BufferKeySerde(key), _BufferedSerde(value), kind="join-grace-buffer")
 
 
-class JoinGraceBuffer(StateStore):
+class JoinGraceBuffer(UndoStore):
     """Records in the order of Kafka Streams' RocksDBTimeOrderedKeyValueBuffer: timestamp, key bytes, arrival."""
 
     def __init__(self, spec: StoreSpec, log_update: LogUpdate | None) -> None:
-        super().__init__(spec)
-        self._log_update = log_update
+        super().__init__(spec, log_update)
         self._place_of = spec.key.serialize
         self._entries: dict[bytes, tuple[BufferKey, Buffered]] = {}
         # A heap of places; one that has no entry any more is passed over.
         self._order: list[bytes] = []
-        self._undo: list[tuple[bytes, tuple[BufferKey, Buffered] | None]] = []
-        self._recording = False
 
     def put(self, key: Any, value: Any, timestamp: int, headers: bytes | None) -> None:
         """Let a record wait."""
@@ -53,8 +51,7 @@ class JoinGraceBuffer(StateStore):
         place = self._add(at, record)
         if self._recording:
             self._undo.append((place, None))
-        if self._log_update is not None:
-            self._log_update(at, record, timestamp, None)
+        self._log_update(at, record, timestamp, None)
 
     def evict(self, until: int) -> Iterator[tuple[Any, Any, int, bytes | None]]:
         """Take out the records up to the timestamp ``until``, in order: key, value, timestamp, headers."""
@@ -71,34 +68,16 @@ class JoinGraceBuffer(StateStore):
             del entries[place]
             if self._recording:
                 self._undo.append((place, found))
-            if self._log_update is not None:
-                self._log_update(at, None, at.timestamp, None)
+            self._log_update(at, None, at.timestamp, None)
             yield at.key, record.value, at.timestamp, record.headers
 
-    @property
-    def recording(self) -> bool:
-        """Whether what is put can be rolled back."""
-        return self._recording
-
-    def record(self, on: bool) -> None:
-        """Switch :attr:`recording`, between a commit or a reload and the next put."""
-        self._recording = on
-
-    def committed(self) -> None:
-        """What was put and taken out is final."""
-        super().committed()
-        self._undo.clear()
-
-    def rollback(self) -> None:
-        """Undo what was put and taken out since the last commit."""
-        for place, before in reversed(self._undo):
-            if before is None:
-                del self._entries[place]
-            else:
-                self._entries[place] = before
-                heappush(self._order, place)
-        self._undo.clear()
-        super().rollback()
+    def _take_back(self, change: tuple[bytes, tuple[BufferKey, Buffered] | None]) -> None:
+        place, before = change
+        if before is None:
+            del self._entries[place]
+        else:
+            self._entries[place] = before
+            heappush(self._order, place)
 
     def load(self, key: Any, value: Any, timestamp: int) -> None:
         """Let a record wait that comes from the changelog, or take it out."""
@@ -110,8 +89,8 @@ class JoinGraceBuffer(StateStore):
     def clear(self) -> None:
         """Forget every record, to be loaded again."""
         super().clear()
-        for content in (self._entries, self._order, self._undo):
-            content.clear()
+        self._entries.clear()
+        self._order.clear()
 
     def items(self) -> Iterator[tuple[Any, Stored]]:
         """Every record that waits."""

@@ -8,7 +8,8 @@ import msgspec
 
 from streambank.errors import InvariantError
 from streambank.streams.serde import Serde
-from streambank.streams.stores.base import LogUpdate, StateStore, Stored, StoreSpec
+from streambank.streams.stores.base import LogUpdate, Stored, StoreSpec
+from streambank.streams.stores.undo import UndoStore
 
 V = TypeVar("V")
 
@@ -57,7 +58,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[int, int, bytes | None, bytes | None, bytes | None]).decode
 
 
-class SuppressionStore(StateStore):
+class SuppressionStore(UndoStore):
     """Updates by key, ordered by their times, then by the keys' bytes (Kafka Streams' TimeOrderedKeyValueChangeBuffer).
 
     A key keeps its place until it is popped. Its changelog has the update's record, and a tombstone once it is popped.
@@ -68,17 +69,14 @@ class SuppressionStore(StateStore):
     """
 
     def __init__(self, spec: StoreSpec, log_update: LogUpdate | None) -> None:
-        super().__init__(spec)
+        super().__init__(spec, log_update)
         self.bytes = 0
         self._held: dict[Any, Held] = {}
         self._order: list[tuple[int, bytes, Any]] = []
         self._order_stale = False
         self._sizes: dict[Any, int] | None = None
-        self._undo: list[tuple[Any, Held | None]] = []
-        self._recording = False
         if log_update is None:
             raise InvariantError(f"store {spec.name!r}: the changelog of a suppression is written by nobody else")
-        self._log_update = log_update
         self.get: Callable[[Any], Held | None] = self._held.get
 
     def count_bytes(self) -> None:
@@ -111,15 +109,6 @@ class SuppressionStore(StateStore):
         order = self._ordered()
         return order[0][0] if order else NEVER
 
-    @property
-    def recording(self) -> bool:
-        """Whether what is put and popped can be rolled back."""
-        return self._recording
-
-    def record(self, on: bool) -> None:
-        """Switch :attr:`recording`."""
-        self._recording = on
-
     def load(self, key: Any, value: Any, timestamp: int) -> None:
         """Set an update that comes from the changelog."""
         self._set(key, value)
@@ -129,24 +118,14 @@ class SuppressionStore(StateStore):
         """Forget every update, to be loaded again."""
         super().clear()
         self._held.clear()
-        self._undo.clear()
         self._order_stale = True
         self.bytes = 0
         if self._sizes is not None:
             self._sizes.clear()
 
-    def committed(self) -> None:
-        """What was put and popped is final."""
-        super().committed()
-        self._undo.clear()
-
-    def rollback(self) -> None:
-        """Undo what was put and popped since the last commit."""
-        for key, held in reversed(self._undo):
-            self._set(key, held)
-        self._undo.clear()
+    def _take_back(self, change: tuple[Any, Held | None]) -> None:
+        self._set(*change)
         self._order_stale = True
-        super().rollback()
 
     def items(self) -> Iterator[tuple[Any, Stored]]:
         """The updates held, in no particular order."""

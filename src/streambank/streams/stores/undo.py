@@ -1,21 +1,22 @@
-"""What a store needs to go back to the last commit: what to do for each change, in order."""
+"""What a store needs to go back to the last commit: its changes since then, in order."""
 
-from collections.abc import Callable
+from typing import Any
 
 from streambank.streams.stores.base import LogUpdate, StateStore, StoreSpec
 
 
 class UndoStore(StateStore):
-    """A store that remembers, while it is recording, how to take back each of its changes.
+    """A store that notes its changes while it is recording, so that they can be taken back.
 
-    Subclasses call :meth:`_remember` with a function for each change that they make.
+    Subclasses append to ``_undo`` what :meth:`_take_back` needs for each change: a function to call, unless they say
+    otherwise.
     """
 
     def __init__(self, spec: StoreSpec, log_update: LogUpdate | None) -> None:
         super().__init__(spec)
         self._log_update: LogUpdate = log_update or _written_elsewhere
         self._recording = False
-        self._undo: list[Callable[[], object]] = []
+        self._undo: list[Any] = []
 
     @property
     def recording(self) -> bool:
@@ -39,9 +40,12 @@ class UndoStore(StateStore):
     def rollback(self) -> None:
         """Undo what was put since the last commit."""
         super().rollback()
-        for take_back in reversed(self._undo):
-            take_back()
+        for change in reversed(self._undo):
+            self._take_back(change)
         self._undo.clear()
+
+    def _take_back(self, change: Any) -> None:
+        change()
 
 
 def _written_elsewhere(key: object, value: object, timestamp: int, headers: bytes | None) -> None:

@@ -9,7 +9,8 @@ from typing import Any, Final, NamedTuple
 from streambank.errors import check
 from streambank.streams.errors import DeserializationError
 from streambank.streams.serde import Serde, fingerprint
-from streambank.streams.stores.base import LogUpdate, StateStore, Stored, StoreSpec
+from streambank.streams.stores.base import LogUpdate, Stored, StoreSpec
+from streambank.streams.stores.undo import UndoStore
 
 DELETED: Final = object()
 """A version that says that the key has no value. In the changelog, None says that the version itself is gone."""
@@ -39,7 +40,7 @@ def versioned_store(name: str, key: Serde[Any], value: Serde[Any], history_reten
     )
 
 
-class VersionedStore(StateStore):
+class VersionedStore(UndoStore):
     """Every version of each key, from its own timestamp to that of the next one.
 
     ``observed_time`` is the highest timestamp put. What was valid at or after ``observed_time - retention_ms`` can be
@@ -49,18 +50,15 @@ class VersionedStore(StateStore):
     """
 
     def __init__(self, spec: StoreSpec, log_update: LogUpdate | None) -> None:
-        super().__init__(spec)
+        super().__init__(spec, log_update)
         check(spec.retention_ms is not None, f"versioned store {spec.name} has no history retention")
         self._retention_ms = spec.retention_ms or 0
-        self._log_update = log_update
         # By key: when its versions begin, ascending, and their values.
         self._histories: dict[Any, tuple[list[int], list[Any]]] = {}
         self._count = 0
         # Whose versions begin at a time: once that has left the retention, those before them have expired.
         self._begins: list[int] = []
         self._beginning: dict[int, list[Any]] = {}
-        self._undo: list[tuple[Any, int, Any]] = []
-        self._recording = False
 
     def get(self, key: Any, as_of: int | None = None) -> Stored | None:
         """The key's latest value, or the one that was valid at ``as_of``, and since when; None where there is none."""
@@ -100,30 +98,17 @@ class VersionedStore(StateStore):
                 self._expire(begun, horizon)
         return True
 
-    @property
-    def recording(self) -> bool:
-        """Whether what is put can be rolled back."""
-        return self._recording
-
-    def record(self, on: bool) -> None:
-        """Switch :attr:`recording`, between a commit or a reload and the next put."""
-        self._recording = on
-
-    def committed(self) -> None:
-        """What was put is final."""
-        super().committed()
-        self._undo.clear()
-
     def rollback(self) -> None:
         """Undo what was put since the last commit."""
-        undo, self._undo = self._undo, []
-        for change in reversed(undo):
-            self._replace(*change)
-        for key in {change[0] for change in undo}:
+        changed = {change[0] for change in self._undo}
+        super().rollback()
+        for key in changed:
             # What ended them may have left the schedule meanwhile.
             for begin in self._histories.get(key, ([],))[0]:
                 self._schedule(key, begin)
-        super().rollback()
+
+    def _take_back(self, change: tuple[Any, int, Any]) -> None:
+        self._replace(*change)
 
     def load(self, key: Any, value: Any, timestamp: int) -> None:
         """Set a version, or take one away."""
@@ -133,7 +118,7 @@ class VersionedStore(StateStore):
     def clear(self) -> None:
         """Forget every version, to be loaded again."""
         super().clear()
-        for content in (self._histories, self._begins, self._beginning, self._undo):
+        for content in (self._histories, self._begins, self._beginning):
             content.clear()
         self._count = 0
 
@@ -151,9 +136,8 @@ class VersionedStore(StateStore):
         before = self._replace(key, begin, value)
         if self._recording:
             self._undo.append((key, begin, before))
-        if self._log_update is not None:
-            logged = None if value is _ABSENT else DELETED if value is None else value
-            self._log_update(VersionKey(key, begin), logged, begin, None)
+        logged = None if value is _ABSENT else DELETED if value is None else value
+        self._log_update(VersionKey(key, begin), logged, begin, None)
 
     def _replace(self, key: Any, begin: int, value: Any) -> Any:
         """Put the version in its place, or take it away; returns what was there: the only way histories change."""
