@@ -21,8 +21,13 @@ from streambank.streams import (
     Topology,
     TopologyError,
 )
+from streambank.streams.operators.foreign_key_join import ResponseSerde
+from streambank.streams.operators.table_group_by import ChangeSerde
 from streambank.streams.serde import fingerprint
+from streambank.streams.stores.join_buffer import BufferKeySerde
 from streambank.streams.stores.join_grace_buffer import join_grace_buffer
+from streambank.streams.stores.subscription import ReferenceSerde
+from streambank.streams.stores.suppression import HeldSerde
 from streambank.streams.stores.versioned import versioned_store
 from streambank.streams.testing import TopologyTestDriver
 from streambank.streams.windowed import SessionWindowedSerde, TimeWindowedSerde
@@ -217,6 +222,12 @@ def test_what_ran_before_topologies_were_recorded_is_known_by_its_topics(log: Em
         (versioned_store("s", STRING, STRING, 1).key, versioned_store("s", LONG, STRING, 1).key),
         (join_grace_buffer("s", STRING, STRING).value, join_grace_buffer("s", STRING, LONG).value),
         (join_grace_buffer("s", STRING, STRING).key, join_grace_buffer("s", LONG, STRING).key),
+        (BufferKeySerde(STRING), BufferKeySerde(LONG)),
+        (HeldSerde(STRING), HeldSerde(LONG)),
+        (ReferenceSerde(STRING), ReferenceSerde(LONG)),
+        (ChangeSerde(STRING), ChangeSerde(LONG)),
+        (ResponseSerde(STRING, STRING), ResponseSerde(STRING, LONG)),
+        (ResponseSerde(STRING, STRING), ResponseSerde(LONG, STRING)),
     ],
 )
 def test_serdes_that_hold_others_tell_them_apart(one: Serde[Any], other: Serde[Any]) -> None:

@@ -21,7 +21,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 import msgspec
 
 from streambank.streams.operators.base import Process, Stateless, StoreSpec, TaskContext
-from streambank.streams.serde import Serde
+from streambank.streams.serde import Serde, fingerprint
 from streambank.streams.stores.subscription import Reference, Subscriber, SubscriptionStore
 
 V = TypeVar("V")
@@ -62,6 +62,7 @@ class ResponseSerde(Generic[V]):
     def __init__(self, foreign_key: Serde[Any], value: Serde[V]) -> None:
         self._serialize_key, self._deserialize_key = foreign_key.serialize, foreign_key.deserialize
         self._serialize, self._deserialize = value.serialize, value.deserialize
+        self.fingerprint = {"foreign-key": fingerprint(foreign_key), "response": fingerprint(value)}
         self._decode = msgspec.msgpack.Decoder(tuple[int, bytes | None, bytes, bytes | None]).decode
 
     def serialize(self, response: Response[V], /) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from streambank.streams.operators.base import Process, Stateless, TaskContext
-from streambank.streams.serde import Serde
+from streambank.streams.serde import Serde, fingerprint
 
 V = TypeVar("V")
 
@@ -24,6 +24,7 @@ class ChangeSerde(Generic[V]):
 
     def __init__(self, value: Serde[V]) -> None:
         self._serialize, self._deserialize = value.serialize, value.deserialize
+        self.fingerprint = {"change": fingerprint(value)}
         self._decode = msgspec.msgpack.Decoder(tuple[bytes | None, bytes | None]).decode
 
     def serialize(self, value: Change[V], /) -> bytes:

@@ -6,7 +6,7 @@ from heapq import heappop, heappush
 from struct import Struct
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
-from streambank.streams.serde import Serde
+from streambank.streams.serde import Serde, fingerprint
 from streambank.streams.stores.base import LogUpdate, Stored, StoreSpec
 from streambank.streams.stores.undo import UndoStore
 
@@ -26,6 +26,7 @@ class BufferKeySerde(Generic[K]):
 
     def __init__(self, key: Serde[K]) -> None:
         self._serialize, self._deserialize = key.serialize, key.deserialize
+        self.fingerprint = {"buffer-key": fingerprint(key)}
 
     def serialize_key(self, key: K) -> bytes:
         """The bytes of the key alone."""

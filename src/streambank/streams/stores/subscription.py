@@ -5,7 +5,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from streambank.streams.serde import Serde
+from streambank.streams.serde import Serde, fingerprint
 from streambank.streams.stores.base import LogUpdate, Stored, StoreSpec
 from streambank.streams.stores.undo import UndoStore
 
@@ -24,6 +24,7 @@ class ReferenceSerde(Generic[F]):
 
     def __init__(self, foreign_key: Serde[F]) -> None:
         self._serialize, self._deserialize = foreign_key.serialize, foreign_key.deserialize
+        self.fingerprint = {"reference": fingerprint(foreign_key)}
         self._decode = msgspec.msgpack.Decoder(tuple[bytes, bytes]).decode
 
     def serialize(self, value: Reference[F], /) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from streambank.errors import InvariantError
-from streambank.streams.serde import Serde
+from streambank.streams.serde import Serde, fingerprint
 from streambank.streams.stores.base import LogUpdate, Stored, StoreSpec
 from streambank.streams.stores.undo import UndoStore
 
@@ -38,6 +38,7 @@ class HeldSerde(Generic[V]):
 
     def __init__(self, value: Serde[V]) -> None:
         self._serialize, self._deserialize = value.serialize, value.deserialize
+        self.fingerprint = {"held": fingerprint(value)}
 
     def serialize(self, held: Held, /) -> bytes:
         """The update's bytes."""
