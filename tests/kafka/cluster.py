@@ -210,7 +210,9 @@ class KafkaCluster:
                 # Fault tests are not to wait for the defaults' minutes.
                 "group.min.session.timeout.ms": "1000",
                 "group.consumer.min.session.timeout.ms": "1000",
-                "group.consumer.min.heartbeat.interval.ms": "200",
+                "group.consumer.min.heartbeat.interval.ms": "100",
+                "group.consumer.heartbeat.interval.ms": "300",
+                "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
                 **self._settings,
             }
             lines = "".join(f"{name}={value}\n" for name, value in settings.items())

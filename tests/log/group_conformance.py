@@ -137,7 +137,9 @@ class GroupConformance(LogConformance):
         assert consumer.current_lag(P0) == 0
         taken = len(consumer.poll(1, SETTLE_S)[0])
         consumer.poll(1, SETTLE_S)
-        assert consumer.current_lag(P0) == 10 - taken - 1
+        left = 10 - taken - 1
+        # Where marks of transactions take offsets, one of them lies behind these.
+        assert consumer.current_lag(P0) == left + (0 if "dense_offsets" in self.features else 1)
         drain(consumer, 10 - taken - 1)
         assert consumer.current_lag(P0) == 0
 

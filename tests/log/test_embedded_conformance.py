@@ -18,7 +18,7 @@ from streambank.log.embedded import EmbeddedLog
 
 
 class Embedded(LogConformance):
-    features: ClassVar[frozenset[str]] = frozenset({"dense_offsets", "memberless_fenced"})
+    features: ClassVar[frozenset[str]] = frozenset({"dense_offsets", "epoch_timestamps", "memberless_fenced"})
 
     @pytest.fixture(params=["folder", "memory"])
     def log(self, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EventLog]:

@@ -11,6 +11,7 @@ from streambank.log.errors import (
     StorageFullError,
     StorageVersionError,
     TopicMismatchError,
+    TransactionAbortedError,
     UnknownTopicError,
 )
 from streambank.log.factory import open_log
@@ -58,6 +59,7 @@ __all__ = [
     "TopicMismatchError",
     "TopicPartition",
     "Transaction",
+    "TransactionAbortedError",
     "UnknownTopicError",
     "Watermarks",
     "decode_headers",

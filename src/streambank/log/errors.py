@@ -27,6 +27,13 @@ class FencedError(LogError):
     """
 
 
+class TransactionAbortedError(LogError):
+    """The log gave the transaction up for a reason that may pass, such as brokers that went away for long.
+
+    Nothing of it was written. It may be done again; a stream processor starts over from the committed offsets.
+    """
+
+
 class RecordTooLargeError(LogError):
     """A record is larger than the log takes."""
 

@@ -199,6 +199,13 @@ class EventLog(Protocol):
     def watermarks(self, topic_partition: TopicPartition) -> Watermarks:
         """The partition's first and next offset. Raises UnknownTopicError."""
 
+    def stable_end(self, topic_partition: TopicPartition) -> int:
+        """The partition's next offset, once every transaction has ended that had begun to commit before the call.
+
+        The high watermark may lie before a transaction of another process whose commit has been decided. Who has to
+        have everything, as in a restore, reads up to here. Raises UnknownTopicError.
+        """
+
     def read(self, topic_partition: TopicPartition, offset: int, max_records: int = 10_000) -> RecordBatch:
         """Committed records from ``offset`` on, without a group; an empty batch at the end.
 
@@ -232,8 +239,15 @@ class EventLog(Protocol):
         *,
         listener: RebalanceListener | None = None,
         start: StartPosition = "earliest",
+        instance_id: str | None = None,
     ) -> Consumer:
-        """Join a group. Raises UnknownTopicError."""
+        """Join a group.
+
+        With an ``instance_id`` the member is static where the log knows that (KIP-345): one that goes without a word
+        and comes back within the session time-out finds its partitions, and nothing is moved meanwhile.
+
+        Raises UnknownTopicError.
+        """
 
     def committed(self, group: str) -> dict[TopicPartition, OffsetAndMetadata]:
         """The group's committed positions; empty for an unknown group."""

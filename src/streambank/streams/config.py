@@ -36,6 +36,8 @@ class StreamsConfig:
             for state that does not fit there, or that takes long to read. Needs the extra ``rocksdb`` and
             ``state_dir``. Stores of other kinds are always in memory.
         state_dir: the folder for what is kept between starts. Members of one application may share it.
+        group_instance_id: makes this a static member (KIP-345), by a name that no other member has: one that is started
+            again within the session time-out finds its partitions, and nothing is moved meanwhile. For logs on Kafka.
         storage_retry_s: how long to wait before a commit is tried again after the storage was full.
     """
 
@@ -52,6 +54,7 @@ class StreamsConfig:
     idle_close_ms: int | None = None
     store: StoreBackend = "memory"
     state_dir: Path | None = None
+    group_instance_id: str | None = None
 
     def __post_init__(self) -> None:
         if not self.application_id:

@@ -64,7 +64,7 @@ def restore(
             ) from error
         logger.warning("record passed over in restore", at=str(changelog), offset=offset)
 
-    start, end = log.watermarks(changelog)
+    start, end = log.watermarks(changelog).low, log.stable_end(changelog)
     if store.spec.read_only:
         end = max(start, min(end, committed if committed is not None else start))
     if kept is not None and start <= kept <= end:

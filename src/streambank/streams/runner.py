@@ -25,6 +25,7 @@ from streambank.log import (
     StorageFullError,
     TopicConfig,
     TopicPartition,
+    TransactionAbortedError,
 )
 from streambank.streams.collection import collection_paused
 from streambank.streams.collector import RecordCollector
@@ -57,6 +58,9 @@ METRICS_EVERY_MS = 10_000
 OnMetrics: TypeAlias = Callable[[Metrics], object]
 
 QUERY_TIMEOUT_S = 10.0
+
+LOST_PLACE = (FencedError, TransactionAbortedError)
+"""Nothing of the transaction is in the log: read on from what is committed, with what is owned then."""
 
 CAREFUL_COMMITS = 100
 """For so many commits after a record failed, stores record what they replace: failures come in groups, and the next one
@@ -150,7 +154,9 @@ class StreamRunner:
         # Before the group is joined, so that a long read costs no membership.
         self._global_tables = GlobalTables(topology.global_tables, log, self._on_restore)
         names = [topology.topic_name(topic.name, config.application_id) for topic in topology.source_topics]
-        self._consumer = log.consumer(config.application_id, names, listener=self)
+        self._consumer = log.consumer(
+            config.application_id, names, listener=self, instance_id=config.group_instance_id
+        )
         self._questions = Questions(self._settle, self._consumer.wakeup)
 
     def run(self) -> None:
@@ -163,7 +169,7 @@ class StreamRunner:
         """
         while not self._stopping.is_set():
             self.step(self._config.poll_timeout_s)
-        with suppress(FencedError):
+        with suppress(*LOST_PLACE):
             self._commit()
 
     def stop(self) -> None:
@@ -235,7 +241,7 @@ class StreamRunner:
         self._take_in(batch for batch in batches if batch.topic_partition not in again)
         try:
             self._follow_clock()
-        except FencedError:
+        except LOST_PLACE:
             self._start_over()
             return 0
         while True:
@@ -245,7 +251,7 @@ class StreamRunner:
                 self._uncommitted += processed
                 if not self._collector.empty or not processed or self._uncommitted >= self._config.poll_records:
                     self._commit()
-            except FencedError:
+            except LOST_PLACE:
                 self._start_over()
                 return 0
             except (RecordTooLargeError, InvalidRecordError) as error:
@@ -267,7 +273,7 @@ class StreamRunner:
         """Commit what cycles that wrote nothing have left."""
         try:
             self._commit()
-        except FencedError:
+        except LOST_PLACE:
             self._start_over()
 
     def metrics(self) -> Metrics:
@@ -446,7 +452,7 @@ class StreamRunner:
     def _start_over(self) -> None:
         """The member lost its place: drop every task and read on from what is committed."""
         self.counters.fenced += 1
-        logger.warning("fenced: starting over from the committed offsets", application=self._config.application_id)
+        logger.warning("commit refused: starting over from what is committed", application=self._config.application_id)
         self._discard_tasks()
         self._rebalanced = True
         self._seek_to_committed(self._consumer.assignment)

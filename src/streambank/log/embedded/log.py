@@ -131,6 +131,10 @@ class EmbeddedLog:
         with self._database.read() as connection:
             return watermarks(connection, partition_id)
 
+    def stable_end(self, topic_partition: TopicPartition) -> int:
+        """The next offset: a transaction is over when it commits. Raises UnknownTopicError."""
+        return self.watermarks(topic_partition).high
+
     def read(self, topic_partition: TopicPartition, offset: int, max_records: int = 10_000) -> RecordBatch:
         """Committed records from ``offset`` on, without a group. Raises UnknownTopicError, OffsetOutOfRangeError."""
         partition_id = self._catalog.partition_id(topic_partition)
@@ -182,8 +186,9 @@ class EmbeddedLog:
         *,
         listener: RebalanceListener | None = None,
         start: StartPosition = "earliest",
+        instance_id: str | None = None,
     ) -> EmbeddedConsumer:
-        """Join a group. Raises UnknownTopicError."""
+        """Join a group; ``instance_id`` changes nothing here. Raises UnknownTopicError."""
         self._check_open()
         consumer = EmbeddedConsumer(self._consumer_parts, group, topics, listener, start, self._consumers.discard)
         self._consumers.add(consumer)

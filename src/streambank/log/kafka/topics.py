@@ -1,0 +1,200 @@
+"""A cluster's topics: their settings, and where their partitions begin and end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, cast
+
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException
+from confluent_kafka import TopicPartition as KafkaPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
+
+from streambank.log.errors import LogError, TopicMismatchError, UnknownTopicError
+from streambank.log.interface import StartPosition
+from streambank.log.kafka.errors import translated
+from streambank.log.kafka.patience import patiently
+from streambank.log.kafka.settings import KafkaSettings
+from streambank.log.records import TopicPartition
+from streambank.log.topics import CleanupPolicy, TopicConfig
+
+CALL_S = 30.0
+OPEN_S = 10.0
+
+SPREAD_S = 10.0
+"""How long it may take until every broker knows of a topic that was created."""
+
+SPREAD_STEP_S = 0.02
+
+_SPECS = {"earliest": OffsetSpec.earliest(), "latest": OffsetSpec.latest()}  # type: ignore[no-untyped-call]
+
+_FOR_EVER = str(2**63 - 1)
+
+
+class KafkaTopics:
+    """For several threads."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self.admin = AdminClient(settings.admin())
+        self._mutex = threading.Lock()
+        self._known: dict[str, TopicConfig] = {}
+        self._partitions: dict[str, int] = {}
+
+    def cluster_id(self) -> str:
+        """The cluster's id. Raises LogError where no broker answers."""
+        with translated(f"Kafka at {self._settings.bootstrap}"):
+            return str(self.admin.list_topics(timeout=OPEN_S).cluster_id)
+
+    def all(self) -> dict[str, TopicConfig]:
+        """Every topic but Kafka's own."""
+        counts = self._counts()
+        names = sorted(name for name in counts if not name.startswith("__"))
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+
+        def ask() -> dict[str, TopicConfig]:
+            found = self.admin.describe_configs(resources, request_timeout=CALL_S) if resources else {}
+            return {of.name: _config(of.name, counts[of.name], future.result()) for of, future in found.items()}
+
+        topics = patiently(ask, "settings of the topics")
+        with self._mutex:
+            self._known.update(topics)
+        return {name: topics[name] for name in names}
+
+    def partitions(self, topic: str) -> int:
+        """How many partitions the topic has. Raises UnknownTopicError."""
+        count = self._partitions.get(topic)
+        if count is None:
+            count = self._counts(topic).get(topic)
+            if count is None:
+                raise UnknownTopicError(f"there is no topic {topic!r}")
+        return count
+
+    def compacted(self, topic: str) -> bool:
+        """Whether only the last record of each key is sure to stay."""
+        config = self._known.get(topic)
+        if config is None:
+            config = self.all()[topic]
+        return config.compacted
+
+    def check(self, topic_partition: TopicPartition) -> None:
+        """Raise UnknownTopicError if there is no such partition."""
+        if not 0 <= topic_partition.partition < self.partitions(topic_partition.topic):
+            raise UnknownTopicError(f"there is no partition {topic_partition}")
+
+    def create(self, configs: Iterable[TopicConfig]) -> None:
+        """Create those that do not exist; none, where one exists with other settings. Raises TopicMismatchError."""
+        wanted = {config.name: config for config in configs}
+        existing = self.all()
+        for name, config in wanted.items():
+            if name in existing:
+                _check_same(config, existing[name])
+        missing = [config for name, config in wanted.items() if name not in existing]
+        if not missing:
+            return
+        futures = self.admin.create_topics([_new_topic(config) for config in missing], request_timeout=CALL_S)
+        raced = False
+        for name, future in futures.items():
+            with translated(f"creating topic {name!r}"):
+                try:
+                    future.result()
+                except KafkaException as exception:
+                    if exception.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                        raise
+                    raced = True
+        self._wait(lambda: self._counts().keys() >= wanted.keys(), f"topics {', '.join(wanted)}")
+        if raced:
+            self.create(wanted.values())
+        with self._mutex:
+            self._known.update((config.name, config) for config in missing)
+
+    def delete(self, names: Collection[str]) -> None:
+        """Delete topics. Raises UnknownTopicError; none is deleted then."""
+        for name in names:
+            if name not in self._counts():
+                raise UnknownTopicError(f"there is no topic {name!r}")
+        for name, future in self.admin.delete_topics(list(names), request_timeout=CALL_S).items():
+            with translated(f"deleting topic {name!r}"):
+                future.result()
+            with self._mutex:
+                self._known.pop(name, None)
+                self._partitions.pop(name, None)
+        self._wait(lambda: not self._counts().keys() & set(names), f"the end of topics {', '.join(names)}")
+
+    def offsets(
+        self, partitions: Collection[TopicPartition], which: StartPosition, *, uncommitted: bool = False
+    ) -> dict[TopicPartition, int]:
+        """First or next offsets, as of now; with ``uncommitted``, those beyond transactions that are open too."""
+        if not partitions:
+            return {}
+        level = IsolationLevel.READ_UNCOMMITTED if uncommitted else IsolationLevel.READ_COMMITTED
+        wanted = {KafkaPartition(*at): _SPECS[which] for at in partitions}
+
+        def ask() -> dict[TopicPartition, int]:
+            found = self.admin.list_offsets(wanted, isolation_level=level, request_timeout=CALL_S)
+            return {
+                TopicPartition(at.topic, at.partition): cast(int, future.result().offset)
+                for at, future in found.items()
+            }
+
+        return patiently(ask, f"offsets of {', '.join(map(str, partitions))}")
+
+    def _counts(self, topic: str | None = None) -> dict[str, int]:
+        found = patiently(
+            lambda: self.admin.list_topics(topic, timeout=CALL_S).topics, f"Kafka at {self._settings.bootstrap}"
+        )
+        counts = {name: len(of.partitions) for name, of in found.items() if of.error is None and of.partitions}
+        with self._mutex:
+            self._partitions.update(counts)
+        return counts
+
+    @staticmethod
+    def _wait(ready: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + SPREAD_S
+        while not ready():
+            if time.monotonic() > deadline:
+                raise LogError(f"the brokers do not tell of {what} after {SPREAD_S:.0f} s")
+            time.sleep(SPREAD_STEP_S)
+
+
+def _new_topic(config: TopicConfig) -> NewTopic:
+    return NewTopic(
+        config.name,
+        config.partitions,
+        config={
+            "cleanup.policy": config.cleanup_policy,
+            "retention.ms": str(config.retention_ms),
+            "delete.retention.ms": str(config.delete_retention_ms),
+            # The time of an event is what its source says, however late or early; brokers refuse that by default.
+            "message.timestamp.type": "CreateTime",
+            "message.timestamp.before.max.ms": _FOR_EVER,
+            "message.timestamp.after.max.ms": _FOR_EVER,
+        },
+    )
+
+
+def _config(name: str, partitions: int, settings: dict[str, Any]) -> TopicConfig:
+    policies = {part.strip() for part in settings["cleanup.policy"].value.split(",")}
+    return TopicConfig(
+        name=name,
+        partitions=partitions,
+        cleanup_policy=cast(CleanupPolicy, ",".join(sorted(policies))),
+        retention_ms=int(settings["retention.ms"].value),
+        delete_retention_ms=int(settings["delete.retention.ms"].value),
+    )
+
+
+def _check_same(wanted: TopicConfig, found: TopicConfig) -> None:
+    for what, asked, has in (
+        ("partitions", wanted.partitions, found.partitions),
+        ("the cleanup policy", wanted.cleanup_policy, found.cleanup_policy),
+    ):
+        if asked != has:
+            raise TopicMismatchError(f"topic {wanted.name!r} exists with {what} {has}, not {asked}")

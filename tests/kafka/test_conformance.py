@@ -1,0 +1,56 @@
+"""Apache Kafka passes the suite that every event log passes."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import ClassVar
+
+import pytest
+from confluent_kafka.admin import AdminClient
+from tests.kafka.cluster import KafkaCluster
+from tests.log.conformance import LogConformance, ReadingConformance, TopicConformance, WritingConformance
+from tests.log.group_conformance import GroupConformance, MembershipConformance
+
+from streambank.log import EventLog, open_log
+
+
+def empty(cluster: KafkaCluster) -> None:
+    """Remove every topic and every group."""
+    admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
+    names = [name for name in admin.list_topics(timeout=10).topics if not name.startswith("__")]
+    groups = [group.group_id for group in admin.list_consumer_groups().result().valid]
+    for futures in (
+        admin.delete_topics(names) if names else {},
+        admin.delete_consumer_groups(groups) if groups else {},
+    ):
+        for future in futures.values():
+            future.result()
+
+
+class OnKafka(LogConformance):
+    features: ClassVar[frozenset[str]] = frozenset({"memberless_fenced"})
+
+    @pytest.fixture(params=["consumer", "classic"])
+    def log(self, request: pytest.FixtureRequest, kafka: KafkaCluster) -> Iterator[EventLog]:
+        with closing(open_log(f"{kafka.url}?group.protocol={request.param}")) as log:
+            yield log
+        empty(kafka)
+
+
+class TestTopics(OnKafka, TopicConformance):
+    pass
+
+
+class TestWriting(OnKafka, WritingConformance):
+    pass
+
+
+class TestReading(OnKafka, ReadingConformance):
+    pass
+
+
+class TestGroups(OnKafka, GroupConformance):
+    pass
+
+
+class TestMembership(OnKafka, MembershipConformance):
+    pass
