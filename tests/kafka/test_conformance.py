@@ -29,11 +29,19 @@ def empty(cluster: KafkaCluster) -> None:
 class OnKafka(LogConformance):
     features: ClassVar[frozenset[str]] = frozenset({"memberless_fenced"})
 
-    @pytest.fixture(params=["consumer", "classic"])
-    def log(self, request: pytest.FixtureRequest, kafka: KafkaCluster) -> Iterator[EventLog]:
-        with closing(open_log(f"{kafka.url}?group.protocol={request.param}")) as log:
+    protocol: ClassVar[str] = "consumer"
+
+    @pytest.fixture
+    def log(self, kafka: KafkaCluster) -> Iterator[EventLog]:
+        with closing(open_log(f"{kafka.url}?group.protocol={self.protocol}")) as log:
             yield log
         empty(kafka)
+
+
+class Classic(OnKafka):
+    """Members that rebalance by the protocol from before KIP-848, in which all give everything back."""
+
+    protocol = "classic"
 
 
 class TestTopics(OnKafka, TopicConformance):
@@ -53,4 +61,12 @@ class TestGroups(OnKafka, GroupConformance):
 
 
 class TestMembership(OnKafka, MembershipConformance):
+    pass
+
+
+class TestClassicGroups(Classic, GroupConformance):
+    pass
+
+
+class TestClassicMembership(Classic, MembershipConformance):
     pass

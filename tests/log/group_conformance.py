@@ -140,7 +140,10 @@ class GroupConformance(LogConformance):
         left = 10 - taken - 1
         # Where marks of transactions take offsets, one of them lies behind these.
         assert consumer.current_lag(P0) == left + (0 if "dense_offsets" in self.features else 1)
-        drain(consumer, 10 - taken - 1)
+        drain(consumer, left)
+        if "dense_offsets" not in self.features:
+            assert consumer.current_lag(P0) <= 1
+            consumer.poll(1, 1.0)
         assert consumer.current_lag(P0) == 0
 
     def test_position_and_seek(self, log: EventLog) -> None:
@@ -245,23 +248,22 @@ class MembershipConformance(LogConformance):
             assert again == []
 
     def test_a_commit_for_partitions_that_moved_is_fenced(self, log: EventLog) -> None:
-        put(log, "orders", *"abcd", partition=3)
+        for partition in range(4):
+            put(log, "orders", *"abcd", partition=partition)
         one = log.consumer("group", ["orders"])
-        records = drain(one, 4)
+        drain(one, 16)
         before = one.metadata
         two = log.consumer("group", ["orders"])
         settle(one, two, partitions=4)
-        moved = TopicPartition("orders", records[0].partition)
-        loser = one if moved not in one.assignment else two
         producer = log.producer()
-        position = {moved: OffsetAndMetadata(records[-1].offset + 1)}
+        position = {min(two.assignment): OffsetAndMetadata(4)}
 
         def commit_as(stale: GroupMetadata) -> None:
             with producer.transaction() as transaction:
                 transaction.append("single", b"zombie", timestamp=0)
                 transaction.commit_offsets(stale, position)
 
-        for stale in (before, loser.metadata):
+        for stale in (before, one.metadata):
             with pytest.raises(FencedError):
                 commit_as(stale)
         assert everything(log, P0) == []
@@ -295,7 +297,7 @@ class MembershipConformance(LogConformance):
         orders = log.consumer("group", ["orders"])
         settle(both, orders, partitions=5)
         assert P0 in both.assignment
-        assert {len(both.assignment), len(orders.assignment)} == {2, 3}
+        assert {at.topic for at in orders.assignment} == {"orders"}
 
     def test_groups_are_described(self, log: EventLog) -> None:
         consumer = log.consumer("zeta", ["single"])

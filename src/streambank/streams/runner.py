@@ -154,9 +154,7 @@ class StreamRunner:
         # Before the group is joined, so that a long read costs no membership.
         self._global_tables = GlobalTables(topology.global_tables, log, self._on_restore)
         names = [topology.topic_name(topic.name, config.application_id) for topic in topology.source_topics]
-        self._consumer = log.consumer(
-            config.application_id, names, listener=self, instance_id=config.group_instance_id
-        )
+        self._consumer = log.consumer(config.application_id, names, listener=self, instance_id=config.group_instance_id)
         self._questions = Questions(self._settle, self._consumer.wakeup)
 
     def run(self) -> None:

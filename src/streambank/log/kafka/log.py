@@ -115,7 +115,14 @@ class KafkaLog:
         low, high = self.watermarks(topic_partition)
         with self._readers.borrowed(topic_partition) as reader:
             found = reader.offset_for_time(topic_partition, timestamp)
-        return high if found is None else max(low, found)
+        offset = high if found is None else max(low, found)
+        # Marks of transactions have the time of their writing, so that the broker may name one that lies before.
+        while offset < high:
+            batch = self.read(topic_partition, offset)
+            if (row := next((row for row, at in enumerate(batch.timestamps) if at >= timestamp), None)) is not None:
+                return batch.offsets[row]
+            offset = batch.next_offset
+        return high
 
     def wait(self, positions: Mapping[TopicPartition, int], timeout_s: float) -> bool:
         """Wait until one of the partitions has a record at or beyond its position."""
