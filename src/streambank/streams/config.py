@@ -38,6 +38,8 @@ class StreamsConfig:
         state_dir: the folder for what is kept between starts. Members of one application may share it.
         group_instance_id: makes this a static member (KIP-345), by a name that no other member has: one that is started
             again within the session time-out finds its partitions, and nothing is moved meanwhile. For logs on Kafka.
+        num_standby_replicas: how many other members keep a copy of each task's stores, so that one of them can go on at
+            once where the owner fails.
         storage_retry_s: how long to wait before a commit is tried again after the storage was full.
     """
 
@@ -55,6 +57,7 @@ class StreamsConfig:
     store: StoreBackend = "memory"
     state_dir: Path | None = None
     group_instance_id: str | None = None
+    num_standby_replicas: int = 0
 
     def __post_init__(self) -> None:
         if not self.application_id:

@@ -295,16 +295,22 @@ class StreamRunner:
 
     def on_assigned(self, partitions: Collection[TopicPartition]) -> None:
         """Tasks are made after the poll, when the whole assignment is known."""
+        self._tell("partitions assigned", partitions)
         self._rebalanced = True
 
     def on_revoked(self, partitions: Collection[TopicPartition]) -> None:
         """Drop the tasks; all that they wrote is committed, since polls come between commits."""
+        self._tell("partitions revoked", partitions)
         self._rebalanced = True
         self._discard_tasks(partitions)
 
     def on_lost(self, partitions: Collection[TopicPartition]) -> None:
         """Drop the tasks without a commit."""
         self.on_revoked(partitions)
+
+    def _tell(self, event: str, partitions: Collection[TopicPartition]) -> None:
+        names = [str(at) for at in sorted(partitions)]
+        logger.info(event, application=self._config.application_id, partitions=names)
 
     def _behind(self, topic_partition: TopicPartition) -> bool:
         return self._consumer.current_lag(topic_partition) > 0

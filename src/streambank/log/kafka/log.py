@@ -108,7 +108,7 @@ class KafkaLog:
                 raise OffsetOutOfRangeError(f"{topic_partition} has offsets {low} to {high}, not {offset}")
             if offset == high:
                 return empty_batch(topic_partition, offset)
-            return reader.read(topic_partition, offset, max_records)
+            return reader.read(topic_partition, offset, max_records, high)
 
     def offset_for_time(self, topic_partition: TopicPartition, timestamp: int) -> int:
         """The offset of the first record whose timestamp is at or after ``timestamp``; the end if there is none."""

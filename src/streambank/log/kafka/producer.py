@@ -134,17 +134,21 @@ class KafkaProducer:
         except BaseException as cause:
             usable = client.abort(cause)
             if not usable:
-                self._clients[number] = None
+                # Whoever fences a writer fences all of its clients.
+                self._clients = [None] * CLIENTS
             if not isinstance(cause, KafkaException):
                 raise
             error = cause.args[0]
             if usable and error.code() in STALE_EPOCH and not last:
                 return False
             refusal = translate(error, f"transactional id {self.writer_id!r}")
-            if type(refusal) is LogError and (usable or error.txn_requires_abort() or error.retriable()):
+            if not usable and self._exclusive:
+                self._fenced = FencedError(
+                    f"a newer producer has the transactional id {self.writer_id!r}: {error.str()}"
+                )
+                refusal = self._fenced
+            elif type(refusal) is LogError and (not usable or error.txn_requires_abort() or error.retriable()):
                 refusal = TransactionAbortedError(str(refusal))
-            if isinstance(refusal, FencedError) and not usable and self._exclusive:
-                self._fenced = refusal
             raise refusal from cause
 
     def _place(self, member: GroupMetadata) -> KafkaGroupMetadata:

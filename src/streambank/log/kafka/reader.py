@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from confluent_kafka import Consumer, KafkaError
+from confluent_kafka import Consumer
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from streambank.log.errors import ClosedError, LogError
@@ -21,7 +22,10 @@ CALL_S = 30.0
 FETCH_S = 60.0
 """How long records that are known to be there may take to come."""
 
-READERS_MAX = 4
+MARKS_S = 0.005
+"""How often a reader that gets no records looks whether only marks of transactions were there."""
+
+READERS_MAX = 8
 """Readers kept for whoever reads on where they stand: each has a connection to every broker."""
 
 
@@ -29,7 +33,7 @@ class Reader:
     """A consumer that reads one partition on and on. For one thread at a time."""
 
     def __init__(self, settings: KafkaSettings) -> None:
-        self._consumer = Consumer({**settings.reader(), "enable.partition.eof": True})
+        self._consumer = Consumer(settings.reader())
         self.at: TopicPartition | None = None
         self.offset = 0
 
@@ -41,31 +45,36 @@ class Reader:
             raise translate(found.error, f"{topic_partition}")
         return found.offset if found.offset >= 0 else None
 
-    def read(self, topic_partition: TopicPartition, offset: int, max_records: int) -> RecordBatch:
-        """Records from an offset on that lies before the high watermark; empty where only marks of transactions do."""
+    def read(self, topic_partition: TopicPartition, offset: int, max_records: int, end: int) -> RecordBatch:
+        """Records from ``offset`` on, which lies before ``end``; empty where only marks of transactions do."""
         if self.at != topic_partition or self.offset != offset:
             self._consumer.assign([KafkaPartition(*topic_partition, offset)])
             self.at, self.offset = topic_partition, offset
-        messages = self._consumer.consume(1, FETCH_S)
-        if messages and messages[0].error() is None:
-            messages += self._consumer.consume(max_records - 1, 0) if max_records > 1 else []
-        end = None
+        deadline = time.monotonic() + FETCH_S
+        # consume() waits for as many records as it may return: so for the first one only.
+        while not (messages := self._consumer.consume(1, MARKS_S)) and self._position() < end:
+            if time.monotonic() > deadline:
+                self.at = None
+                raise LogError(f"{topic_partition}: no records came within {FETCH_S:.0f} s")
+        if messages and max_records > 1:
+            messages += self._consumer.consume(max_records - 1, 0)
         for message in messages:
             if (error := message.error()) is not None:
-                if error.code() != KafkaError._PARTITION_EOF:
-                    self.at = None
-                    raise translate(error, f"{topic_partition} at offset {offset}")
-                end = message.offset()
-        if not messages:
-            self.at = None
-            raise LogError(f"{topic_partition}: no records came within {FETCH_S:.0f} s")
-        batches = batches_of(message for message in messages if message.error() is None)
+                self.at = None
+                raise translate(error, f"{topic_partition} at offset {offset}")
+        batches = batches_of(messages)
         batch = batches[0] if batches else empty_batch(topic_partition, offset)
-        # The end that the broker tells lies beyond marks of transactions.
-        if end is not None and end > batch.next_offset:
-            batch = replace(batch, next_offset=end)
+        # Beyond marks of transactions.
+        if (position := self._position()) > batch.next_offset:
+            batch = replace(batch, next_offset=position)
         self.offset = batch.next_offset
         return batch
+
+    def _position(self) -> int:
+        if self.at is None:
+            return -1
+        (found,) = self._consumer.position([KafkaPartition(*self.at)])
+        return int(found.offset)
 
     def close(self) -> None:
         """Close its connections."""
@@ -87,11 +96,11 @@ class Readers:
         with self._mutex:
             if self._closed:
                 raise ClosedError("the log is closed")
-            standing = [reader for reader in self._idle if (reader.at, reader.offset) == (topic_partition, offset)]
-            # Else the one that has been idle for longest.
-            found = standing[0] if standing else self._idle[0] if len(self._idle) >= READERS_MAX else None
+            standing = next((each for each in self._idle if (each.at, each.offset) == (topic_partition, offset)), None)
+            found = standing or (self._idle[0] if self._idle else None)
             if found is not None:
                 self._idle.remove(found)
+        # Another one only where several threads read at once: to connect takes longer than to turn one to this place.
         reader = found if found is not None else Reader(self._settings)
         try:
             yield reader

@@ -96,7 +96,6 @@ class KafkaSettings:
         return {
             # librdkafka stops fetching for so long once enough is queued: its default of a second starves the reader.
             "fetch.queue.backoff.ms": 5,
-            "queued.min.messages": 200_000,
             **self.admin(),
             # Asked for by librdkafka, and used for nothing.
             "group.id": CLIENT_ID,
@@ -108,7 +107,7 @@ class KafkaSettings:
 
     def member(self, group: str, *, client_id: str = "", instance_id: str | None = None) -> dict[str, Any]:
         """For a member of a group."""
-        settings = {**self.reader(), "group.id": group}
+        settings = {"queued.min.messages": 200_000, **self.reader(), "group.id": group}
         if settings.setdefault("group.protocol", "consumer") == "consumer":
             # Range puts partition n of every topic with as many partitions on one member: what joins need.
             settings.setdefault("group.remote.assignor", "range")
