@@ -14,6 +14,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from streambank.log.errors import ClosedError, LogError
 from streambank.log.kafka.batches import batches_of, empty_batch
 from streambank.log.kafka.errors import translate, translated
+from streambank.log.kafka.patience import patiently
 from streambank.log.kafka.settings import KafkaSettings
 from streambank.log.records import RecordBatch, TopicPartition
 
@@ -21,6 +22,9 @@ CALL_S = 30.0
 
 FETCH_S = 60.0
 """How long records that are known to be there may take to come."""
+
+FETCH_WAIT_MS = 10
+"""What is read is there already."""
 
 MARKS_S = 0.005
 """How often a reader that gets no records looks whether only marks of transactions were there."""
@@ -33,7 +37,9 @@ class Reader:
     """A consumer that reads one partition on and on. For one thread at a time."""
 
     def __init__(self, settings: KafkaSettings) -> None:
-        self._consumer = Consumer(settings.reader())
+        # A broker serves a connection's requests in order: one that waits for records would hold the next place up.
+        self._consumer = Consumer({**settings.reader(), "fetch.wait.max.ms": FETCH_WAIT_MS})
+        self._known: set[str] = set()
         self.at: TopicPartition | None = None
         self.offset = 0
 
@@ -48,6 +54,7 @@ class Reader:
     def read(self, topic_partition: TopicPartition, offset: int, max_records: int, end: int) -> RecordBatch:
         """Records from ``offset`` on, which lies before ``end``; empty where only marks of transactions do."""
         if self.at != topic_partition or self.offset != offset:
+            self._know(topic_partition.topic)
             self._consumer.assign([KafkaPartition(*topic_partition, offset)])
             self.at, self.offset = topic_partition, offset
         deadline = time.monotonic() + FETCH_S
@@ -68,7 +75,16 @@ class Reader:
         if (position := self._position()) > batch.next_offset:
             batch = replace(batch, next_offset=position)
         self.offset = batch.next_offset
+        if self.offset >= end:
+            self._consumer.unassign()
+            self.at = None
         return batch
+
+    def _know(self, topic: str) -> None:
+        """Let the consumer learn of the topic now: by itself it looks for those it does not know once a second."""
+        if topic not in self._known:
+            patiently(lambda: self._consumer.list_topics(topic, CALL_S), f"topic {topic!r}")
+            self._known.add(topic)
 
     def _position(self) -> int:
         if self.at is None:
