@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streambank.log import TopicPartition
-from streambank.log.embedded.range_assign import range_assign
+from streambank.log.range_assign import range_assign
 
 
 def _numbers(assigned: dict[str, list[TopicPartition]], topic: str) -> dict[str, list[int]]:

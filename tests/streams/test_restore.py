@@ -95,6 +95,9 @@ def test_garbage_in_a_tables_topic_that_became_a_dead_letter_is_passed_over(garb
 class Retained:
     """A log whose partition keeps the records from offset 10 to 12 only."""
 
+    def stable_end(self, at: TopicPartition) -> int:
+        return self.watermarks(at).high
+
     def watermarks(self, _at: TopicPartition) -> Watermarks:
         return Watermarks(10, 12)
 

@@ -28,6 +28,7 @@ from streambank.log.interface import (
     Transaction,
 )
 from streambank.log.partitioner import Partitioner, murmur2, partition_for
+from streambank.log.range_assign import range_assign
 from streambank.log.records import OffsetAndMetadata, Record, RecordBatch, TopicPartition, Watermarks
 from streambank.log.topics import CleanupPolicy, TopicConfig
 
@@ -67,4 +68,5 @@ __all__ = [
     "murmur2",
     "open_log",
     "partition_for",
+    "range_assign",
 ]

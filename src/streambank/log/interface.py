@@ -252,6 +252,9 @@ class EventLog(Protocol):
     def committed(self, group: str) -> dict[TopicPartition, OffsetAndMetadata]:
         """The group's committed positions; empty for an unknown group."""
 
+    def describe_group(self, group: str) -> GroupDescription:
+        """One group; without members and positions where there is none."""
+
     def groups(self) -> list[GroupDescription]:
         """Every group that has members or committed positions, by name."""
 

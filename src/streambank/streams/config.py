@@ -74,7 +74,13 @@ class StreamsConfig:
 
         if self.store not in ("memory", "rocksdb"):
             raise StreamsError(f"store must be 'memory' or 'rocksdb', not {self.store!r}")
+        if self.num_standby_replicas < 0:
+            raise StreamsError(f"num_standby_replicas must not be negative: {self.num_standby_replicas}")
         if self.store == "rocksdb":
+            if self.num_standby_replicas:
+                raise StreamsError(
+                    "num_standby_replicas needs store='memory': there are no standby copies of stores on disk"
+                )
             if self.state_dir is None:
                 raise StreamsError("store='rocksdb' needs state_dir=, the folder for the stores")
             if find_spec("rocksdict") is None:

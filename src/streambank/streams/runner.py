@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
 from typing import NoReturn, TypeAlias
-from urllib.parse import quote
 
 import structlog
 
@@ -38,11 +37,11 @@ from streambank.streams.global_tables import GlobalTables
 from streambank.streams.metrics import Metrics, OperatorMeter, Stopwatch, observe
 from streambank.streams.queries import Questions, Reached, StoreQuery, find_store
 from streambank.streams.queue import InputQueue, RecordFailedError, Retrying
-from streambank.streams.restore import OnRestore, RestoreProgress, restore
+from streambank.streams.restore import OnRestore
 from streambank.streams.stores import StateStore
-from streambank.streams.stores.disk import DiskStores
-from streambank.streams.task import StreamTask
-from streambank.streams.topology import SubTopology, Topology
+from streambank.streams.task import StreamTask, TaskId
+from streambank.streams.task_manager import TaskManager, log_restore
+from streambank.streams.topology import Topology
 
 logger = structlog.get_logger(__name__)
 
@@ -121,7 +120,6 @@ class StreamRunner:
         """
         self._clock = clock
         self._topology, self._log, self._config = topology, log, config
-        self._on_restore = on_restore or _log_restore
         self._monotonic_ms = monotonic_ms
         self._on_metrics, self._metrics_every_ms = on_metrics, metrics_every_ms
         self._metrics, self._metrics_due_ms = Metrics(), monotonic_ms() + metrics_every_ms
@@ -137,12 +135,8 @@ class StreamRunner:
         stored.check()
         log.create_topics([*configs, stored.topic])
         stored.record()
-        self._disk = _disk_stores(config, log, clock)
         self._collector = RecordCollector({topic.name: topic.partitions for topic in configs})
-        self._tasks: dict[tuple[int, int], StreamTask] = {}
-        self._by_partition: dict[TopicPartition, StreamTask] = {}
         self._rebalanced = True
-        self._passed_over: set[TopicPartition] = set()
         self._paused: set[TopicPartition] = set()
         self._stopping = threading.Event()
         self._drops = Drops()
@@ -152,7 +146,19 @@ class StreamRunner:
         self.counters = Counters()
         self._producer = log.producer()
         # Before the group is joined, so that a long read costs no membership.
-        self._global_tables = GlobalTables(topology.global_tables, log, self._on_restore)
+        self._global_tables = GlobalTables(topology.global_tables, log, on_restore or log_restore)
+        self._manager = TaskManager(
+            topology,
+            log,
+            config,
+            collector=self._collector,
+            drops=self._drops,
+            global_stores=self._global_tables.stores,
+            meter=self._operator_meter,
+            clock=clock,
+            monotonic_ms=monotonic_ms,
+            on_restore=on_restore,
+        )
         names = [topology.topic_name(topic.name, config.application_id) for topic in topology.source_topics]
         self._consumer = log.consumer(config.application_id, names, listener=self, instance_id=config.group_instance_id)
         self._questions = Questions(self._settle, self._consumer.wakeup)
@@ -183,7 +189,7 @@ class StreamRunner:
         """
         self._report()
         self._questions.close()
-        self._discard_tasks(save=save)
+        self._manager.close(save=save)
         self._consumer.close()
         self._producer.close()
 
@@ -214,14 +220,16 @@ class StreamRunner:
         """
         sub = find_store(self._topology, store)
         ready = Reached(self._topology, self._config.application_id, self._log, min_position or {}, sub)
+        manager, questions = self._manager, self._questions
         return StoreQuery(
-            store, sub, lambda: self._parts(store), lambda answer: self._questions.ask(answer, ready, timeout_s)
+            store, sub, lambda: manager.stores(store), lambda answer: questions.ask(answer, ready, timeout_s)
         )
 
     def _cycle(self, timeout_s: float) -> int:
         batches = self._consumer.poll(self._config.poll_records, self._idle_s(timeout_s))
         self._global_tables.refresh()
         processed = self._work(batches)
+        self._manager.follow_others(self._consumer)
         last, now = self._metrics, self._monotonic_ms()
         if processed or batches or self.counters.commits != last.commits or self._tasks.keys() != last.tasks.keys():
             self._stale = True
@@ -235,7 +243,7 @@ class StreamRunner:
 
     def _work(self, batches: list[RecordBatch]) -> int:
         """Take the batches in, process and commit."""
-        again = self._reconcile_tasks() if self._rebalanced else ()
+        again = self._reconcile() if self._rebalanced else ()
         self._take_in(batch for batch in batches if batch.topic_partition not in again)
         try:
             self._follow_clock()
@@ -262,10 +270,19 @@ class StreamRunner:
         """The store's parts that this member keeps, one a partition it owns; a global table's store is whole."""
         if name in self._global_tables.stores:
             return [self._global_tables.stores[name]]
-        return [*self._parts(name).values()]
+        return [*self._manager.stores(name).values()]
 
-    def _parts(self, name: str) -> dict[int, StateStore]:
-        return {task.partition: task.stores[name] for task in self._tasks.values() if name in task.stores}
+    @property
+    def _tasks(self) -> Mapping[TaskId, StreamTask]:
+        return self._manager.tasks
+
+    def _reconcile(self) -> set[TopicPartition]:
+        """Make the tasks that can be made now; returns the partitions of which what was polled goes nowhere."""
+        again = self._manager.reconcile(self._consumer)
+        if again:
+            self._seek_to_committed(again)
+        self._rebalanced = False
+        return again
 
     def _settle(self) -> None:
         """Commit what cycles that wrote nothing have left."""
@@ -302,7 +319,7 @@ class StreamRunner:
         """Drop the tasks; all that they wrote is committed, since polls come between commits."""
         self._tell("partitions revoked", partitions)
         self._rebalanced = True
-        self._discard_tasks(partitions)
+        self._manager.discard(partitions)
 
     def on_lost(self, partitions: Collection[TopicPartition]) -> None:
         """Drop the tasks without a commit."""
@@ -439,7 +456,7 @@ class StreamRunner:
             task.committed(careful=self._careful_commits > 0)
         self.counters.written += written.total()
         self.counters.commits += 1
-        if self._disk is not None:
+        if self._manager.disk is not None:
             # Last, when all of them know of the commit: this may fail.
             ends = {at: offset.offset for at, offset in offsets.items()} | dict(transaction.end_offsets)
             for task in self._tasks.values():
@@ -449,7 +466,7 @@ class StreamRunner:
         self._collector.clear()
         self._drops.rollback()
         for task in self._tasks.values():
-            task.rollback(lambda store, task=task: self._restore(task, store))  # type: ignore[misc]
+            task.rollback(lambda store, task=task: self._manager.reload(task, store, self._consumer))  # type: ignore[misc]
         self._careful_commits = CAREFUL_COMMITS
         self.counters.rollbacks += 1
 
@@ -457,7 +474,7 @@ class StreamRunner:
         """The member lost its place: drop every task and read on from what is committed."""
         self.counters.fenced += 1
         logger.warning("commit refused: starting over from what is committed", application=self._config.application_id)
-        self._discard_tasks()
+        self._manager.discard()
         self._rebalanced = True
         self._seek_to_committed(self._consumer.assignment)
 
@@ -470,80 +487,16 @@ class StreamRunner:
 
     def _take_in(self, batches: Iterable[RecordBatch]) -> None:
         for batch in batches:
-            if (task := self._by_partition.get(batch.topic_partition)) is not None:
+            if (task := self._manager.by_partition.get(batch.topic_partition)) is not None:
                 task.add(batch)
             else:
-                self._passed_over.add(batch.topic_partition)
+                self._manager.pass_over(batch.topic_partition)
         full = BUFFERED_POLLS_MAX * self._config.poll_records
-        paused = {at for at, task in self._by_partition.items() if task.buffered(at) >= full}
+        paused = {at for at, task in self._manager.by_partition.items() if task.buffered(at) >= full}
         if paused != self._paused:
-            self._consumer.resume([at for at in self._paused if at in self._by_partition])
+            self._consumer.resume([at for at in self._paused if at in self._manager.by_partition])
             self._consumer.pause(paused)
             self._paused = paused
-
-    def _reconcile_tasks(self) -> set[TopicPartition]:
-        """Make the tasks whose partitions this member owns now; returns the partitions that it will read again.
-
-        Those are the ones it had before it had all of a task's: what it polled of them meanwhile went nowhere.
-        """
-        owned = self._consumer.assignment
-        begun: set[TopicPartition] = set()
-        for sub in self._topology.sub_topologies:
-            for partition in range(sub.partitions):
-                if (sub.index, partition) not in self._tasks and self._owns(sub, partition, owned):
-                    begun.update(self._add_task(sub, partition).inputs)
-        if begun:
-            # In the same order however they came, so that what is written by several comes out the same.
-            self._tasks = dict(sorted(self._tasks.items()))
-        again = begun & self._passed_over
-        if again:
-            self._seek_to_committed(again)
-            self._passed_over -= again
-        self._rebalanced = False
-        return again
-
-    def _owns(self, sub: SubTopology, partition: int, owned: frozenset[TopicPartition]) -> bool:
-        application = self._config.application_id
-        return all(
-            TopicPartition(self._topology.topic_name(source.topic.name, application), partition) in owned
-            for source in sub.sources
-        )
-
-    def _add_task(self, sub: SubTopology, partition: int) -> StreamTask:
-        task = StreamTask(
-            self._topology,
-            sub,
-            partition,
-            config=self._config,
-            collector=self._collector,
-            drops=self._drops,
-            global_stores=self._global_tables.stores,
-            meter=self._operator_meter,
-            now=self._clock(),
-            disk=self._disk,
-        )
-        committed = self._consumer.committed(list(task.inputs))
-        try:
-            for store in task.stores.values():
-                self._restore(task, store)
-        except BaseException:
-            task.close(save=False)
-            raise
-        task.resume_at(committed)
-        self._tasks[sub.index, partition] = task
-        for topic_partition in task.inputs:
-            self._by_partition[topic_partition] = task
-        return task
-
-    def _restore(self, task: StreamTask, store: StateStore) -> None:
-        """Load a store as of the last commit."""
-        name = self._topology.changelog_name(store.spec, self._config.application_id)
-        changelog = TopicPartition(name, task.partition)
-        position = self._consumer.committed([changelog]).get(changelog) if store.spec.read_only else None
-        committed = position.offset if position else None
-        started = perf_counter()
-        records = restore(store, self._log, changelog, committed, self._on_restore, store.open())
-        task.restored.setdefault(store.spec.name, Stopwatch()).add(perf_counter() - started, records)
 
     def _observe(self) -> Metrics:
         counters = self.counters
@@ -569,29 +522,3 @@ class StreamRunner:
             self._on_metrics(self._metrics)
         except Exception:
             logger.exception("on_metrics failed", application=self._config.application_id)
-
-    def _discard_tasks(self, partitions: Collection[TopicPartition] | None = None, *, save: bool = True) -> None:
-        gone = {
-            key: task
-            for key, task in self._tasks.items()
-            if partitions is None or any(at in partitions for at in task.inputs)
-        }
-        self._collector.clear()
-        for key, task in gone.items():
-            task.close(save=save)
-            del self._tasks[key]
-            for topic_partition in task.inputs:
-                del self._by_partition[topic_partition]
-                if partitions is not None and topic_partition not in partitions:
-                    self._passed_over.add(topic_partition)
-
-
-def _disk_stores(config: StreamsConfig, log: EventLog, clock: Clock) -> DiskStores | None:
-    if config.store == "memory" or config.state_dir is None:
-        return None
-    return DiskStores(config.state_dir / quote(config.application_id, safe=""), log, clock)
-
-
-def _log_restore(progress: RestoreProgress) -> None:
-    if progress.offset == progress.end and progress.records:
-        logger.info("restored", store=progress.store, changelog=str(progress.changelog), records=progress.records)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
 
@@ -32,6 +32,9 @@ from streambank.streams.topology import SourceNode, SubTopology, Topology
 logger = structlog.get_logger(__name__)
 
 _UNBOUNDED = 2**63
+
+TaskId: TypeAlias = tuple[int, int]
+"""The number of the sub-topology, and the partition."""
 
 
 class StreamTask:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from streambank.log import TopicConfig
+from streambank.log import TopicConfig, TopicPartition
 from streambank.log.topics import DELETE_RETENTION_MS
 from streambank.streams.describe import Format, describe
 from streambank.streams.errors import TopologyError
@@ -92,6 +92,10 @@ class Topology:
     def topic_name(self, topic: str, application_id: str) -> str:
         """The name in the log: internal topics carry the application's id."""
         return f"{application_id}-{topic}" if topic in self.internal else topic
+
+    def task_inputs(self, sub: SubTopology, partition: int, application_id: str) -> list[TopicPartition]:
+        """What one of the sub-topology's tasks reads."""
+        return [TopicPartition(self.topic_name(source.topic.name, application_id), partition) for source in sub.sources]
 
     def changelog_name(self, store: StoreSpec, application_id: str) -> str:
         """The topic that rebuilds the store."""

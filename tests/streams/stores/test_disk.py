@@ -73,7 +73,7 @@ def restored(driver: TopologyTestDriver, start: Callable[[], None]) -> dict[str,
         found[str(progress.changelog)] = (progress.start, progress.records)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("streambank.streams.runner._log_restore", note)
+        patch.setattr("streambank.streams.task_manager.log_restore", note)
         start()
     return found
 

@@ -17,9 +17,9 @@ from streambank.ids import RandomBytes, uuid7
 from streambank.log.embedded.catalog import Catalog
 from streambank.log.embedded.database import Database
 from streambank.log.embedded.locks import process_is_alive
-from streambank.log.embedded.range_assign import range_assign
 from streambank.log.errors import FencedError
 from streambank.log.interface import GroupDescription, GroupMetadata, MemberDescription
+from streambank.log.range_assign import range_assign
 from streambank.log.records import OffsetAndMetadata, TopicPartition
 
 
@@ -151,6 +151,12 @@ class Groups:
             ).fetchall()
         name = self._catalog.topic_partition
         return {name(partition_id): OffsetAndMetadata(offset, text) for partition_id, offset, text in rows}
+
+    def describe_one(self, group: str) -> GroupDescription:
+        """One group; without members and positions where there is none."""
+        with self._database.read() as connection:
+            found = connection.execute("SELECT group_id FROM groups WHERE name = ?", (group,)).fetchone()
+        return GroupDescription(group, self._members(found[0]) if found else (), self.committed(group))
 
     def describe(self) -> list[GroupDescription]:
         """Every group that has live members or committed positions, by name."""

@@ -198,6 +198,10 @@ class EmbeddedLog:
         """The group's committed positions; empty for an unknown group."""
         return self._groups.committed(group)
 
+    def describe_group(self, group: str) -> GroupDescription:
+        """One group; without members and positions where there is none."""
+        return self._groups.describe_one(group)
+
     def groups(self) -> list[GroupDescription]:
         """Every group that has members or committed positions, by name."""
         return self._groups.describe()

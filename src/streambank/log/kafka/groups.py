@@ -40,8 +40,11 @@ class KafkaGroups:
         """Every group that has members or committed positions, by name."""
         listed = patiently(lambda: self._admin.list_consumer_groups(request_timeout=CALL_S).result(), "the groups")
         names = sorted(group.group_id for group in listed.valid)
-        described = [GroupDescription(name, self.members(name), self.committed(name, stable=False)) for name in names]
-        return [group for group in described if group.members or group.committed]
+        return [group for group in map(self.describe, names) if group.members or group.committed]
+
+    def describe(self, group: str) -> GroupDescription:
+        """One group; without members and positions where there is none."""
+        return GroupDescription(group, self.members(group), self.committed(group, stable=False))
 
     def members(self, group: str) -> tuple[MemberDescription, ...]:
         """The group's members, by their ids; none for an unknown group."""
@@ -117,7 +120,7 @@ class KafkaGroups:
         self, group: str, partitions: Collection[TopicPartition] | None, stable: bool
     ) -> list[KafkaPartition] | None:
         """What the coordinator says; None while a transaction is about to change it."""
-        places = None if partitions is None else [KafkaPartition(*at) for at in partitions]
+        places = None if partitions is None else [KafkaPartition(*at) for at in sorted(set(partitions))]
         if places == []:
             return []
 

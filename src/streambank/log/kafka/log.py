@@ -187,6 +187,11 @@ class KafkaLog:
         self._check_open()
         return self._groups.committed(group)
 
+    def describe_group(self, group: str) -> GroupDescription:
+        """One group; without members and positions where there is none."""
+        self._check_open()
+        return self._groups.describe(group)
+
     def groups(self) -> list[GroupDescription]:
         """Every group that has members or committed positions, by name."""
         self._check_open()

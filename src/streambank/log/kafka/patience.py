@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
@@ -41,8 +42,11 @@ TRANSIENT = frozenset(
 )
 
 
-def patiently(call: Callable[[], T], doing: str) -> T:
-    """Call until it succeeds; what else it raises, and after a minute these too, as errors of the log."""
+def patiently(call: Callable[[], T], doing: str, refresh: Callable[[], object] = lambda: None) -> T:
+    """Call until it succeeds; what else it raises, and after a minute these too, as errors of the log.
+
+    ``refresh`` is called before the next try, and lets the client learn who leads now.
+    """
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
@@ -53,3 +57,5 @@ def patiently(call: Callable[[], T], doing: str) -> T:
                 raise translate(error, doing) from exception
             _logger.info("%s: trying again: %s", doing, error)
             time.sleep(STEP_S)
+            with suppress(KafkaException):
+                refresh()

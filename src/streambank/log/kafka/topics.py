@@ -144,7 +144,9 @@ class KafkaTopics:
                 for at, future in found.items()
             }
 
-        return patiently(ask, f"offsets of {', '.join(map(str, partitions))}")
+        # The client keeps to the leader that it knows until it is made to look.
+        doing = f"offsets of {', '.join(map(str, partitions))}"
+        return patiently(ask, doing, refresh=lambda: self.admin.list_topics(timeout=CALL_S))
 
     def _counts(self, topic: str | None = None) -> dict[str, int]:
         found = patiently(
