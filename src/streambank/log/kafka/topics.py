@@ -139,10 +139,11 @@ class KafkaTopics:
 
         def ask() -> dict[TopicPartition, int]:
             found = self.admin.list_offsets(wanted, isolation_level=level, request_timeout=CALL_S)
-            return {
-                TopicPartition(at.topic, at.partition): cast(int, future.result().offset)
-                for at, future in found.items()
-            }
+            offsets = {TopicPartition(at.topic, at.partition): future.result().offset for at, future in found.items()}
+            if min(offsets.values()) < 0:
+                # What librdkafka says of a partition whose leader it has just lost.
+                raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
+            return offsets
 
         # The client keeps to the leader that it knows until it is made to look.
         doing = f"offsets of {', '.join(map(str, partitions))}"

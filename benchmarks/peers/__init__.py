@@ -1,0 +1,1 @@
+"""Programs that streambank is measured against."""
