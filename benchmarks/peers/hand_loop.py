@@ -35,7 +35,7 @@ def _table(bootstrap: str, topic: str, partitions: int, type_: type[Any]) -> dic
                 ended += 1
             else:
                 key: Any = message.key()
-                rows[key.decode()] = decode(message.value())
+                rows[key.decode()] = decode(message.value() or b"")
     consumer.close()
     return rows
 

@@ -110,11 +110,7 @@ class KafkaGroups:
             if time.monotonic() > deadline:
                 raise LogError(f"group {group!r}: a transaction that moves its positions is open for {STABLE_S:.0f} s")
             time.sleep(STABLE_STEP_S)
-        return {
-            TopicPartition(at.topic, at.partition): (at.offset, decode_note(at.metadata))
-            for at in found
-            if at.offset >= 0
-        }
+        return {TopicPartition(at.topic, at.partition): (at.offset, _note(at)) for at in found if at.offset >= 0}
 
     def _offsets(
         self, group: str, partitions: Collection[TopicPartition] | None, stable: bool
@@ -141,3 +137,11 @@ class KafkaGroups:
             return found
 
         return patiently(ask, f"group {group!r}")
+
+
+def _note(at: KafkaPartition) -> CommitNote:
+    try:
+        return decode_note(at.metadata)
+    except UnicodeDecodeError:
+        # Other programs keep bytes there that are no text, Kafka Streams for one.
+        return CommitNote("", "", "")
