@@ -36,7 +36,7 @@ STOP_S = 20.0
 
 @contextmanager
 def program(*command: str) -> Iterator[None]:
-    """Run a program of this repository for a while."""
+    """Run a program for a while."""
     paths = os.pathsep.join([str(ROOT), str(ROOT / "src")])
     process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": paths}, stdout=subprocess.DEVNULL)
     try:
@@ -65,7 +65,7 @@ class Bench:
             "streambank, 2 processes": lambda stack, run: self._streambank(stack, run, processes=2),
             "Kafka Streams, 2 threads": lambda stack, run: self._kafka_streams(stack, run, threads=2),
             "Quix Streams": lambda stack, run: stack.enter_context(
-                program(*quix.command(cluster.bootstrap, run, size.events, PARTITIONS))
+                program(*quix.command(cluster.bootstrap, run, PARTITIONS))
             ),
         }
 

@@ -32,6 +32,6 @@ def python() -> Path:
     return interpreter
 
 
-def command(bootstrap: str, name: str, events: int, partitions: int) -> list[str]:
-    """What runs it, until it has processed so many events."""
-    return [str(python()), str(PROGRAM), bootstrap, name, str(events), str(partitions)]
+def command(bootstrap: str, name: str, partitions: int) -> list[str]:
+    """What runs it, until it is ended."""
+    return [str(python()), str(PROGRAM), bootstrap, name, str(partitions)]

@@ -25,8 +25,8 @@ def table(bootstrap, topic, partitions):
     return rows
 
 
-def main(bootstrap, name, events, partitions):
-    """Process so many events."""
+def main(bootstrap, name, partitions):
+    """Process what comes, until it is ended."""
     levels, emails = table(bootstrap, "threshold", partitions), table(bootstrap, "profile", partitions)
     app = Application(
         broker_address=ConnectionConfig(bootstrap_servers=bootstrap),
@@ -34,10 +34,9 @@ def main(bootstrap, name, events, partitions):
         auto_offset_reset="earliest",
         processing_guarantee="exactly-once",
         commit_every=10_000,
-        commit_interval=60,
+        commit_interval=1.0,
         state_dir=f"/tmp/quix-{uuid.uuid4().hex}",
         loglevel="ERROR",
-        auto_create_topics=False,
     )
     encode, decode = msgspec.json.encode, msgspec.json.decode
     change = app.topic("change", value_deserializer="bytes", key_deserializer="bytes")
@@ -66,8 +65,8 @@ def main(bootstrap, name, events, partitions):
     rows.apply(outcome).to_topic(balance)
     alerts = rows.filter(crosses).apply(with_email)
     alerts.apply(encode).to_topic(alert, key=lambda value: decode(value)["alert"]["user_id"].encode())
-    app.run(count=events)
+    app.run()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
