@@ -29,6 +29,8 @@ from benchmarks.reference import records
 from benchmarks.workload import PARTITIONS, Size
 from streambank.log import EventLog, TopicPartition, open_log
 
+# What the peers have written is compared record by record: no record of it may be compacted away before that.
+SETTINGS = {"log.cleaner.min.compaction.lag.ms": "86400000"}
 ASK_S = 0.05
 STUCK_S = 600.0
 STOP_S = 20.0
@@ -98,10 +100,12 @@ class Bench:
         deadline = time.monotonic() + STUCK_S
         while time.monotonic() < deadline:
             committed = self._log.describe_group(run).committed
-            done, now = sum(committed[at].offset for at in self._inputs if at in committed), time.perf_counter()
+            at_offset = {at: committed[at].offset if at in committed else 0 for at in self._inputs}
+            done, now = sum(at_offset.values()), time.perf_counter()
             if done and not first[0]:
                 first = (done, now)
-            if done >= total:
+            # One by one: a position may be past a mark, and the sum would hide a record.
+            if all(at_offset[at] >= end for at, end in self._ends.items()):
                 return (done - first[0]) / (now - first[1]) * self._size.events / total
             time.sleep(ASK_S)
         raise SystemExit(f"{run} did not come to the end within {STUCK_S:.0f} s")
@@ -125,7 +129,10 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="the names, or beginnings of them, of those to measure")
     arguments = parser.parse_args()
     size = Size(events=arguments.events)
-    with tempfile.TemporaryDirectory() as folder, KafkaCluster(Path(folder), heap_mb=1024) as cluster:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        KafkaCluster(Path(folder), settings=SETTINGS, heap_mb=1024) as cluster,
+    ):
         log = open_log(cluster.url)
         workload.fill(log, size)
         bench = Bench(cluster, log, size)
