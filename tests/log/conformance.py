@@ -168,6 +168,35 @@ class TopicConformance(LogConformance):
             with pytest.raises(UnknownTopicError), producer.transaction() as transaction:
                 transaction.append(topic, b"", timestamp=0, partition=partition)
 
+    def test_a_deleted_topic_is_gone_with_all_that_was_in_it(self, log: EventLog) -> None:
+        put(log, "orders", "old", partition=0)
+        put(log, "single", "kept")
+        with log.producer().transaction() as transaction:
+            offsets = {TopicPartition("orders", 0): OffsetAndMetadata(1), P0: OffsetAndMetadata(1)}
+            transaction.commit_offsets(GroupMetadata("some"), offsets)
+        with pytest.raises(UnknownTopicError, match="nowhere"):
+            log.delete_topics(["orders", "nowhere"])
+        assert values_of(log, TopicPartition("orders", 0)) == ["old"]
+
+        log.delete_topics(["orders"])
+        assert "orders" not in log.topics()
+        with pytest.raises(UnknownTopicError):
+            log.read(TopicPartition("orders", 0), 0)
+        assert values_of(log, P0) == ["kept"]
+        deadline = time.monotonic() + SETTLE_S
+        while log.committed("some").keys() != {P0}:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def test_a_topic_made_again_is_empty_and_works(self, log: EventLog) -> None:
+        put(log, "orders", "old", partition=0)
+        log.delete_topics(["orders"])
+        log.create_topics([TopicConfig(name="orders", partitions=2)])
+        put(log, "orders", "new", partition=0)
+        assert values_of(log, TopicPartition("orders", 0)) == ["new"]
+        consumer = log.consumer("reader", ["orders"])
+        assert [record.value for record in drain(consumer, 1)] == [b"new"]
+
     def test_log_id_does_not_change(self, log: EventLog) -> None:
         first = log.log_id
         put(log, "single", "a")

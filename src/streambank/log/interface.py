@@ -193,6 +193,15 @@ class EventLog(Protocol):
             TopicMismatchError: one exists with another partition count or cleanup policy; none is created then.
         """
 
+    def delete_topics(self, names: Collection[str]) -> None:
+        """Delete topics with their records and every group's positions in them.
+
+        Members that read one lose it; who uses it otherwise meets UnknownTopicError.
+
+        Raises:
+            UnknownTopicError: one does not exist; none is deleted then.
+        """
+
     def topics(self) -> dict[str, TopicConfig]:
         """Every topic by name."""
 

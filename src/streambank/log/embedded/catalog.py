@@ -1,14 +1,17 @@
 """The topics of a log, and the numbers its tables know partitions by."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from streambank.log.embedded.database import Database
-from streambank.log.embedded.schema import PARTITION_ID_MAX
+from streambank.log.embedded.schema import PARTITION_ID_MAX, batch_id
 from streambank.log.errors import LogError, TopicMismatchError, UnknownTopicError
-from streambank.log.records import TopicPartition
+from streambank.log.records import TopicPartition, Watermarks
 from streambank.log.topics import TopicConfig
+
+_LAST_DELETED = "last_deleted_partition_id"
+"""In ``meta``: the highest number of a partition that was deleted, since none is used again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,11 @@ class StoredTopic:
 
 
 class Catalog:
-    """The topics, kept in memory: they are only ever added, so that what is known stays true."""
+    """The topics, kept in memory.
+
+    What is known stays true but for topics that another process deletes: a partition's number is never used again, so
+    that whoever still uses one finds nothing there (:meth:`watermarks`), and asks anew the next time.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -29,10 +36,16 @@ class Catalog:
         self.reload()
 
     def reload(self) -> dict[str, StoredTopic]:
-        """Every topic, those that other processes made included."""
+        """Every topic, as of now."""
         with self._database.read() as connection:
-            self._load(connection)
-        return dict(self._topics)
+            topics = dict(_rows(connection))
+        self._partitions |= {
+            topic.first_partition_id + number: TopicPartition(name, number)
+            for name, topic in topics.items()
+            for number in range(topic.config.partitions)
+        }
+        self._topics = topics
+        return topics
 
     def topic(self, name: str) -> StoredTopic:
         """One topic. Raises UnknownTopicError."""
@@ -57,6 +70,25 @@ class Catalog:
             found = self._partitions[partition_id]
         return found
 
+    def watermarks(self, connection: sqlite3.Connection, partition_id: int) -> Watermarks:
+        """A partition's watermarks. Raises UnknownTopicError if it was deleted meanwhile."""
+        found = connection.execute(
+            "SELECT low, high FROM partitions WHERE partition_id = ?", (partition_id,)
+        ).fetchone()
+        if found is None:
+            raise self.deleted(partition_id)
+        return Watermarks(*found)
+
+    def partition_counts(self, connection: sqlite3.Connection) -> dict[str, int]:
+        """Every topic's number of partitions, within a transaction."""
+        return dict(connection.execute("SELECT name, partitions FROM topics").fetchall())
+
+    def deleted(self, partition_id: int) -> UnknownTopicError:
+        """What to raise where a partition that was known is not there any more."""
+        topic_partition = self._partitions[partition_id]
+        self._topics.pop(topic_partition.topic, None)
+        return UnknownTopicError(f"{topic_partition} was deleted")
+
     def create(self, configs: Iterable[TopicConfig]) -> bool:
         """Create the topics that do not exist, all or none: whether there were any. Raises TopicMismatchError."""
         wanted = list(configs)
@@ -76,12 +108,16 @@ class Catalog:
         self.reload()
         return True
 
-    def _load(self, connection: sqlite3.Connection) -> None:
-        for name, topic in _rows(connection):
-            if name not in self._topics:
-                for number in range(topic.config.partitions):
-                    self._partitions[topic.first_partition_id + number] = TopicPartition(name, number)
-                self._topics[name] = topic
+    def delete(self, names: Collection[str]) -> None:
+        """Delete topics with their records and every group's positions in them. Raises UnknownTopicError; none then."""
+        with self._database.write() as connection:
+            topics = dict(_rows(connection))
+            for name in names:
+                if name not in topics:
+                    raise UnknownTopicError(f"there is no topic {name!r}")
+            for name in names:
+                _delete(connection, name, topics[name])
+        self.reload()
 
 
 def _rows(connection: sqlite3.Connection) -> list[tuple[str, StoredTopic]]:
@@ -120,7 +156,11 @@ def _check_same(existing: TopicConfig, wanted: TopicConfig) -> None:
 
 
 def _insert(connection: sqlite3.Connection, config: TopicConfig) -> None:
-    (last,) = connection.execute("SELECT coalesce(max(partition_id), 0) FROM partitions").fetchone()
+    (last,) = connection.execute(
+        "SELECT max((SELECT coalesce(max(partition_id), 0) FROM partitions),"
+        " (SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM meta WHERE name = ?))",
+        (_LAST_DELETED,),
+    ).fetchone()
     first = last + 1
     if last + config.partitions > PARTITION_ID_MAX:
         raise LogError(f"topic {config.name!r} would exceed the log's {PARTITION_ID_MAX:,} partitions")
@@ -139,4 +179,25 @@ def _insert(connection: sqlite3.Connection, config: TopicConfig) -> None:
     connection.executemany(
         "INSERT INTO partitions (partition_id) VALUES (?)",
         [(partition_id,) for partition_id in range(first, first + config.partitions)],
+    )
+
+
+def _delete(connection: sqlite3.Connection, name: str, topic: StoredTopic) -> None:
+    first, end = topic.first_partition_id, topic.first_partition_id + topic.config.partitions
+    connection.execute("DELETE FROM topics WHERE name = ?", (name,))
+    # So that members notice that they do not have them any more.
+    connection.execute(
+        "UPDATE groups SET generation = generation + 1 WHERE group_id IN"
+        " (SELECT group_id FROM assignments WHERE partition_id >= ? AND partition_id < ?)",
+        (first, end),
+    )
+    for table in ("partitions", "assignments", "committed_offsets"):
+        connection.execute(f"DELETE FROM {table} WHERE partition_id >= ? AND partition_id < ?", (first, end))  # noqa: S608
+    connection.execute(
+        "DELETE FROM batches WHERE batch_id >= ? AND batch_id < ?", (batch_id(first, 0), batch_id(end, 0))
+    )
+    connection.execute(
+        "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE"
+        " SET value = max(CAST(value AS INTEGER), CAST(excluded.value AS INTEGER))",
+        (_LAST_DELETED, end - 1),
     )

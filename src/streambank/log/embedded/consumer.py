@@ -10,7 +10,7 @@ from streambank.log.embedded.batches import slice_batch
 from streambank.log.embedded.catalog import Catalog
 from streambank.log.embedded.database import Database
 from streambank.log.embedded.groups import Groups, Membership
-from streambank.log.embedded.reader import check_range, read_batch, watermarks
+from streambank.log.embedded.reader import check_range, read_batch
 from streambank.log.embedded.signals import Signals
 from streambank.log.errors import ClosedError, LogError
 from streambank.log.interface import GroupMetadata, RebalanceListener, StartPosition
@@ -119,7 +119,7 @@ class EmbeddedConsumer:
         """Read on from ``offset``. Raises OffsetOutOfRangeError."""
         fetch = self._fetch_of(topic_partition)
         with self._parts.database.read() as connection:
-            check_range(topic_partition, offset, watermarks(connection, fetch.partition_id))
+            check_range(topic_partition, offset, self._parts.catalog.watermarks(connection, fetch.partition_id))
         fetch.position = offset
         fetch.ahead = None
 
@@ -310,7 +310,7 @@ class EmbeddedConsumer:
             offset = position.offset
         else:
             with self._parts.database.read() as connection:
-                marks = watermarks(connection, partition_id)
+                marks = self._parts.catalog.watermarks(connection, partition_id)
             offset = marks.low if self._start == "earliest" else marks.high
         return _Fetch(partition_id, membership.since[topic_partition], offset)
 

@@ -242,7 +242,8 @@ class Groups:
         members = connection.execute("SELECT member_id, topics FROM members WHERE group_id = ?", (group_id,)).fetchall()
         subscriptions = {member_id: set(json.loads(topics)) for member_id, topics in members}
         wanted = set().union(*subscriptions.values())
-        counts = {topic: self._catalog.topic(topic).config.partitions for topic in wanted}
+        # A member may subscribe to a topic that was deleted since.
+        counts = {name: count for name, count in self._catalog.partition_counts(connection).items() if name in wanted}
         before = {
             (member_id, partition_id): since
             for member_id, partition_id, since in connection.execute(

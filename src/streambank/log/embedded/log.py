@@ -17,7 +17,7 @@ from streambank.log.embedded.consumer import ConsumerParts, EmbeddedConsumer
 from streambank.log.embedded.database import Database, Synchronous
 from streambank.log.embedded.groups import Groups, Liveness
 from streambank.log.embedded.locks import ProcessLock
-from streambank.log.embedded.reader import check_range, offset_for_time, read_batch, watermarks
+from streambank.log.embedded.reader import check_range, offset_for_time, read_batch
 from streambank.log.embedded.signals import Peers, Signals
 from streambank.log.embedded.writer import EmbeddedProducer, WriterParts
 from streambank.log.errors import ClosedError, LogError
@@ -121,6 +121,11 @@ class EmbeddedLog:
         if self._catalog.create(configs):
             self._signals.announce()
 
+    def delete_topics(self, names: Collection[str]) -> None:
+        """Delete topics with their records and every group's positions in them. Raises UnknownTopicError; none then."""
+        self._catalog.delete(names)
+        self._signals.announce()
+
     def topics(self) -> dict[str, TopicConfig]:
         """Every topic by name."""
         return {name: topic.config for name, topic in sorted(self._catalog.reload().items())}
@@ -129,7 +134,7 @@ class EmbeddedLog:
         """The partition's first and next offset. Raises UnknownTopicError."""
         partition_id = self._catalog.partition_id(topic_partition)
         with self._database.read() as connection:
-            return watermarks(connection, partition_id)
+            return self._catalog.watermarks(connection, partition_id)
 
     def stable_end(self, topic_partition: TopicPartition) -> int:
         """The next offset: a transaction is over when it commits. Raises UnknownTopicError."""
@@ -139,7 +144,7 @@ class EmbeddedLog:
         """Committed records from ``offset`` on, without a group. Raises UnknownTopicError, OffsetOutOfRangeError."""
         partition_id = self._catalog.partition_id(topic_partition)
         with self._database.read() as connection:
-            marks = watermarks(connection, partition_id)
+            marks = self._catalog.watermarks(connection, partition_id)
             check_range(topic_partition, offset, marks)
             return read_batch(
                 connection, TopicPartition(*topic_partition), partition_id, offset, marks.high, max_records
@@ -149,7 +154,8 @@ class EmbeddedLog:
         """The offset of the first record whose timestamp is at or after ``timestamp``; the end if there is none."""
         partition_id = self._catalog.partition_id(topic_partition)
         with self._database.read() as connection:
-            return offset_for_time(connection, partition_id, timestamp)
+            marks = self._catalog.watermarks(connection, partition_id)
+            return offset_for_time(connection, partition_id, timestamp, marks.high)
 
     def wait(self, positions: Mapping[TopicPartition, int], timeout_s: float) -> bool:
         """Wait until one of the partitions has a record at or beyond its position."""
@@ -161,7 +167,9 @@ class EmbeddedLog:
         while True:
             ticket = self._signals.ticket(topics)
             with self._database.read() as connection:
-                if any(watermarks(connection, partition_id).high > offset for partition_id, offset in wanted):
+                if any(
+                    self._catalog.watermarks(connection, partition_id).high > offset for partition_id, offset in wanted
+                ):
                     return True
             remaining_s = deadline - time.monotonic()
             if remaining_s <= 0:

@@ -11,14 +11,6 @@ READ_MAX_BYTES = 32 << 20
 """A read stops after the batch that reaches this, so that large records do not fill the memory."""
 
 
-def watermarks(connection: sqlite3.Connection, partition_id: int) -> Watermarks:
-    """The watermarks of a partition that exists."""
-    low, high = connection.execute(
-        "SELECT low, high FROM partitions WHERE partition_id = ?", (partition_id,)
-    ).fetchone()
-    return Watermarks(low, high)
-
-
 def check_range(topic_partition: TopicPartition, offset: int, marks: Watermarks) -> None:
     """Raise OffsetOutOfRangeError unless ``offset`` can be read from."""
     if offset < marks.low:
@@ -60,9 +52,8 @@ def read_batch(
     return concatenate(found)
 
 
-def offset_for_time(connection: sqlite3.Connection, partition_id: int, timestamp: int) -> int:
-    """The offset of the first record at or after ``timestamp``, else the end."""
-    high = watermarks(connection, partition_id).high
+def offset_for_time(connection: sqlite3.Connection, partition_id: int, timestamp: int, high: int) -> int:
+    """The offset of the first record at or after ``timestamp``, else the end, which is ``high``."""
     row = connection.execute(
         "SELECT batch_id, base_offset, checksum, payload FROM batches"
         " WHERE batch_id BETWEEN ? AND ? AND max_timestamp >= ? ORDER BY batch_id LIMIT 1",

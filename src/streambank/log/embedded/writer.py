@@ -164,7 +164,7 @@ class EmbeddedTransaction:
                 check_writer(connection)
             written_at = parts.clock()
             ends = {
-                topic_partition: _insert(connection, parts.catalog.partition_id(topic_partition), batches, written_at)
+                topic_partition: _insert(connection, parts.catalog, topic_partition, batches, written_at)
                 for topic_partition, batches in encoded.items()
             }
             for member, offsets in self._offsets.items():
@@ -248,14 +248,24 @@ def without_empty_keys(columns: Columns) -> Columns:
     return columns
 
 
-def _insert(connection: sqlite3.Connection, partition_id: int, batches: list[EncodedBatch], written_at: int) -> int:
+def _insert(
+    connection: sqlite3.Connection,
+    catalog: Catalog,
+    topic_partition: TopicPartition,
+    batches: list[EncodedBatch],
+    written_at: int,
+) -> int:
+    partition_id = catalog.partition_id(topic_partition)
     count = sum(batch.records for batch in batches)
     size = sum(len(batch.payload) for batch in batches)
-    (end,) = connection.execute(
+    row = connection.execute(
         "UPDATE partitions SET high = high + ?1, total_bytes = total_bytes + ?2, dirty_bytes = dirty_bytes + ?2"
         " WHERE partition_id = ?3 RETURNING high",
         (count, size, partition_id),
     ).fetchone()
+    if row is None:
+        raise catalog.deleted(partition_id)
+    end = int(row[0])
     base = end - count
     for batch in batches:
         connection.execute(
@@ -274,7 +284,7 @@ def _insert(connection: sqlite3.Connection, partition_id: int, batches: list[Enc
             ),
         )
         base += batch.records
-    return int(end)
+    return end
 
 
 def _check_types(topic_partition: TopicPartition, columns: Columns) -> None:

@@ -73,9 +73,11 @@ class KafkaLog:
         self._topics.create(configs)
 
     def delete_topics(self, names: Collection[str]) -> None:
-        """Delete topics with all that is in them."""
+        """Delete topics with all that is in them; brokers drop the positions with them."""
         self._check_open()
         self._topics.delete(names)
+        for at in [at for at in self._written if at.topic in names]:
+            self._written.pop(at, None)
 
     def topics(self) -> dict[str, TopicConfig]:
         """Every topic by name, but Kafka's own."""
