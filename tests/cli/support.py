@@ -138,3 +138,31 @@ def statement(folder: Path) -> Path:
     path = folder / "statement.csv"
     path.write_text(STATEMENT)
     return path
+
+
+@contextmanager
+def topologies_and_notifications(folder: Path, *log: str) -> Iterator[tuple[Process, Process]]:
+    """The bank in several processes, once all have joined their groups; ``log``: the option that says on which log."""
+    data, mail = folder / "data", ("--port", "0", "--mailbox-smtp-port", "0")
+    topologies = ("run", "balances", "alerts", "--processes", "2", "--threads", "2")
+    with (
+        running(folder / "topologies", *topologies, *log, data=data) as first,
+        running(folder / "notifications", "run", "notifications", *mail, *log, data=data) as second,
+    ):
+        expected = {"balances": 4, "alerts": 4, "notifications": 1}
+        wait_until(lambda: members(data, *log) == expected, "all have joined")
+        yield first, second
+
+
+def members(data: Path, *log: str) -> dict[str, int]:
+    """How many members each group has that has any."""
+    listed = streambank("lag", "-o", "json", *log, data=data)
+    return {group["group"]: group["members"] for group in json.loads(listed.stdout or "[]") if group["members"]}
+
+
+def alerts_become_emails(folder: Path, notifications: Process, *log: str) -> None:
+    """Import the statement, and wait for the e-mails that follow from it."""
+    options = (*IMPORT_OPTIONS, "--live", "--alert-below", "100", "--yes")
+    imported = streambank("import", str(statement(folder)), *options, *log, data=folder / "data")
+    assert imported.returncode == 0, imported.stderr
+    wait_until(lambda: len(notifications.logged("e-mail sent")) == 2, "two e-mails")

@@ -17,6 +17,7 @@ from streambank.cli.errors import EXIT_INTERRUPTED, EXIT_USAGE, report, say
 _COMMANDS = {
     "Run it": {
         "up": "Run the bank: event log, balances, alerts, e-mails and mailbox, in one process.",
+        "run": "Run parts of it: balances, alerts, notifications; in several processes, on several machines.",
         "demo": "See it live: generated people, their payments, alerts and e-mails. Needs no file and no network.",
         "import": "Read a bank's statements in: CSV, or the Berka data set.",
     },

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from streambank.log import EventLog
 
 HOME_VARIABLE = "STREAMBANK_HOME"
+LOG_VARIABLE = "STREAMBANK_LOG"
 
 DataOption: TypeAlias = Annotated[
     Path | None,
@@ -28,17 +29,38 @@ DataOption: TypeAlias = Annotated[
     ),
 ]
 
+LogOption: TypeAlias = Annotated[
+    str | None,
+    Parameter(
+        name="--log",
+        env_var=LOG_VARIABLE,
+        show_default=False,
+        help="The event log: kafka://HOST:PORT[,HOST:PORT][?SETTING=VALUE]. Without it: the one in the data folder.",
+    ),
+]
+
 
 @dataclass(frozen=True, slots=True)
 class DataFolder:
-    """A data folder and the places in it."""
+    """A data folder and the places in it. ``log_url`` is that of an event log elsewhere."""
 
     path: Path
+    log_url: str | None = None
 
     @property
-    def log(self) -> Path:
-        """The event log."""
+    def log(self) -> str | Path:
+        """The event log's address, for :func:`streambank.log.open_log`."""
+        return self.embedded_log if self.log_url is None else self.log_url
+
+    @property
+    def embedded_log(self) -> Path:
+        """Where the folder's own event log is, or would be."""
         return self.path / "log"
+
+    @property
+    def has_log(self) -> bool:
+        """Whether there is an event log to look at; one elsewhere is taken to be there."""
+        return self.log_url is not None or self.embedded_log.is_dir()
 
     @property
     def notifications(self) -> Path:
@@ -77,13 +99,13 @@ class DataFolder:
 
     @contextlib.contextmanager
     def open_log(self) -> Iterator[EventLog]:
-        """The folder's event log, which must exist: for commands that look at what others wrote."""
+        """The event log, which must exist: for commands that look at what others wrote."""
         from streambank.log import open_log
 
-        if not self.log.is_dir():
+        if not self.has_log:
             raise CommandError(
                 f"there is no data in {self.path} yet. Start with `streambank demo` or `streambank up`, or name the"
-                " folder with --data"
+                " folder with --data, or an event log elsewhere with --log"
             )
         log = open_log(self.log)
         try:
@@ -92,13 +114,30 @@ class DataFolder:
             log.close()
 
 
-def data_folder(option: Path | None) -> DataFolder:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The options that say which bank is meant."""
+
+    data: DataOption = None
+    log: LogOption = None
+
+    def folder(self) -> DataFolder:
+        """What was asked for."""
+        return data_folder(self.data, self.log or None)
+
+
+PlaceOption: TypeAlias = Annotated[Place, Parameter(name="*")]
+
+USUAL_PLACE = Place()
+
+
+def data_folder(option: Path | None, log_url: str | None = None) -> DataFolder:
     """The folder that was asked for, else the user's data folder of this system."""
     if option is not None:
-        return DataFolder(option.expanduser().absolute())
+        return DataFolder(option.expanduser().absolute(), log_url)
     from platformdirs import user_data_path
 
-    return DataFolder(user_data_path("streambank", appauthor=False))
+    return DataFolder(user_data_path("streambank", appauthor=False), log_url)
 
 
 def tilde(path: Path) -> str:

@@ -31,7 +31,7 @@ from streambank.bank.imports import (
 )
 from streambank.bank.notifications.addresses import AddressError, parse_address
 from streambank.cli.errors import EXIT_USAGE, UsageError, say
-from streambank.cli.folder import DataFolder, data_folder, tilde
+from streambank.cli.folder import DataFolder, tilde
 from streambank.cli.formats import amount, counted, money, parse_amount
 from streambank.cli.output import Column, Format, print_json, print_json_line, print_table
 from streambank.cli.people import People
@@ -46,13 +46,12 @@ PREVIEW_ROWS = 8
 PROBLEMS_SHOWN = 5
 
 
-def run_import(file: Path, options: ImportOptions, csv: CsvOptions, data: Path | None, output: Format) -> int:
+def run_import(file: Path, options: ImportOptions, csv: CsvOptions, folder: DataFolder, output: Format) -> int:
     """Run the command; its exit code."""
-    folder = data_folder(data)
     if not file.exists():
         raise ImportFileError(f"there is no file {file}")
     source = _open(file, options, csv, folder)
-    if folder.log.is_dir():
+    if folder.has_log:
         with folder.open_log() as log:
             seen = preview(source, log, rows_max=PREVIEW_ROWS)
     else:
@@ -104,7 +103,7 @@ def _owner(options: ImportOptions, csv: CsvOptions, folder: DataFolder) -> Impor
     except AddressError as error:
         raise UsageError(f"--email: {error}") from error
     known = None
-    if folder.log.is_dir():
+    if folder.has_log:
         with folder.open_log() as log:
             profiles = People.read(log).profiles.values()
         known = next((one for one in profiles if one.email.casefold() == options.email.casefold()), None)

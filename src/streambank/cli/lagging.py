@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
-from streambank.cli.reading import lags
+from streambank.cli.reading import PartitionLag, counted, lags_at_most
 from streambank.log import EventLog
 
 LOOK_EVERY_S = 1.0
@@ -18,6 +18,7 @@ class LagView:
     def __init__(self, log: EventLog) -> None:
         self._log = log
         self._looked_s = float("-inf")
+        self._counted: dict[PartitionLag, PartitionLag] = {}
         self._groups: Sequence[tuple[str, int]] = ()
 
     def groups(self) -> Sequence[tuple[str, int]]:
@@ -32,6 +33,8 @@ class LagView:
         """The same, looked up now."""
         members = [group for group in self._log.groups() if group.members]
         behind: Counter[str] = Counter({group.group: 0 for group in members})
-        for partition in lags(self._log, members):
+        # What has not changed since the last look is not counted again.
+        self._counted = {at: self._counted.get(at) or counted(self._log, at) for at in lags_at_most(self._log, members)}
+        for partition in self._counted.values():
             behind[partition.group] += partition.lag
         return sorted(behind.items())

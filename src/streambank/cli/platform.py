@@ -1,10 +1,11 @@
-"""Everything in one process: the embedded log, the topologies, the notifications service and the mailbox."""
+"""One process of the bank, or all of it: topologies, the notifications service and the mailbox, on one event log."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -15,12 +16,21 @@ from streambank.bank.topologies import alerts, balances
 from streambank.cli.folder import DataFolder
 from streambank.cli.roles import FunctionRole, TopologyRole
 from streambank.cli.running import RunningLock
-from streambank.cli.supervisor import Role, supervise
+from streambank.cli.supervisor import GRACE_S, Role, supervise
+from streambank.errors import check
 from streambank.log import open_log
 from streambank.service.database import Database
 from streambank.streams import OnRestore
 
 SENDER = "alerts@streambank.example"
+
+TOPOLOGIES = {"balances": balances.build, "alerts": alerts.build}
+NOTIFICATIONS = "notifications"
+ROLES = (*TOPOLOGIES, NOTIFICATIONS)
+
+KAFKA_GRACE_S = 5.0
+"""How long stopping waits on Kafka: a member tells the brokers that it leaves, or else its partitions lie idle for the
+rest of its session."""
 
 
 class Platform:
@@ -31,46 +41,61 @@ class Platform:
         folder: DataFolder,
         command: str,
         *,
-        smtp: NotificationsSettings | None,
-        mailbox_port: int,
-        mailbox_smtp_port: int,
+        roles: Sequence[str] = ROLES,
+        threads: int = 1,
+        smtp: NotificationsSettings | None = None,
+        mailbox_port: int = 0,
+        mailbox_smtp_port: int = 0,
         on_restore: OnRestore | None = None,
     ) -> None:
-        """Take the folder and open everything; with ``smtp`` e-mails go there, else to the built-in mailbox.
+        """Open what the ``roles`` need; with ``smtp`` e-mails go there, else to the built-in mailbox.
+
+        Topologies run in so many ``threads`` each. Notifications have a database in the folder, which they take for
+        themselves.
 
         Raises:
-            CommandError: another process runs on the folder.
+            CommandError: another process has taken the folder.
             StreambankError: a port is taken, or a file cannot be used.
         """
         folder.create()
-        self.folder = folder
+        self.folder, self.smtp = folder, smtp
+        self.mailbox: MailboxServer | None = None
+        self._grace_s = GRACE_S if folder.log_url is None else KAFKA_GRACE_S
         with ExitStack() as stack:
-            lock = stack.enter_context(RunningLock(folder, command))
+            lock = stack.enter_context(RunningLock(folder, command)) if NOTIFICATIONS in roles else None
             self.log = open_log(folder.log)
             stack.callback(self.log.close)
             self.log.create_topics(topic.config for topic in TOPICS)
-            self.mailbox: MailboxServer | None = None
-            if smtp is None:
-                secret = read_or_create_secret(folder.mailbox_secret)
-                self.mailbox = MailboxServer(
-                    folder.mailbox, secret=secret, http_port=mailbox_port, smtp_port=mailbox_smtp_port
-                )
-                stack.callback(self.mailbox.close)
-                self.mailbox.start()
-                lock.tell_mailbox(self.mailbox.login_url)
-                smtp = NotificationsSettings(
-                    sender=SENDER, port=self.mailbox.smtp_port, user="streambank", password=secret
-                )
-            self.smtp = smtp
-            database = Database.open(folder.notifications, *DATABASE)
-            stack.callback(database.close)
-            service = NotificationsService(self.log, database, SmtpMailer(smtp), smtp)
             self._roles: list[Role] = [
-                TopologyRole("balances", balances.build, self.log, on_restore=on_restore),
-                TopologyRole("alerts", alerts.build, self.log, on_restore=on_restore),
-                FunctionRole("notifications", service.run),
+                TopologyRole(name, build, self.log, on_restore=on_restore)
+                for name, build in TOPOLOGIES.items()
+                if name in roles
+                for _ in range(threads)
             ]
+            if lock is not None:
+                if smtp is None:
+                    self.smtp = self._start_mailbox(stack, lock, mailbox_port, mailbox_smtp_port)
+                self._roles.append(self._notifications(stack))
             self._resources = stack.pop_all()
+
+    def _start_mailbox(
+        self, stack: ExitStack, lock: RunningLock, http_port: int, smtp_port: int
+    ) -> NotificationsSettings:
+        """Start the built-in mailbox; how to send e-mails to it."""
+        secret = read_or_create_secret(self.folder.mailbox_secret)
+        self.mailbox = MailboxServer(self.folder.mailbox, secret=secret, http_port=http_port, smtp_port=smtp_port)
+        stack.callback(self.mailbox.close)
+        self.mailbox.start()
+        lock.tell_mailbox(self.mailbox.login_url)
+        return NotificationsSettings(sender=SENDER, port=self.mailbox.smtp_port, user="streambank", password=secret)
+
+    def _notifications(self, stack: ExitStack) -> Role:
+        check(self.smtp is not None, "e-mails have nowhere to go")
+        database = Database.open(self.folder.notifications, *DATABASE)
+        stack.callback(database.close)
+        service = NotificationsService(self.log, database, SmtpMailer(self.smtp), self.smtp)  # type: ignore[arg-type]
+        # Its own threads end before it does.
+        return FunctionRole(NOTIFICATIONS, partial(service.run, grace_s=self._grace_s / 2))
 
     @property
     def mailbox_url(self) -> str | None:
@@ -79,7 +104,7 @@ class Platform:
 
     def run(self, stop: threading.Event, tick: Callable[[], None], more: Sequence[Role] = ()) -> None:
         """Run until ``stop`` is set. Raises what :func:`supervise` raises."""
-        supervise(stop, [*self._roles, *more], tick)
+        supervise(stop, [*self._roles, *more], tick, grace_s=self._grace_s)
 
     def close(self) -> None:
         """Close everything, in the opposite order. A thread that was left behind ends with the process."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from streambank.cli.errors import CommandError, say
@@ -17,6 +17,9 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 READ_RECORDS = 20_000
+
+COUNTED_LAG = 100
+"""A lag of fewer offsets is counted in records: it may be nothing but marks of transactions, or gaps of compaction."""
 
 
 def require_topic(log: EventLog, name: str) -> int:
@@ -92,16 +95,34 @@ class PartitionLag:
     low: int
     end: int
     member: str | None
+    counted: int | None = None
+
+    @property
+    def start(self) -> int:
+        """Where the group reads on."""
+        return self.low if self.committed is None else max(self.committed, self.low)
 
     @property
     def lag(self) -> int:
-        """The records between the group's position and the end, at most: compaction may have removed some."""
-        start = self.low if self.committed is None else max(self.committed, self.low)
-        return max(0, self.end - start)
+        """The records between the group's position and the end; at most so many, where they are not counted."""
+        return max(0, self.end - self.start) if self.counted is None else self.counted
 
 
 def lags(log: EventLog, groups: list[GroupDescription] | None = None) -> list[PartitionLag]:
     """Every partition that a group has a position in or reads now, by group, topic and partition."""
+    return [counted(log, at) for at in lags_at_most(log, groups)]
+
+
+def counted(log: EventLog, at: PartitionLag) -> PartitionLag:
+    """With the records of a short lag counted."""
+    if not 0 < at.lag < COUNTED_LAG:
+        return at
+    between = batches(log, TopicPartition(at.topic, at.partition), at.start, at.end)
+    return replace(at, counted=sum(offset < at.end for batch in between for offset in batch.offsets))
+
+
+def lags_at_most(log: EventLog, groups: list[GroupDescription] | None = None) -> list[PartitionLag]:
+    """The same by offsets alone, which reads no records."""
     found = []
     for group in log.groups() if groups is None else groups:
         readers = {at: member.member_id for member in group.members for at in member.assignment}

@@ -3,7 +3,7 @@
 1. Start every role's thread.
 2. Until ``stop`` is set or a role ends, let the caller draw: ``tick`` is called from the calling thread.
 3. Set the roles' own stop event, then interrupt each, so that none sleeps through it.
-4. Wait for the threads, all together no longer than ``GRACE_S``.
+4. Wait for the threads, all together no longer than ``grace_s``.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ class Role(Protocol):
         """Called from another thread once ``stop`` is set: let :meth:`run` return now."""
 
 
-def supervise(stop: threading.Event, roles: Sequence[Role], tick: Callable[[], None]) -> bool:
+def supervise(
+    stop: threading.Event, roles: Sequence[Role], tick: Callable[[], None], *, grace_s: float = GRACE_S
+) -> bool:
     """Run the roles until ``stop`` is set or one ends. True if every thread has ended, False if some were left behind.
 
     Raises:
@@ -72,7 +74,7 @@ def supervise(stop: threading.Event, roles: Sequence[Role], tick: Callable[[], N
         stopping.set()
         for role in roles:
             role.interrupt()
-        all_ended = _join(threads)
+        all_ended = _join(threads, grace_s)
     if failures:
         name, error = failures[0]
         if isinstance(error, StreambankError):
@@ -81,8 +83,8 @@ def supervise(stop: threading.Event, roles: Sequence[Role], tick: Callable[[], N
     return all_ended
 
 
-def _join(threads: Sequence[threading.Thread]) -> bool:
-    deadline = time.monotonic() + GRACE_S
+def _join(threads: Sequence[threading.Thread], grace_s: float) -> bool:
+    deadline = time.monotonic() + grace_s
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
     held = [thread.name for thread in threads if thread.is_alive()]
@@ -92,15 +94,17 @@ def _join(threads: Sequence[threading.Thread]) -> bool:
 
 
 @contextmanager
-def stop_on_signals(stop: threading.Event) -> Iterator[None]:
-    """Let SIGINT and SIGTERM set ``stop``; a second one ends the process at once."""
+def stop_on_signals(
+    stop: threading.Event, signals: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM)
+) -> Iterator[None]:
+    """Let the signals set ``stop``; a second one ends the process at once."""
 
     def handle(_signal: int, _frame: FrameType | None) -> None:
         if stop.is_set():
             os._exit(EXIT_INTERRUPTED)
         stop.set()
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handle) for number in signals}
     try:
         yield
     finally:

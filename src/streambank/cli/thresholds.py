@@ -60,7 +60,8 @@ class Change:
 
 @contextlib.contextmanager
 def editing(folder: DataFolder) -> Iterator[None]:
-    """Hold the lock on the thresholds."""
+    """Hold the lock on the thresholds, which those have who edit them with this data folder."""
+    folder.create()
     descriptor = os.open(folder.path / "thresholds.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         lock(descriptor)

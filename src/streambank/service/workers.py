@@ -29,8 +29,11 @@ class Worker(Protocol):
         """Called once ``stop`` is set: let :meth:`run` return now. Called from another thread."""
 
 
-def run_workers(stop: threading.Event, workers: Sequence[Worker]) -> None:
-    """Run the workers, each in a thread, until ``stop`` is set. What a worker raises stops all and is raised here."""
+def run_workers(stop: threading.Event, workers: Sequence[Worker], *, grace_s: float = GRACE_S) -> None:
+    """Run the workers, each in a thread, until ``stop`` is set. What a worker raises stops all and is raised here.
+
+    ``grace_s``: how long it then waits for threads that do not return.
+    """
     stopping, failed = threading.Event(), threading.Event()
     failures: list[BaseException] = []
 
@@ -50,7 +53,7 @@ def run_workers(stop: threading.Event, workers: Sequence[Worker]) -> None:
     stopping.set()
     for worker in workers:
         worker.interrupt()
-    left_s = GRACE_S
+    left_s = grace_s
     for thread in threads:
         thread.join(left_s)
         if thread.is_alive():

@@ -27,7 +27,7 @@ from streambank.service.backoff import RandomFraction
 from streambank.service.database import Database
 from streambank.service.outbox import Outbox, OutboxRelay, outbox_length
 from streambank.service.projection import Projection, Received, Subscription
-from streambank.service.workers import run_workers
+from streambank.service.workers import GRACE_S, run_workers
 
 GROUP = "notifications"
 """The consumer group. Dead letters go to ``notifications.dlq``."""
@@ -97,9 +97,9 @@ class NotificationsService:
             on_stored=self.sender.wake,
         )
 
-    def run(self, stop: threading.Event) -> None:
-        """Work until ``stop`` is set; returns within 0.3 s of it. Raises what ends a part of the service."""
-        run_workers(stop, [self.projection, self.sender, self.relay])
+    def run(self, stop: threading.Event, *, grace_s: float = GRACE_S) -> None:
+        """Work until ``stop`` is set, and return at most ``grace_s`` later. Raises what ends a part of the service."""
+        run_workers(stop, [self.projection, self.sender, self.relay], grace_s=grace_s)
 
     def step(self) -> int:
         """Take what is there, send what is due and publish what came of it; how many things were done. For tests."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from streambank.cli.errors import UsageError, say
-from streambank.cli.folder import DataOption, data_folder
+from streambank.cli.folder import USUAL_PLACE, PlaceOption
 from streambank.cli.output import Column, OutputOption, print_listing
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def list_alerts(
     *,
     lines: Annotated[int, Parameter(name=["--lines", "-n"])] = 20,
     user: str | None = None,
-    data: DataOption = None,
+    place: PlaceOption = USUAL_PLACE,
     output: OutputOption = "table",
 ) -> None:
     """List the alerts raised, newest first, and when the e-mail of each went out.
@@ -52,7 +52,7 @@ def list_alerts(
 
     if lines < 0:
         raise UsageError(f"--lines: {lines} is less than 0")
-    with data_folder(data).open_log() as log:
+    with place.folder().open_log() as log:
         people = People.read(log)
         users = people.matching(user) if user is not None else None
         raised = {
@@ -78,7 +78,7 @@ def set_threshold(
     above: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     margin: str = "0",
     add: Annotated[bool, Parameter(negative="")] = False,
-    data: DataOption = None,
+    place: PlaceOption = USUAL_PLACE,
 ) -> None:
     """Be alerted when a balance falls below, or rises above, an amount.
 
@@ -102,7 +102,7 @@ def set_threshold(
 
     if below is None and above is None:
         raise UsageError("give --below AMOUNT or --above AMOUNT, or both")
-    folder = data_folder(data)
+    folder = place.folder()
     with folder.open_log() as log, thresholds.editing(folder):
         scope = thresholds.find_scope(log, account, user, currency)
         rearm_minor = parse_amount(margin, scope.currency, "--margin")
@@ -126,13 +126,13 @@ def set_threshold(
 
 
 @app.command(name="thresholds")
-def list_thresholds(*, data: DataOption = None, output: OutputOption = "table") -> None:
+def list_thresholds(*, place: PlaceOption = USUAL_PLACE, output: OutputOption = "table") -> None:
     """List what people are alerted of."""
     from streambank.bank.events import ACCOUNT_THRESHOLDS
     from streambank.cli.people import People
     from streambank.cli.reading import latest
 
-    with data_folder(data).open_log() as log:
+    with place.folder().open_log() as log:
         people = People.read(log)
         found = latest(log, ACCOUNT_THRESHOLDS)
     configured = sorted(
@@ -142,7 +142,7 @@ def list_thresholds(*, data: DataOption = None, output: OutputOption = "table") 
 
 
 @app.command(name="remove")
-def remove_threshold(threshold_id: str, /, *, data: DataOption = None) -> None:
+def remove_threshold(threshold_id: str, /, *, place: PlaceOption = USUAL_PLACE) -> None:
     """Stop alerting.
 
     Parameters
@@ -152,7 +152,7 @@ def remove_threshold(threshold_id: str, /, *, data: DataOption = None) -> None:
     """
     from streambank.cli import thresholds
 
-    folder = data_folder(data)
+    folder = place.folder()
     with folder.open_log() as log, thresholds.editing(folder):
         thresholds.remove(log, threshold_id)
     say("removed")

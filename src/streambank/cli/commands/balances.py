@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from streambank.cli.folder import DataOption, data_folder
+from streambank.cli.folder import USUAL_PLACE, PlaceOption
 from streambank.cli.output import Column, OutputOption, print_json, print_json_line, print_table
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from streambank.cli.people import People
 
 
-def balances(*, user: str | None = None, data: DataOption = None, output: OutputOption = "table") -> None:
+def balances(*, user: str | None = None, place: PlaceOption = USUAL_PLACE, output: OutputOption = "table") -> None:
     """Show every account's balance, and each person's totals by currency.
 
     Parameters
@@ -24,7 +24,7 @@ def balances(*, user: str | None = None, data: DataOption = None, output: Output
     from streambank.cli.people import People
     from streambank.cli.reading import latest
 
-    with data_folder(data).open_log() as log:
+    with place.folder().open_log() as log:
         people = People.read(log)
         users = people.matching(user) if user is not None else None
         accounts = _sorted(latest(log, ACCOUNT_BALANCE), people, users)

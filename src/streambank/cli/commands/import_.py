@@ -8,7 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from cyclopts import Parameter
 
-from streambank.cli.folder import DataOption
+from streambank.cli.folder import USUAL_PLACE, PlaceOption
 from streambank.cli.output import OutputOption
 
 
@@ -125,7 +125,7 @@ def import_(
     *,
     options: ImportOption = _DEFAULTS,
     csv: CsvOption = _CSV_DEFAULTS,
-    data: DataOption = None,
+    place: PlaceOption = USUAL_PLACE,
     output: OutputOption = "table",
 ) -> int:
     """Read a bank's statements in: a CSV file of any layout, or the Berka data set (its transactions or folder).
@@ -140,4 +140,4 @@ def import_(
     """
     from streambank.cli.importing import run_import
 
-    return run_import(file, options, csv, data, output)
+    return run_import(file, options, csv, place.folder(), output)

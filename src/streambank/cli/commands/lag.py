@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from streambank.cli.errors import EXIT_FAILED, CommandError, say
-from streambank.cli.folder import DataOption, data_folder
+from streambank.cli.folder import USUAL_PLACE, PlaceOption
 from streambank.cli.output import Column, OutputOption, print_listing
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def lag(
     /,
     *,
     fail_above: Annotated[int | None, Parameter(name="--fail-above")] = None,
-    data: DataOption = None,
+    place: PlaceOption = USUAL_PLACE,
     output: OutputOption = "table",
 ) -> int:
     """Show how many records each consumer group has still to read; with a GROUP, partition by partition.
@@ -34,7 +34,7 @@ def lag(
     """
     from streambank.cli.reading import lags
 
-    with data_folder(data).open_log() as log:
+    with place.folder().open_log() as log:
         groups = log.groups()
         if group is not None:
             groups = [found for found in groups if found.group == group]

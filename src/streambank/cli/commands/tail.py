@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from streambank.cli.errors import UsageError
-from streambank.cli.folder import DataOption, data_folder
+from streambank.cli.folder import USUAL_PLACE, PlaceOption
 from streambank.cli.output import OutputOption
 
 
@@ -22,7 +22,7 @@ def tail(
     key: Annotated[str | None, Parameter(name=["--key", "-k"])] = None,
     grep: str | None = None,
     headers: Annotated[bool, Parameter(negative="")] = False,
-    data: DataOption = None,
+    place: PlaceOption = USUAL_PLACE,
     output: OutputOption = "table",
 ) -> None:
     """Print the last records of a topic, oldest first; -f goes on with new ones until Ctrl-C.
@@ -56,7 +56,7 @@ def tail(
         raise UsageError(f"--lines: {lines} is less than 0")
     if follow and output == "json":
         raise UsageError("-o json is one document and cannot be followed; use -o jsonl")
-    with data_folder(data).open_log() as log:
+    with place.folder().open_log() as log:
         tailing = Tail(log, topic, Filter(partition, key, grep), output, headers)
         try:
             tailing.print_first(start, lines)

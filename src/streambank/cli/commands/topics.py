@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from streambank.cli.folder import DataOption, data_folder
+from streambank.cli.folder import USUAL_PLACE, PlaceOption
 from streambank.cli.output import Column, OutputOption, print_listing
 
 if TYPE_CHECKING:
     from streambank.log import EventLog, TopicConfig
 
 
-def topics(name: str | None = None, /, *, data: DataOption = None, output: OutputOption = "table") -> None:
+def topics(name: str | None = None, /, *, place: PlaceOption = USUAL_PLACE, output: OutputOption = "table") -> None:
     """List the topics; with a NAME, that topic's partitions.
 
-    The records of a topic are counted by offsets. In a compacted topic some of those are gone, so that the number is
-    an upper bound.
+    The records of a topic are counted by offsets. In a compacted topic some of those are gone, and on Kafka marks of
+    transactions have some, so that the number is an upper bound.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def topics(name: str | None = None, /, *, data: DataOption = None, output: Outpu
     """
     from streambank.cli.reading import require_topic
 
-    with data_folder(data).open_log() as log:
+    with place.folder().open_log() as log:
         if name is None:
             _list(log, output)
         else:

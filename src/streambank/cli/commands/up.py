@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from streambank.cli.folder import DataOption
+from streambank.cli.folder import USUAL_PLACE, PlaceOption
 from streambank.cli.output import print_starting
 from streambank.cli.smtp import BUILT_IN_MAILBOX, SmtpOption
 
@@ -21,7 +21,7 @@ MailPortOption = Annotated[
 
 def up(
     *,
-    data: DataOption = None,
+    place: PlaceOption = USUAL_PLACE,
     port: PortOption = 8025,
     mailbox_smtp_port: MailPortOption = 1025,
     smtp: SmtpOption = BUILT_IN_MAILBOX,
@@ -35,13 +35,13 @@ def up(
 
     print_starting()
     from streambank.cli import logs
-    from streambank.cli.folder import data_folder
+    from streambank.cli.plain import print_places, run_plain
     from streambank.cli.platform import Platform
     from streambank.cli.restores import Restores
 
     logs.configure()
     restores = Restores()
-    folder = data_folder(data)
+    folder = place.folder()
     with Platform(
         folder,
         "up",
@@ -51,25 +51,11 @@ def up(
         on_restore=restores,
     ) as platform:
         terminal = sys.stdout.isatty()
-        _print_places(platform, terminal)
+        print_places(platform, terminal)
         if terminal:
             _run_on_terminal(platform, restores)
         else:
-            _run_plain(platform)
-
-
-def _print_places(platform: Platform, terminal: bool) -> None:
-    from streambank.cli.folder import tilde
-
-    print(f"data     {tilde(platform.folder.path)}")
-    if platform.mailbox is None:
-        print(f"e-mails  go out through {platform.smtp.host}:{platform.smtp.port} ({platform.smtp.tls})")
-    elif terminal:
-        print(f"mailbox  {platform.mailbox_url}")
-    else:
-        # The token is for the user's own terminal, never for a log.
-        print(f"mailbox  {platform.mailbox.url} (with its token: streambank mailbox --open-url)")
-    print("stop     Ctrl-C", flush=True)
+            run_plain(platform)
 
 
 def _run_on_terminal(platform: Platform, restores: object) -> None:
@@ -98,31 +84,3 @@ def _run_on_terminal(platform: Platform, restores: object) -> None:
     live = Live(console=stdout_console(), auto_refresh=False, transient=True)
     with stop_on_signals(stop), live:
         platform.run(stop, draw, [watcher])
-
-
-def _run_plain(platform: Platform) -> None:
-    import threading
-
-    import structlog
-
-    from streambank.bank.events import AlertRaised
-    from streambank.cli.activity import Activity
-    from streambank.cli.supervisor import stop_on_signals
-    from streambank.cli.watcher import Watcher
-
-    logger = structlog.get_logger("streambank")
-    activity = Activity()
-
-    def on_alert(alert: AlertRaised) -> None:
-        logger.info("alert raised", alert_id=alert.alert_id, user_id=alert.user_id)
-
-    def on_email(alert: AlertRaised | None, latency_ms: float) -> None:
-        logger.info("e-mail sent", alert_id=alert.alert_id if alert is not None else None, latency_ms=round(latency_ms))
-
-    activity.on_alert, activity.on_email = on_alert, on_email
-    watcher = Watcher(platform.log, activity)
-    stop = threading.Event()
-    logger.info("running", data=str(platform.folder.path))
-    with stop_on_signals(stop):
-        platform.run(stop, lambda: None, [watcher])
-    logger.info("stopped")

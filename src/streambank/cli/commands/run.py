@@ -1,0 +1,92 @@
+"""``streambank run``."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+
+from cyclopts import Parameter
+
+from streambank.cli.errors import UsageError
+from streambank.cli.folder import USUAL_PLACE, PlaceOption
+from streambank.cli.smtp import BUILT_IN_MAILBOX, SmtpOption
+
+if TYPE_CHECKING:
+    import threading
+
+    from streambank.cli.folder import DataFolder
+
+RoleName: TypeAlias = Literal["balances", "alerts", "notifications"]
+
+
+def run(
+    roles: Annotated[list[RoleName], Parameter(negative="")],
+    /,
+    *,
+    processes: Annotated[int, Parameter(name=["--processes", "-p"])] = 1,
+    threads: Annotated[int, Parameter(name=["--threads", "-t"])] = 1,
+    place: PlaceOption = USUAL_PLACE,
+    port: Annotated[int, Parameter(name="--port")] = 8025,
+    mailbox_smtp_port: Annotated[int, Parameter(name="--mailbox-smtp-port")] = 1025,
+    smtp: SmtpOption = BUILT_IN_MAILBOX,
+) -> None:
+    """Run parts of the bank until Ctrl-C: each in as many processes, on as many machines, as there is work.
+
+    All that run on the same event log share its partitions out, and take over from one that dies. The process's own
+    log goes to stderr.
+
+    Parameters
+    ----------
+    roles
+        balances and alerts are stream topologies; notifications sends the e-mails, from a database in the data folder.
+    processes
+        How many processes; one that dies is started again. Only for topologies.
+    threads
+        How many threads each process has for each topology.
+    port
+        The port of the built-in mailbox's page, on 127.0.0.1; 0: any.
+    mailbox_smtp_port
+        The port of the built-in mailbox's SMTP server, on 127.0.0.1; 0: any.
+    """
+    if not roles:
+        raise UsageError("name what to run: balances, alerts, notifications")
+    if processes < 1 or threads < 1:
+        raise UsageError("--processes and --threads must be at least 1")
+    if processes > 1 and "notifications" in roles:
+        raise UsageError("--processes is for balances and alerts: notifications has one database, run it by itself")
+    import threading
+
+    from streambank.cli import logs
+    from streambank.cli.platform import Platform
+
+    logs.configure()
+    folder = place.folder()
+    if processes > 1:
+        from streambank.cli.processes import run_processes
+        from streambank.cli.supervisor import stop_on_signals
+
+        stop = threading.Event()
+        with stop_on_signals(stop):
+            run_processes(stop, run_topologies, (folder, roles, threads), count=processes, names="-".join(roles))
+        return
+    from streambank.cli.plain import print_places, run_plain
+
+    with Platform(
+        folder,
+        f"run {' '.join(roles)}",
+        roles=roles,
+        threads=threads,
+        smtp=smtp.settings(),
+        mailbox_port=port,
+        mailbox_smtp_port=mailbox_smtp_port,
+    ) as platform:
+        print_places(platform, sys.stdout.isatty())
+        run_plain(platform)
+
+
+def run_topologies(stop: threading.Event, folder: DataFolder, roles: list[RoleName], threads: int) -> None:
+    """What one of several processes does."""
+    from streambank.cli.platform import Platform
+
+    with Platform(folder, "run", roles=roles, threads=threads) as platform:
+        platform.run(stop, lambda: None)
