@@ -31,6 +31,11 @@ _COMMANDS = {
         "tail": "The last records of a topic; -f follows it.",
         "lag": "How far each consumer group is behind.",
     },
+    "Change the log": {
+        "reset": "Let a group read again from elsewhere: a stream application begins anew.",
+        "replay": "Write a part of a topic again, into another.",
+        "migrate": "Move everything to another event log, such as to Kafka.",
+    },
     "About": {
         "version": "The versions of streambank and of what it runs on.",
     },

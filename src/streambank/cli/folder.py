@@ -47,6 +47,10 @@ class DataFolder:
     path: Path
     log_url: str | None = None
 
+    def __str__(self) -> str:
+        """Where the event log is, for people; what follows an address are settings, and may be secrets."""
+        return tilde(self.path) if self.log_url is None else self.log_url.partition("?")[0]
+
     @property
     def log(self) -> str | Path:
         """The event log's address, for :func:`streambank.log.open_log`."""

@@ -30,8 +30,9 @@ from streambank.bank.imports import (
     preview,
 )
 from streambank.bank.notifications.addresses import AddressError, parse_address
+from streambank.cli.asking import confirmed
 from streambank.cli.errors import EXIT_USAGE, UsageError, say
-from streambank.cli.folder import DataFolder, tilde
+from streambank.cli.folder import DataFolder
 from streambank.cli.formats import amount, counted, money, parse_amount
 from streambank.cli.output import Column, Format, print_json, print_json_line, print_table
 from streambank.cli.people import People
@@ -59,7 +60,8 @@ def run_import(file: Path, options: ImportOptions, csv: CsvOptions, folder: Data
     levels = _levels(options, {account.currency for account in seen.accounts})
     if output == "table":
         _show(seen)
-    if options.dry_run or not _confirmed(seen, folder, options):
+    question = f"Import {counted(seen.new, 'new entry', 'new entries')} into {folder}?"
+    if not confirmed(question, yes=options.yes, dry_run=options.dry_run):
         if output != "table":
             (print_json if output == "json" else print_json_line)(_preview_item(seen))
         return 0 if options.dry_run or sys.stdin.isatty() else EXIT_USAGE
@@ -209,24 +211,6 @@ def _set_thresholds(log: EventLog, folder: DataFolder, seen: Preview, levels: di
     ]
     with thresholds.editing(folder):
         thresholds.put(log, changes)
-
-
-def _confirmed(seen: Preview, folder: DataFolder, options: ImportOptions) -> bool:
-    if options.yes or options.dry_run:
-        return not options.dry_run
-    if not sys.stdin.isatty():
-        say("streambank: nothing was written. To import this, run it again with --yes; to only look, with --dry-run")
-        return False
-    print(
-        f"\nImport {counted(seen.new, 'new entry', 'new entries')} into {tilde(folder.path)}? [y/N] ",
-        end="",
-        file=sys.stderr,
-        flush=True,
-    )
-    if sys.stdin.readline().strip().casefold() in ("y", "yes"):
-        return True
-    say("nothing was written")
-    return False
 
 
 def _write(log: EventLog, source: Source, seen: Preview, options: ImportOptions, rejects: Path) -> ImportResult:

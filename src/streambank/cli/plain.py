@@ -20,8 +20,7 @@ def print_places(platform: Platform, terminal: bool) -> None:
     """Where everything is. ``terminal``: only its user sees it."""
     print(f"data     {tilde(platform.folder.path)}")
     if platform.folder.log_url is not None:
-        # What follows are settings, and may be secrets.
-        print(f"log      {platform.folder.log_url.partition('?')[0]}")
+        print(f"log      {platform.folder}")
     if platform.mailbox is None:
         if platform.smtp is not None:
             print(f"e-mails  go out through {platform.smtp.host}:{platform.smtp.port} ({platform.smtp.tls})")

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from streambank.cli.errors import CommandError, say
+from streambank.cli.errors import CommandError, UsageError, say
+from streambank.cli.formats import parse_moment
+from streambank.clock import system_clock
 from streambank.log import EventLog, GroupDescription, OffsetAndMetadata, RecordBatch, TopicPartition
 from streambank.streams.errors import DeserializationError
 
@@ -40,6 +42,24 @@ def batches(log: EventLog, topic_partition: TopicPartition, start: int, end: int
             return
         offset = batch.next_offset
         yield batch
+
+
+def offset_at(log: EventLog, at: TopicPartition, text: str, option: str) -> int:
+    """The offset that an option means: start, end, an offset, -N before the end, or @MOMENT."""
+    low, high = log.watermarks(at)
+    if text == "start":
+        return low
+    if text == "end":
+        return high
+    if text.startswith("@"):
+        return log.offset_for_time(at, parse_moment(text[1:], system_clock(), option))
+    try:
+        number = int(text)
+    except ValueError:
+        raise UsageError(
+            f"{option}: {text!r} is none of start, end, an offset, -N, @MOMENT such as @2026-11-01T10:00 or @-15m"
+        ) from None
+    return min(max(number, low), high) if not text.startswith("-") else max(low, high + number)
 
 
 def values(log: EventLog, topic: Topic[K, V]) -> Iterator[V]:

@@ -1,6 +1,6 @@
 """The builder: turns calls into nodes, and nodes into a topology."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ from streambank.streams.operators.base import Operator, StoreSpec
 from streambank.streams.operators.reduce import Reduce
 from streambank.streams.operators.sink import Sink
 from streambank.streams.operators.source import Source
+from streambank.streams.operators.table_filter import TableFilter
 from streambank.streams.operators.table_source import TableSource
 from streambank.streams.operators.to_stream import ToStream
 from streambank.streams.operators.versioned_table import versioned_table
@@ -88,7 +89,9 @@ class StreamBuilder:
         """
         if strict:
             check_names(list(self._nodes.values()), self._internal, self._automatic)
-        nodes = _with_changelogs(_with_old_values_and_stores(list(self._nodes.values())))
+        nodes = _with_old_values_and_stores(list(self._nodes.values()))
+        # Again, now that it is known which tables are kept anyway.
+        nodes = _with_changelogs(_with_old_values_and_stores(nodes, _filters_of_kept_tables(nodes)))
         _check_serdes(nodes)
         return build_topology(nodes, self._internal, self._global_tables.values())
 
@@ -138,10 +141,26 @@ class StreamBuilder:
             )
 
 
-def _with_old_values_and_stores(nodes: list[Node]) -> list[Node]:
-    """Let tables send old values, and keep their content, where something downstream needs that."""
+def _filters_of_kept_tables(nodes: list[Node]) -> set[str]:
+    """The filters that can know old values at no cost, and so leave out tombstones of rows that never passed.
+
+    Kafka Streams does the same: ``KTableFilter`` asks its parent for old values without forcing it to keep them.
+    """
+    by_name = {node.name: node for node in nodes}
+
+    def knows_old(name: str) -> bool:
+        node = by_name[name]
+        return bool(node.operator.stores) or (
+            hasattr(node.operator, "old_values") and all(map(knows_old, node.parents))
+        )
+
+    return {node.name for node in nodes if isinstance(node.operator, TableFilter) and knows_old(node.name)}
+
+
+def _with_old_values_and_stores(nodes: list[Node], wanted: Set[str] = frozenset()) -> list[Node]:
+    """Let tables send old values, and keep their content, where something downstream needs that, or is ``wanted`` to."""
     resolved: list[Node] = []
-    old_wanted: set[str] = set()
+    old_wanted = set(wanted)
     viewed = {name for node in nodes for name in node.operator.reads}
     # Children come after parents, so that one pass backwards hands every wish up to the sources.
     for node in reversed(nodes):

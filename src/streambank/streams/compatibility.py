@@ -24,6 +24,9 @@ logger = structlog.get_logger(__name__)
 REPARTITION = "-repartition"
 CHANGELOG = "-changelog"
 
+RESET = "(reset)"
+"""In place of a name, while an application is reset (:mod:`streambank.streams.reset`). No store can be called so."""
+
 
 class StoredForm(msgspec.Struct, frozen=True, omit_defaults=True):
     """How a store, or a repartition topic, keeps what is in it. What is not known is None."""
@@ -41,6 +44,40 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 _decode = msgspec.json.Decoder(StoredForm).decode
 
 
+def topology_topic(application_id: str) -> TopicConfig:
+    """The topic in which an application's topology is written down."""
+    return TopicConfig(name=f"{application_id}-topology", partitions=1, cleanup_policy="compact")
+
+
+def recorded_forms(log: EventLog, application_id: str) -> dict[str, StoredForm]:
+    """What an application has written down of its topology, by the names of stores and repartition topics."""
+    topic = topology_topic(application_id).name
+    if topic not in log.topics():
+        return {}
+    return {key.decode(): _decode(value) for key, value in _live(log, TopicPartition(topic, 0)).items()}
+
+
+def _guessed_forms(log: EventLog, application_id: str) -> dict[str, StoredForm]:
+    """What an application has that has never written down its topology: its internal topics, by their names."""
+    prefix = f"{application_id}-"
+    others = [f"{group.group}-" for group in log.groups() if group.group.startswith(prefix)]
+    found = {}
+    for topic in log.topics():
+        name = topic.removeprefix(prefix)
+        is_ours = topic.startswith(prefix) and not topic.startswith(tuple(others))
+        if is_ours and topic.endswith((CHANGELOG, REPARTITION)):
+            found[name.removesuffix(CHANGELOG)] = StoredForm(topic)
+    return found
+
+
+def internal_topics(log: EventLog, application_id: str) -> list[str]:
+    """The topics in which an application keeps its state and hands records on; they exist."""
+    forms = recorded_forms(log, application_id)
+    forms.pop(RESET, None)
+    forms = forms or _guessed_forms(log, application_id)
+    return sorted({form.topic for form in forms.values() if not form.source} & log.topics().keys())
+
+
 class StoredTopology:
     """What the log has of an application, beside the topology that is to run now.
 
@@ -48,7 +85,7 @@ class StoredTopology:
     """
 
     def __init__(self, topology: Topology, log: EventLog, application_id: str) -> None:
-        self.topic = TopicConfig(name=f"{application_id}-topology", partitions=1, cleanup_policy="compact")
+        self.topic = topology_topic(application_id)
         self._log, self._application_id = log, application_id
         self._wanted = {config.name: config for config in topology.topic_configs(application_id)}
         self._internal = {topology.topic_name(name, application_id) for name in topology.internal}
@@ -59,8 +96,8 @@ class StoredTopology:
         }
         self._forms = _forms(topology, application_id)
         self._existing = log.topics()
-        self._recorded = self._read()
-        self._stored = self._recorded or self._guess()
+        self._recorded = recorded_forms(log, application_id)
+        self._stored = self._recorded or _guessed_forms(log, application_id)
 
     def check(self) -> None:
         """Warn of what is left over.
@@ -68,6 +105,10 @@ class StoredTopology:
         Raises:
             TopologyError: something is stored in a form that the topology cannot go on with: what, and the ways out.
         """
+        if RESET in self._recorded:
+            raise TopologyError(
+                f"{self._application_id}: a reset of this application was interrupted: reset it once more, to the end"
+            )
         problems = [*self._other_settings(), *self._other_forms()]
         if problems:
             raise TopologyError(
@@ -99,40 +140,19 @@ class StoredTopology:
         }
 
     def delete_orphans(self) -> list[str]:
-        """Let compaction delete what is left over in changelogs, and forget it; returns the topics that are now empty.
+        """Delete the topics that are left over, and forget them; returns their names.
 
-        Records of repartition topics stay as long as the topic's retention says. Call it once the topology has run,
-        and no older version of the program does any more: that would lose its state.
+        Call it once the topology has run, and no older version of the program does any more: that would lose its state.
         """
         orphans = self.orphans
-        emptied = sorted({form.topic for form in orphans.values() if form.topic.endswith(CHANGELOG)})
+        deleted = sorted({form.topic for form in orphans.values()})
+        self._log.delete_topics(deleted)
         with closing(self._log.producer()) as producer, producer.transaction() as transaction:
-            for topic in emptied:
-                for number in range(self._existing[topic].partitions):
-                    for key in _live(self._log, TopicPartition(topic, number)):
-                        transaction.append(topic, None, key=key, timestamp=0, partition=number)
             for name in orphans:
                 transaction.append(self.topic.name, None, key=name.encode(), timestamp=0)
         self._stored = {name: form for name, form in self._stored.items() if name not in orphans}
-        return emptied
-
-    def _read(self) -> dict[str, StoredForm]:
-        if self.topic.name not in self._existing:
-            return {}
-        values = _live(self._log, TopicPartition(self.topic.name, 0))
-        return {key.decode(): _decode(value) for key, value in values.items()}
-
-    def _guess(self) -> dict[str, StoredForm]:
-        """What an application has that has never written down its topology: its internal topics, by their names."""
-        prefix = f"{self._application_id}-"
-        others = [f"{group.group}-" for group in self._log.groups() if group.group.startswith(prefix)]
-        found = {}
-        for topic in self._existing:
-            name = topic.removeprefix(prefix)
-            is_ours = topic.startswith(prefix) and not topic.startswith(tuple(others))
-            if is_ours and topic.endswith((CHANGELOG, REPARTITION)):
-                found[name.removesuffix(CHANGELOG)] = StoredForm(topic)
-        return found
+        self._existing = self._log.topics()
+        return deleted
 
     def _other_settings(self) -> Iterable[str]:
         for name in sorted(self._internal & self._existing.keys()):

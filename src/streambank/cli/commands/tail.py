@@ -50,7 +50,8 @@ def tail(
     headers
         Show the headers too.
     """
-    from streambank.cli.tailing import Filter, Tail
+    from streambank.cli.selecting import Filter
+    from streambank.cli.tailing import Tail
 
     if lines is not None and lines < 0:
         raise UsageError(f"--lines: {lines} is less than 0")

@@ -3,38 +3,33 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
-from confluent_kafka.admin import AdminClient
 
-from streambank.log.errors import FencedError, LogError
+from streambank.log.errors import FencedError
 from streambank.log.interface import GroupDescription, MemberDescription
 from streambank.log.kafka.commits import CommitNote, decode_note
 from streambank.log.kafka.patience import patiently
+from streambank.log.kafka.positions import Positions
 from streambank.log.kafka.settings import KafkaSettings
+from streambank.log.kafka.topics import KafkaTopics
 from streambank.log.kafka.transaction import KafkaGroupMetadata
 from streambank.log.records import OffsetAndMetadata, TopicPartition
 
 CALL_S = 30.0
 
-STABLE_S = 60.0
-"""How long committed positions may be uncertain: until the transactions that move them have ended or timed out."""
-
-STABLE_STEP_S = 0.005
-
 
 class KafkaGroups:
     """For several threads."""
 
-    def __init__(self, settings: KafkaSettings, admin: AdminClient) -> None:
-        self._settings, self._admin = settings, admin
+    def __init__(self, settings: KafkaSettings, topics: KafkaTopics) -> None:
+        self._settings, self._topics, self._admin = settings, topics, topics.admin
+        self._positions = Positions(settings)
         self._mutex = threading.Lock()
         self._memberless: dict[str, KafkaGroupMetadata] = {}
-        self._moved: dict[str, frozenset[TopicPartition]] = {}
 
     def all(self) -> list[GroupDescription]:
         """Every group that has members or committed positions, by name."""
@@ -78,16 +73,10 @@ class KafkaGroups:
         self, group: str, partitions: Collection[TopicPartition] | None = None, *, stable: bool
     ) -> dict[TopicPartition, tuple[int, CommitNote]]:
         """The committed positions, and who committed each."""
-        found = self._settled(group, partitions, stable)
-        if partitions is None and (unseen := self._moved.get(group, frozenset()) - found.keys()):
-            # A first position that is being committed just now is told only to who asks for that partition.
-            found |= self._settled(group, unseen, stable)
-        return found
-
-    def moved(self, group: str, partitions: Collection[TopicPartition]) -> None:
-        """Positions were committed from here, which is to be seen from here at once."""
-        with self._mutex:
-            self._moved[group] = self._moved.get(group, frozenset()) | set(partitions)
+        # A first position that is being committed just now is told only to who asks for that partition.
+        asked = self._topics.every_partition() if partitions is None else partitions
+        found = self._positions.committed(group, asked, stable=stable)
+        return {TopicPartition(at.topic, at.partition): (at.offset, _note(at)) for at in found}
 
     def memberless(self, group: str) -> KafkaGroupMetadata:
         """The place of a writer that is no member. Raises FencedError while the group has some."""
@@ -102,41 +91,9 @@ class KafkaGroups:
                 consumer.close()
         return found
 
-    def _settled(
-        self, group: str, partitions: Collection[TopicPartition] | None, stable: bool
-    ) -> dict[TopicPartition, tuple[int, CommitNote]]:
-        deadline = time.monotonic() + STABLE_S
-        while (found := self._offsets(group, partitions, stable)) is None:
-            if time.monotonic() > deadline:
-                raise LogError(f"group {group!r}: a transaction that moves its positions is open for {STABLE_S:.0f} s")
-            time.sleep(STABLE_STEP_S)
-        return {TopicPartition(at.topic, at.partition): (at.offset, _note(at)) for at in found if at.offset >= 0}
-
-    def _offsets(
-        self, group: str, partitions: Collection[TopicPartition] | None, stable: bool
-    ) -> list[KafkaPartition] | None:
-        """What the coordinator says; None while a transaction is about to change it."""
-        places = None if partitions is None else [KafkaPartition(*at) for at in sorted(set(partitions))]
-        if places == []:
-            return []
-
-        def ask() -> list[KafkaPartition] | None:
-            request = [ConsumerGroupTopicPartitions(group, places)]
-            futures = self._admin.list_consumer_group_offsets(request, require_stable=stable, request_timeout=CALL_S)
-            try:
-                found: list[KafkaPartition] = futures[group].result().topic_partitions or []
-                for at in found:
-                    if at.error is not None:
-                        raise KafkaException(at.error)
-            except KafkaException as exception:
-                if exception.args[0].code() == KafkaError.UNSTABLE_OFFSET_COMMIT:
-                    return None
-                if exception.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
-                    raise
-                return []
-            return found
-
-        return patiently(ask, f"group {group!r}")
+    def close(self) -> None:
+        """Close the clients that ask for positions."""
+        self._positions.close()
 
 
 def _note(at: KafkaPartition) -> CommitNote:

@@ -48,7 +48,7 @@ class KafkaLog:
         self._settings, self._clock, self._random_bytes = settings, clock, random_bytes
         self._topics = KafkaTopics(settings)
         self._log_id = self._topics.cluster_id()
-        self._groups = KafkaGroups(settings, self._topics.admin)
+        self._groups = KafkaGroups(settings, self._topics)
         self._readers = Readers(settings)
         self._mutex = threading.Lock()
         self._producers: set[KafkaProducer] = set()
@@ -210,6 +210,7 @@ class KafkaLog:
         for producer in list(self._producers):
             producer.close()
         self._readers.close()
+        self._groups.close()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -217,8 +218,6 @@ class KafkaLog:
 
     def _note(self, transaction: KafkaTransaction) -> None:
         self._written.update(transaction.ends)
-        for member, positions in transaction.offsets:
-            self._groups.moved(member.group, positions)
 
     def _wait_for(self, topic_partition: TopicPartition, end: int) -> int:
         """The last stable offset, once it has come to ``end``."""

@@ -68,6 +68,15 @@ class KafkaTopics:
             self._known.update(topics)
         return {name: topics[name] for name in names}
 
+    def every_partition(self) -> list[TopicPartition]:
+        """All partitions of all topics but Kafka's own."""
+        return [
+            TopicPartition(name, number)
+            for name, count in self._counts().items()
+            if not name.startswith("__")
+            for number in range(count)
+        ]
+
     def partitions(self, topic: str) -> int:
         """How many partitions the topic has. Raises UnknownTopicError."""
         count = self._partitions.get(topic)

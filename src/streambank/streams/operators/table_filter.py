@@ -11,8 +11,9 @@ from streambank.streams.operators.base import Process, Stateless, Stored, TaskCo
 class TableFilter(Stateless):
     """``predicate(key, value) -> bool``.
 
-    A rejected value becomes a tombstone. Where old values are known (``old_values``) a tombstone for a key that never
-    passed is left out; where they are not, it is sent, as Kafka Streams does.
+    A rejected value becomes a tombstone. Where old values are known (``old_values``), since the table before is kept or
+    something downstream needs them, a tombstone for a row that did not pass before is left out; where they are not, it
+    is sent, as Kafka Streams does.
     """
 
     parent: str
