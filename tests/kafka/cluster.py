@@ -14,7 +14,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -73,12 +73,13 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_ports(count: int) -> list[int]:
+    """Ports nobody listens on, all different."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
 
 
 @dataclass
@@ -145,8 +146,9 @@ class KafkaCluster:
         """``settings`` override the brokers' properties. ``folder`` holds everything, and may be removed afterwards."""
         self._classpath = f"{jars()}/*"
         self._heap_mb = heap_mb
+        ports = free_ports(2 * nodes)
         self.brokers = [
-            Broker(number, free_port(), free_port(), folder / f"broker-{number}") for number in range(1, nodes + 1)
+            Broker(number, ports.pop(), ports.pop(), folder / f"broker-{number}") for number in range(1, nodes + 1)
         ]
         self._settings = settings or {}
         self._format()
@@ -220,7 +222,9 @@ class KafkaCluster:
             lines = "".join(f"{name}={value}\n" for name, value in settings.items())
             (broker.folder / "server.properties").write_text(lines)
             command = [*tool, "format", "-t", cluster_id.stdout.strip(), "-c", str(broker.folder / "server.properties")]
-            subprocess.run(command, capture_output=True, check=True)
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                raise RuntimeError(f"broker {broker.node_id} cannot be set up: {done.stdout}{done.stderr}")
 
 
 def cluster_or_skip(folder: Path, *, nodes: int = 1, settings: Mapping[str, str] | None = None) -> KafkaCluster:

@@ -15,6 +15,7 @@ from tests.cli.support import (
     up,
     wait_until,
 )
+from tests.cli.test_changing import moves_and_goes_on
 from tests.kafka.cluster import cluster_or_skip
 from tests.kafka.torture import SETTINGS
 
@@ -54,6 +55,27 @@ def test_topologies_in_processes_of_their_own_with_one_killed(tmp_path: Path, lo
         topologies.stop()
         notifications.stop()
     wait_until(lambda: members(tmp_path / "data", *log) == {}, "the killed one is forgotten")
+
+
+@pytest.mark.slow
+def test_a_bank_moves_from_the_embedded_log_and_goes_on(tmp_path: Path, log: tuple[str, str]) -> None:
+    data = tmp_path / "data"
+    with up(data) as process:
+        alerts_become_emails(tmp_path, process)
+        process.stop()
+    moves_and_goes_on(data, tmp_path, log)
+
+    # What works on the embedded log works here.
+    replayed = streambank("replay", "alert.raised", "--into", "copy", "--yes", *log, data=data)
+    assert replayed.returncode == 0, replayed.stderr
+    assert len(streambank("tail", "copy", "-n", "9", "-o", "jsonl", *log, data=data).stdout.splitlines()) == 3
+    balances = streambank("balances", "-o", "json", *log, data=data).stdout
+    reset = streambank("reset", "balances", "--yes", *log, data=data)
+    assert reset.returncode == 0, reset.stderr
+    with up(data, *log) as process:
+        wait_until(lambda: _lag(data, log) == 0 and members(data, *log).keys() >= {"balances"}, "computed anew")
+        process.stop()
+    assert streambank("balances", "-o", "json", *log, data=data).stdout == balances
 
 
 def test_a_broker_that_is_not_there(tmp_path: Path) -> None:
