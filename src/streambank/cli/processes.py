@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import multiprocessing
-import random
+import random as random_module
 import signal
 import sys
 import threading
@@ -24,7 +24,7 @@ import structlog
 from streambank.cli import logs
 from streambank.cli.errors import CommandError, report
 from streambank.cli.supervisor import TICK_S, stop_on_signals
-from streambank.service.backoff import Backoff
+from streambank.service.backoff import Backoff, RandomFraction
 
 logger = structlog.get_logger(__name__)
 
@@ -54,7 +54,13 @@ class _Place:
 
 
 def run_processes(
-    stop: threading.Event, work: Callable[..., None], arguments: Sequence[Any], *, count: int, names: str
+    stop: threading.Event,
+    work: Callable[..., None],
+    arguments: Sequence[Any],
+    *,
+    count: int,
+    names: str,
+    random: RandomFraction = random_module.random,
 ) -> None:
     """Run ``work(stop, *arguments)`` in ``count`` processes until ``stop`` is set; all of it can be pickled.
 
@@ -70,7 +76,8 @@ def run_processes(
                     _start(place, work, arguments)
             running = {p.process.sentinel: (p, p.process) for p in places if p.process is not None}
             for sentinel in wait(list(running), TICK_S):
-                _ended(*running[sentinel])  # type: ignore[index]
+                place, process = running[sentinel]  # type: ignore[index]
+                _ended(place, process, random)
     finally:
         _stop([place.process for place in places if place.process is not None])
 
@@ -82,14 +89,14 @@ def _start(place: _Place, work: Callable[..., None], arguments: Sequence[Any]) -
     logger.info("process started", name=place.name, pid=place.process.pid)
 
 
-def _ended(place: _Place, process: BaseProcess) -> None:
+def _ended(place: _Place, process: BaseProcess, random: RandomFraction) -> None:
     process.join()
     now_s, code = time.monotonic(), process.exitcode
     place.failures = 1 if now_s - place.started_s >= STEADY_S else place.failures + 1
     place.process = None
     if place.failures >= FAILURES_MAX:
         raise CommandError(f"process {place.name} has failed {FAILURES_MAX} times in a row: {_how(code)}")
-    pause_s = _PAUSES.delay_ms(place.failures, random.random) / 1000
+    pause_s = _PAUSES.delay_ms(place.failures, random) / 1000
     place.start_at_s = now_s + pause_s
     logger.warning("process ended, and is started again", name=place.name, how=_how(code), after_s=pause_s)
 

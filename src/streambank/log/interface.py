@@ -1,4 +1,4 @@
-"""The event log's interface. Implementations: :mod:`streambank.log.embedded`, later Apache Kafka.
+"""The event log's interface. Implementations: :mod:`streambank.log.embedded` and :mod:`streambank.log.kafka`.
 
 The contracts below are tested by one suite, ``tests/log/conformance.py``, that every implementation passes.
 """

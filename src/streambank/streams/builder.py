@@ -158,7 +158,7 @@ def _filters_of_kept_tables(nodes: list[Node]) -> set[str]:
 
 
 def _with_old_values_and_stores(nodes: list[Node], wanted: Set[str] = frozenset()) -> list[Node]:
-    """Let tables send old values, and keep their content, where something downstream needs that, or is ``wanted`` to."""
+    """Let tables send old values, and keep their content, where something downstream, or in ``wanted``, needs that."""
     resolved: list[Node] = []
     old_wanted = set(wanted)
     viewed = {name for node in nodes for name in node.operator.reads}

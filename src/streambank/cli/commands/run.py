@@ -54,25 +54,16 @@ def run(
         raise UsageError("--processes and --threads must be at least 1")
     if processes > 1 and "notifications" in roles:
         raise UsageError("--processes is for balances and alerts: notifications has one database, run it by itself")
-    import threading
-
+    if processes > 1:
+        _run_processes(place.folder(), roles, processes, threads)
+        return
     from streambank.cli import logs
+    from streambank.cli.plain import print_places, run_plain
     from streambank.cli.platform import Platform
 
     logs.configure()
-    folder = place.folder()
-    if processes > 1:
-        from streambank.cli.processes import run_processes
-        from streambank.cli.supervisor import stop_on_signals
-
-        stop = threading.Event()
-        with stop_on_signals(stop):
-            run_processes(stop, run_topologies, (folder, roles, threads), count=processes, names="-".join(roles))
-        return
-    from streambank.cli.plain import print_places, run_plain
-
     with Platform(
-        folder,
+        place.folder(),
         f"run {' '.join(roles)}",
         roles=roles,
         threads=threads,
@@ -82,6 +73,19 @@ def run(
     ) as platform:
         print_places(platform, sys.stdout.isatty())
         run_plain(platform)
+
+
+def _run_processes(folder: DataFolder, roles: list[RoleName], count: int, threads: int) -> None:
+    import threading
+
+    from streambank.cli import logs
+    from streambank.cli.processes import run_processes
+    from streambank.cli.supervisor import stop_on_signals
+
+    logs.configure()
+    stop = threading.Event()
+    with stop_on_signals(stop):
+        run_processes(stop, run_topologies, (folder, roles, threads), count=count, names="-".join(roles))
 
 
 def run_topologies(stop: threading.Event, folder: DataFolder, roles: list[RoleName], threads: int) -> None:
