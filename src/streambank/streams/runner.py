@@ -140,9 +140,7 @@ class StreamRunner:
         self._paused: set[TopicPartition] = set()
         self._stopping = threading.Event()
         self._drops = Drops()
-        self._alone = 0
-        self._careful_commits = 0
-        self._uncommitted = 0
+        self._alone = self._careful_commits = self._uncommitted = 0
         self.counters = Counters()
         self._producer = log.producer()
         # Before the group is joined, so that a long read costs no membership.

@@ -29,8 +29,9 @@ _OURS = frozenset({"bootstrap.servers", "group.id", "transactional.id", "isolati
 
 
 _librdkafka = logging.getLogger("streambank.log.kafka")
-# Of a setting that only the other kind of client knows: each client gets all of them.
-_librdkafka.addFilter(lambda record: not record.getMessage().startswith("CONFWARN"))
+# CONFWARN: of a setting that only the other kind of client knows, as each client gets all of them. GETPID: of a
+# coordinator that is still loading, which is asked again.
+_librdkafka.addFilter(lambda record: not record.getMessage().startswith(("CONFWARN", "GETPID")))
 
 
 @dataclass(frozen=True, slots=True)
