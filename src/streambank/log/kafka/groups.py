@@ -11,6 +11,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from streambank.log.errors import FencedError
 from streambank.log.interface import GroupDescription, MemberDescription
+from streambank.log.kafka.admin import GroupAdmin
 from streambank.log.kafka.commits import CommitNote, decode_note
 from streambank.log.kafka.patience import patiently
 from streambank.log.kafka.positions import Positions
@@ -26,14 +27,16 @@ class KafkaGroups:
     """For several threads."""
 
     def __init__(self, settings: KafkaSettings, topics: KafkaTopics) -> None:
-        self._settings, self._topics, self._admin = settings, topics, topics.admin
+        self._settings, self._topics, self._admin = settings, topics, GroupAdmin(settings)
         self._positions = Positions(settings)
         self._mutex = threading.Lock()
         self._memberless: dict[str, KafkaGroupMetadata] = {}
 
     def all(self) -> list[GroupDescription]:
         """Every group that has members or committed positions, by name."""
-        listed = patiently(lambda: self._admin.list_consumer_groups(request_timeout=CALL_S).result(), "the groups")
+        listed = patiently(
+            lambda: self._admin.client.list_consumer_groups(request_timeout=CALL_S).result(), "the groups"
+        )
         names = sorted(group.group_id for group in listed.valid)
         return [group for group in map(self.describe, names) if group.members or group.committed]
 
@@ -46,7 +49,7 @@ class KafkaGroups:
 
         def ask() -> Sequence[Any]:
             try:
-                found = self._admin.describe_consumer_groups([group], request_timeout=CALL_S)[group].result()
+                found = self._admin.client.describe_consumer_groups([group], request_timeout=CALL_S)[group].result()
             except KafkaException as exception:
                 if exception.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
                     raise
@@ -58,7 +61,7 @@ class KafkaGroups:
                 member.member_id,
                 frozenset(TopicPartition(at.topic, at.partition) for at in member.assignment.topic_partitions),
             )
-            for member in patiently(ask, f"group {group!r}")
+            for member in patiently(ask, f"group {group!r}", refresh=self._admin.renew)
         ]
         return tuple(sorted(members, key=lambda member: member.member_id))
 
@@ -92,8 +95,9 @@ class KafkaGroups:
         return found
 
     def close(self) -> None:
-        """Close the clients that ask for positions."""
+        """Close the clients."""
         self._positions.close()
+        self._admin.renew()
 
 
 def _note(at: KafkaPartition) -> CommitNote:
