@@ -141,9 +141,19 @@ class KafkaCluster:
     """Brokers on 127.0.0.1; a context manager that starts and removes them."""
 
     def __init__(
-        self, folder: Path, *, nodes: int = 1, settings: Mapping[str, str] | None = None, heap_mb: int = 768
+        self,
+        folder: Path,
+        *,
+        nodes: int = 1,
+        settings: Mapping[str, str] | None = None,
+        listeners: Mapping[str, int] | None = None,
+        heap_mb: int = 768,
     ) -> None:
-        """``settings`` override the brokers' properties. ``folder`` holds everything, and may be removed afterwards."""
+        """``settings`` override the brokers' properties. ``folder`` holds everything, and may be removed afterwards.
+
+        ``listeners`` are more of them, by name, with their ports; for a cluster of one node.
+        """
+        self.listeners = dict(listeners or {})
         self._classpath = f"{jars()}/*"
         self._heap_mb = heap_mb
         ports = free_ports(2 * nodes)
@@ -194,13 +204,15 @@ class KafkaCluster:
         cluster_id = subprocess.run([*tool, "random-uuid"], capture_output=True, text=True, check=True)
         for broker in self.brokers:
             broker.folder.mkdir(parents=True)
+            more = [f"{name}://127.0.0.1:{port}" for name, port in self.listeners.items()]
+            clients = [f"PLAINTEXT://{broker.address}", *more]
             settings = {
                 "process.roles": "broker,controller",
                 "node.id": str(broker.node_id),
                 "controller.quorum.voters": voters,
                 "controller.listener.names": "CONTROLLER",
-                "listeners": f"PLAINTEXT://{broker.address},CONTROLLER://127.0.0.1:{broker.controller_port}",
-                "advertised.listeners": f"PLAINTEXT://{broker.address}",
+                "listeners": ",".join([*clients, f"CONTROLLER://127.0.0.1:{broker.controller_port}"]),
+                "advertised.listeners": ",".join(clients),
                 "log.dirs": str(broker.folder / "data"),
                 "default.replication.factor": str(replicas),
                 "min.insync.replicas": str(max(1, replicas - 1)),
@@ -227,10 +239,16 @@ class KafkaCluster:
                 raise RuntimeError(f"broker {broker.node_id} cannot be set up: {done.stdout}{done.stderr}")
 
 
-def cluster_or_skip(folder: Path, *, nodes: int = 1, settings: Mapping[str, str] | None = None) -> KafkaCluster:
+def cluster_or_skip(
+    folder: Path,
+    *,
+    nodes: int = 1,
+    settings: Mapping[str, str] | None = None,
+    listeners: Mapping[str, int] | None = None,
+) -> KafkaCluster:
     """A cluster for a test, which is skipped where there can be none; in CI that is a failure."""
     try:
-        return KafkaCluster(folder, nodes=nodes, settings=settings)
+        return KafkaCluster(folder, nodes=nodes, settings=settings, listeners=listeners)
     except KafkaMissingError as missing:
         if os.environ.get("CI"):
             raise

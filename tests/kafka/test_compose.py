@@ -27,9 +27,8 @@ def test_a_broker_with_these_settings(tmp_path: Path) -> None:
         with log.producer().transaction() as transaction:
             transaction.append("orders", b"first", timestamp=1)
         consumer = log.consumer("readers", ["orders"])
-        batches = []
-        while not batches:
-            batches = consumer.poll(10, 1.0)
+        while not (batches := consumer.poll(10, 1.0)):
+            pass
         assert batches[0].values == [b"first"]
         assert log.watermarks(TopicPartition("orders", 0)).low == 0
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import repeat
+from math import inf
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -26,6 +28,9 @@ CLIENTS = 2
 CALL_S = 10.0
 """One attempt of a call to the coordinator. One that ran out may be tried again, as long as it takes."""
 
+HANGS_S = 15.0
+"""librdkafka's own time-out is over by then. Where a group's coordinator dies, a call that asks it may never return."""
+
 RETRY_S = 0.1
 QUEUE_FULL_WAIT_S = 0.1
 
@@ -39,6 +44,11 @@ def fence(settings: KafkaSettings, writer_id: str) -> None:
     """Let the writer's open transaction be aborted, and whatever it still sends be refused."""
     for number in range(CLIENTS):
         TransactionalClient(settings, writer_id, number)
+
+
+class HangingError(Exception):
+    """A call does not return. The client is of no use any more, and what it has begun is aborted by time, or by the
+    next client of its id."""
 
 
 class TransactionalClient:
@@ -59,7 +69,7 @@ class TransactionalClient:
 
         Raises:
             KafkaException: it did not commit; :meth:`abort` has to follow.
-            RecordTooLargeError: likewise.
+            RecordTooLargeError, HangingError: likewise.
         """
         ends: dict[TopicPartition, int] = {}
         self._producer.begin_transaction()
@@ -72,6 +82,8 @@ class TransactionalClient:
 
     def abort(self, cause: BaseException) -> bool:
         """Leave nothing of the transaction that failed; whether the client can be used again."""
+        if isinstance(cause, HangingError):
+            return False
         error = cause.args[0] if isinstance(cause, KafkaException) else None
         if isinstance(error, KafkaError) and error.fatal():
             return False
@@ -116,16 +128,39 @@ class TransactionalClient:
             )
             for at, position in positions.items()
         ]
-        self._retried(lambda timeout_s: self._producer.send_offsets_to_transaction(places, member.place, timeout_s))
+        send = self._producer.send_offsets_to_transaction
+        _within(
+            HANGS_S, lambda: self._retried(lambda timeout_s: send(places, member.place, timeout_s), HANGS_S - CALL_S)
+        )
 
-    def _retried(self, call: Callable[[float], object]) -> None:
+    def _retried(self, call: Callable[[float], object], patience_s: float = inf) -> None:
+        deadline = time.monotonic() + patience_s
         while True:
             try:
                 call(CALL_S)
                 return
             except KafkaException as exception:
                 error: KafkaError = exception.args[0]
-                if not error.retriable():
+                if not error.retriable() or time.monotonic() > deadline:
                     raise
                 _logger.warning("transactional id %s: trying again: %s", self.transactional_id, error)
                 time.sleep(RETRY_S)
+
+
+def _within(timeout_s: float, call: Callable[[], object]) -> None:
+    """Make the call, from another thread, and leave it behind where it does not return. Raises HangingError."""
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            call()
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run, name="streambank-send-offsets", daemon=True)
+    thread.start()
+    thread.join(timeout_s)
+    if thread.is_alive():
+        raise HangingError(f"no answer within {timeout_s:.0f} s")
+    if failures:
+        raise failures[0]

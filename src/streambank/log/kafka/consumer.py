@@ -14,7 +14,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from streambank.log.errors import ClosedError, LogError
 from streambank.log.interface import RebalanceListener, StartPosition
 from streambank.log.kafka.batches import batches_of
-from streambank.log.kafka.errors import translate, translated
+from streambank.log.kafka.errors import is_fatal, translate, translated
 from streambank.log.kafka.groups import KafkaGroups
 from streambank.log.kafka.settings import KafkaSettings
 from streambank.log.kafka.topics import KafkaTopics
@@ -204,7 +204,7 @@ class KafkaConsumer:
         topic, partition = message.topic(), message.partition()
         if error.code() in _OUT_OF_RANGE and topic is not None and partition is not None:
             self._reset(TopicPartition(topic, partition), error)
-        elif error.fatal() or type(translate(error, "")) is not LogError:
+        elif is_fatal(error) or type(translate(error, "")) is not LogError:
             raise translate(error, f"group {self._group!r}")
         elif "denies" in str(problem := translate(error, f"group {self._group!r}")):
             raise problem
@@ -226,7 +226,7 @@ class KafkaConsumer:
         self.seek(at, target)
 
     def _on_error(self, error: KafkaError) -> None:
-        if error.fatal():
+        if is_fatal(error):
             self._failure = self._failure or translate(error, f"group {self._group!r}")
         else:
             _logger.warning("group %s: %s", self._group, error)

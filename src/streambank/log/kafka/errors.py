@@ -48,9 +48,23 @@ _UNREACHABLE = frozenset(
 _OLD_BROKER = frozenset({KafkaError._UNSUPPORTED_FEATURE, KafkaError.UNSUPPORTED_VERSION})
 
 
+def is_fatal(error: KafkaError) -> bool:
+    """Whether the client is of no use any more."""
+    return bool(error.fatal()) or error.code() == KafkaError._FATAL
+
+
+def _cause(error: KafkaError) -> int:
+    """The code; for a fatal error, whose code says only that, the one that its text names."""
+    if error.code() == KafkaError._FATAL:
+        for code in (*_OLD_BROKER, *_FENCED, *_DENIED):
+            if KafkaError(code).str() in error.str():
+                return code
+    return int(error.code())
+
+
 def translate(error: KafkaError, doing: str) -> LogError:
     """The log's error for one of Kafka's; ``doing`` says what was tried, and on what."""
-    code, text = error.code(), error.str()
+    code, text = _cause(error), error.str()
     if code in UNKNOWN_TOPIC:
         return UnknownTopicError(f"{doing}: no such topic or partition ({text})")
     if code in _FENCED:

@@ -24,7 +24,7 @@ from confluent_kafka import KafkaException
 
 from streambank.log.errors import ClosedError, FencedError, LogError, TransactionAbortedError
 from streambank.log.interface import GroupMetadata
-from streambank.log.kafka.client import CLIENTS, TransactionalClient
+from streambank.log.kafka.client import CLIENTS, HangingError, TransactionalClient
 from streambank.log.kafka.errors import STALE_EPOCH, translate
 from streambank.log.kafka.settings import KafkaSettings
 from streambank.log.kafka.transaction import KafkaGroupMetadata, KafkaTransaction, Topics
@@ -136,6 +136,9 @@ class KafkaProducer:
             if not usable:
                 # Whoever fences a writer fences all of its clients.
                 self._clients = [None] * CLIENTS
+            if isinstance(cause, HangingError):
+                # Nothing commits a transaction whose client was left behind before it was told to commit.
+                raise TransactionAbortedError(f"transactional id {self.writer_id!r}: {cause}") from cause
             if not isinstance(cause, KafkaException):
                 raise
             error = cause.args[0]
