@@ -3,7 +3,8 @@
 The reference workload's topology: two hops, since an alert goes through a repartition topic to the task that knows the
 address. Events come at a steady rate from an idempotent producer; every second one lets its account fall below its
 threshold. A consumer of committed records takes the time at which each alert comes in. streambank and Kafka Streams, at
-its default settings for exactly-once (a commit every 100 ms), one after the other on the same broker.
+its default settings for exactly-once (a commit every 100 ms), one after the other on the same broker, each after some
+time in which nothing is measured.
 
     python -m benchmarks.kafka_latency --rate 200 --seconds 60
 """
@@ -32,7 +33,10 @@ from benchmarks.workload import CHANGE, PARTITIONS, PROFILE, THRESHOLD, Change, 
 from streambank.log import EventLog, open_log
 
 ACCOUNTS = 100
-WARM_UP_S = 10
+WARM_UP_S = 30
+BROKER_WARM_UP_S = 90
+"""A broker that has just started takes five times as long for a transaction as one that Java has compiled."""
+
 DRAIN_S = 30.0
 
 
@@ -121,12 +125,14 @@ def fill(log: EventLog) -> None:
     producer.close()
 
 
-def measure(bootstrap: str, peer: AbstractContextManager[object], run: str, rate: int, seconds: int) -> list[float]:
+def measure(
+    bootstrap: str, peer: AbstractContextManager[object], run: str, rate: int, seconds: int, warm_up_s: int = WARM_UP_S
+) -> list[float]:
     """The latencies in ms."""
     with peer:
         latencies = Latencies(bootstrap, run)
         try:
-            latencies.send(rate, WARM_UP_S, f"{run}-warm-up")
+            latencies.send(rate, warm_up_s, f"{run}-warm-up")
             latencies.wait()
             latencies.found_ms.clear()
             due = latencies.send(rate, seconds, run)
@@ -152,9 +158,13 @@ def main() -> None:
             "Kafka Streams": lambda run: KafkaStreamsPeer(cluster.bootstrap, run, fast=False),
         }
         print(f"event to alert, {arguments.rate} events/s, {arguments.seconds} s, {os.cpu_count()} cores")
+        log.create_topics(topic.config for topic in workload.outputs("broker"))
+        measure(cluster.bootstrap, peers["streambank"]("broker"), "broker", arguments.rate, 2, BROKER_WARM_UP_S)
         for name, peer in peers.items():
             run = name.replace(" ", "-")
-            log.create_topics(topic.config for topic in workload.outputs(run))
+            # Each begins with no events, not with those of the one before.
+            log.delete_topics([CHANGE.name])
+            log.create_topics([CHANGE.config, *(topic.config for topic in workload.outputs(run))])
             try:
                 found = measure(cluster.bootstrap, peer(run), run, arguments.rate, arguments.seconds)
             except PeerMissingError as missing:
