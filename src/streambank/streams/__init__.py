@@ -8,6 +8,7 @@ from streambank.streams.error_policies import ErrorAction, ErrorContext, ErrorKi
 from streambank.streams.errors import (
     BufferFullError,
     DeserializationError,
+    NotHereError,
     ProcessingError,
     QueryError,
     QueryTimeoutError,
@@ -26,6 +27,7 @@ from streambank.streams.metrics import InputMetrics, Metrics, OperatorMetrics, S
 from streambank.streams.processor import KeyValueState, Processor, ProcessorContext, Record, RecordMetadata
 from streambank.streams.punctuation import Punctuation
 from streambank.streams.queries import StoreQuery
+from streambank.streams.remote_queries import AnywhereQuery, KeyQueryMetadata
 from streambank.streams.restore import OnRestore, RestoreProgress
 from streambank.streams.runner import OnMetrics, StreamRunner
 from streambank.streams.serde import BYTES, LONG, STRING, JsonSerde, Serde
@@ -41,6 +43,7 @@ __all__ = [
     "BYTES",
     "LONG",
     "STRING",
+    "AnywhereQuery",
     "BufferConfig",
     "BufferFullError",
     "CogroupedKStream",
@@ -57,8 +60,10 @@ __all__ = [
     "KGroupedTable",
     "KStream",
     "KTable",
+    "KeyQueryMetadata",
     "KeyValueState",
     "Metrics",
+    "NotHereError",
     "OnMetrics",
     "OnRestore",
     "OperatorMetrics",

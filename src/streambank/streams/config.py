@@ -1,6 +1,7 @@
 """The settings of a stream application."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -40,6 +41,9 @@ class StreamsConfig:
             again within the session time-out finds its partitions, and nothing is moved meanwhile. For logs on Kafka.
         num_standby_replicas: how many other members keep a copy of each task's stores, so that one of them can go on at
             once where the owner fails.
+        application_server: HOST:PORT at which the other members reach this one for queries (port 0: any free one); with
+            None it answers none of them.
+        query_secret: what members show one another for that; the same for all of them.
         storage_retry_s: how long to wait before a commit is tried again after the storage was full.
     """
 
@@ -58,6 +62,8 @@ class StreamsConfig:
     state_dir: Path | None = None
     group_instance_id: str | None = None
     num_standby_replicas: int = 0
+    application_server: str | None = None
+    query_secret: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not self.application_id:
@@ -72,6 +78,17 @@ class StreamsConfig:
         if self.idle_close_ms is not None and self.idle_close_ms < 1:
             raise StreamsError(f"idle_close_ms must be positive, or None for never, not {self.idle_close_ms}")
 
+        self._check_server()
+        self._check_store()
+
+    def _check_server(self) -> None:
+        if self.application_server is not None:
+            if re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):\d{1,5}", self.application_server) is None:
+                raise StreamsError(f"application_server must be HOST:PORT, not {self.application_server!r}")
+            if not self.query_secret:
+                raise StreamsError("application_server needs query_secret, which all members share")
+
+    def _check_store(self) -> None:
         if self.store not in ("memory", "rocksdb"):
             raise StreamsError(f"store must be 'memory' or 'rocksdb', not {self.store!r}")
         if self.num_standby_replicas < 0:

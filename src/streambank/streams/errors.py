@@ -40,6 +40,10 @@ class QueryError(StreamsError):
     """A store cannot be queried: there is none of that name, or what is asked for is not at this member."""
 
 
+class NotHereError(QueryError):
+    """What is queried is at another member, or moving."""
+
+
 class QueryTimeoutError(QueryError, TimeoutError):
     """A query was not answered in time."""
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, suppress
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from streambank.log import EventLog, TopicPartition, partition_for
-from streambank.streams.errors import QueryError, QueryTimeoutError
+from streambank.streams.errors import NotHereError, QueryError, QueryTimeoutError
 from streambank.streams.serde import Serde
 from streambank.streams.stores import StateStore
 from streambank.streams.stores.base import Stored
@@ -198,6 +199,18 @@ class StoreQuery:
         (self._spec,) = (store for store in sub.stores if store.name == name)
         self._name, self._partitions, self._parts, self._ask = name, sub.partitions, parts, ask
 
+    def of(self, partitions: Collection[int]) -> StoreQuery:
+        """The same of these partitions alone; every method raises NotHereError unless this member has all of them."""
+        query = copy(self)
+        query._parts = lambda: self._all_of(partitions)
+        return query
+
+    def _all_of(self, partitions: Collection[int]) -> Parts:
+        parts = self._parts()
+        if missing := set(partitions) - parts.keys():
+            raise NotHereError(f"store {self._name!r}: partition {min(missing)}, {self._elsewhere(parts)}")
+        return {partition: parts[partition] for partition in partitions}
+
     @property
     def partitions(self) -> frozenset[int]:
         """The partitions of the store that this member has at the moment: what all, range and count cover."""
@@ -252,13 +265,15 @@ class StoreQuery:
             if number != partition and (found := read(store)):
                 return found
         if partition not in parts:
-            raise QueryError(f"store {self._name!r}: key {key!r} is in partition {partition}, {self._elsewhere(parts)}")
+            raise NotHereError(
+                f"store {self._name!r}: key {key!r} is in partition {partition}, {self._elsewhere(parts)}"
+            )
         return read(parts[partition])
 
     def _local(self) -> list[Any]:
         parts = self._parts()
         if not parts:
-            raise QueryError(f"store {self._name!r} has {self._partitions} partitions, {self._elsewhere(parts)}")
+            raise NotHereError(f"store {self._name!r} has {self._partitions} partitions, {self._elsewhere(parts)}")
         return [*parts.values()]
 
     @staticmethod

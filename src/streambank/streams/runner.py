@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
-from typing import NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import structlog
 
@@ -37,6 +37,7 @@ from streambank.streams.global_tables import GlobalTables
 from streambank.streams.metrics import Metrics, OperatorMeter, Stopwatch, observe
 from streambank.streams.queries import Questions, Reached, StoreQuery, find_store
 from streambank.streams.queue import InputQueue, RecordFailedError, Retrying
+from streambank.streams.remote_queries import AnywhereQuery, KeyQueryMetadata, QueryPeers
 from streambank.streams.restore import OnRestore
 from streambank.streams.stores import StateStore
 from streambank.streams.task import StreamTask, TaskId
@@ -160,6 +161,7 @@ class StreamRunner:
         names = [topology.topic_name(topic.name, config.application_id) for topic in topology.source_topics]
         self._consumer = log.consumer(config.application_id, names, listener=self, instance_id=config.group_instance_id)
         self._questions = Questions(self._settle, self._consumer.wakeup)
+        self._peers = QueryPeers(topology, log, config, self.query)
 
     def run(self) -> None:
         """Run until :meth:`stop`.
@@ -186,6 +188,7 @@ class StreamRunner:
         as a crash would.
         """
         self._report()
+        self._peers.close()
         self._questions.close()
         self._manager.close(save=save)
         self._consumer.close()
@@ -222,6 +225,27 @@ class StreamRunner:
         return StoreQuery(
             store, sub, lambda: manager.stores(store), lambda answer: questions.ask(answer, ready, timeout_s)
         )
+
+    def query_anywhere(
+        self,
+        store: str,
+        *,
+        min_position: Mapping[TopicPartition, int] | None = None,
+        timeout_s: float = QUERY_TIMEOUT_S,
+    ) -> AnywhereQuery:
+        """The same as :meth:`query`, of all members: what this one does not have, it asks those for that have it.
+
+        They answer where their ``application_server`` says; all share ``query_secret``.
+
+        Raises:
+            QueryError: there is no such store, or the topology does not read a topic of ``min_position``.
+        """
+        local = self.query(store, min_position=min_position, timeout_s=timeout_s)
+        return AnywhereQuery(self._peers, self._topology, store, local, min_position or {}, timeout_s)
+
+    def query_metadata(self, store: str, key: Any) -> KeyQueryMetadata:
+        """Who has a key of a store, as of now. Raises QueryError."""
+        return self._peers.metadata(store, key)
 
     def _cycle(self, timeout_s: float) -> int:
         batches = self._consumer.poll(self._config.poll_records, self._idle_s(timeout_s))
@@ -280,6 +304,7 @@ class StreamRunner:
         if again:
             self._seek_to_committed(again)
         self._rebalanced = False
+        self._peers.follow(self._consumer.metadata.member_id)
         return again
 
     def _settle(self) -> None:
