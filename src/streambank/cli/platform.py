@@ -17,7 +17,6 @@ from streambank.cli.folder import DataFolder
 from streambank.cli.roles import FunctionRole, TopologyRole
 from streambank.cli.running import RunningLock
 from streambank.cli.supervisor import GRACE_S, Role, supervise
-from streambank.errors import check
 from streambank.log import open_log
 from streambank.service.database import Database
 from streambank.streams import OnRestore
@@ -73,9 +72,8 @@ class Platform:
                 for _ in range(threads)
             ]
             if lock is not None:
-                if smtp is None:
-                    self.smtp = self._start_mailbox(stack, lock, mailbox_port, mailbox_smtp_port)
-                self._roles.append(self._notifications(stack))
+                self.smtp = smtp or self._start_mailbox(stack, lock, mailbox_port, mailbox_smtp_port)
+                self._roles.append(self._notifications(stack, self.smtp))
             self._resources = stack.pop_all()
 
     def _start_mailbox(
@@ -89,11 +87,10 @@ class Platform:
         lock.tell_mailbox(self.mailbox.login_url)
         return NotificationsSettings(sender=SENDER, port=self.mailbox.smtp_port, user="streambank", password=secret)
 
-    def _notifications(self, stack: ExitStack) -> Role:
-        check(self.smtp is not None, "e-mails have nowhere to go")
+    def _notifications(self, stack: ExitStack, smtp: NotificationsSettings) -> Role:
         database = Database.open(self.folder.notifications, *DATABASE)
         stack.callback(database.close)
-        service = NotificationsService(self.log, database, SmtpMailer(self.smtp), self.smtp)  # type: ignore[arg-type]
+        service = NotificationsService(self.log, database, SmtpMailer(smtp), smtp)
         # Its own threads end before it does.
         return FunctionRole(NOTIFICATIONS, partial(service.run, grace_s=self._grace_s / 2))
 
