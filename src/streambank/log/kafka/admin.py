@@ -7,7 +7,9 @@ group moves, every later request fails (``NOT_COORDINATOR``, or no connection), 
 from __future__ import annotations
 
 import threading
+from typing import Any
 
+from confluent_kafka import Consumer
 from confluent_kafka.admin import AdminClient
 
 from streambank.log.kafka.settings import KafkaSettings
@@ -32,9 +34,18 @@ class GroupAdmin:
     def renew(self) -> None:
         """Forget the client, and what it knows of coordinators."""
         with self._mutex:
-            old, self._client = self._client, None
-        if old is not None:
-            # Its end waits for requests that are under way, however long these hang.
-            ended = [old]
-            del old
-            threading.Thread(target=ended.clear, name="streambank-admin-end", daemon=True).start()
+            # In a list alone, since the client ends with its last reference.
+            ended, self._client = [self._client], None
+        end_in_background(ended)
+
+
+def end_in_background(clients: list[Any]) -> None:
+    """Let clients go, and empty the list: their ends wait for requests under way, however long these hang."""
+    threading.Thread(target=_end, args=(clients,), name="streambank-clients-end", daemon=True).start()
+
+
+def _end(clients: list[Any]) -> None:
+    while clients:
+        client = clients.pop()
+        if isinstance(client, Consumer):
+            client.close()

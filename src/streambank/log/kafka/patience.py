@@ -37,6 +37,7 @@ TRANSIENT = frozenset(
         KafkaError.OFFSET_NOT_AVAILABLE,
         KafkaError._TRANSPORT,
         KafkaError._TIMED_OUT,
+        KafkaError._TIMED_OUT_QUEUE,
         KafkaError._WAIT_COORD,
     }
 )

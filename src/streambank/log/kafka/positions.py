@@ -15,11 +15,13 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from streambank.log.errors import LogError
+from streambank.log.kafka.admin import end_in_background
 from streambank.log.kafka.patience import patiently
 from streambank.log.kafka.settings import KafkaSettings
 from streambank.log.records import TopicPartition
 
-CALL_S = 30.0
+CALL_S = 5.0
+"""One attempt: what waits for a coordinator that has died is not sent to the next one."""
 
 STABLE_S = 60.0
 """How long committed positions may be uncertain: until the transactions that move them have ended or timed out."""
@@ -28,6 +30,8 @@ STABLE_STEP_S = 0.005
 
 KEPT_CLIENTS = 8
 """To make a client, connect and find the coordinator takes some tens of ms."""
+
+_ANSWERS = (KafkaError.UNSTABLE_OFFSET_COMMIT, KafkaError.GROUP_ID_NOT_FOUND)
 
 
 class Positions:
@@ -58,25 +62,24 @@ class Positions:
         """Close the clients."""
         with self._mutex:
             idle, self._idle = self._idle, OrderedDict()
-        for client in idle.values():
-            client.close()
+        end_in_background(list(idle.values()))
 
     def _ask(self, group: str, places: list[KafkaPartition], stable: bool) -> list[KafkaPartition] | None:
         """None while a transaction is about to change them."""
         client = self._borrow(group, stable)
         try:
-            found: list[KafkaPartition] = client.committed(places, timeout=CALL_S)
-            for at in found:
+            found: list[KafkaPartition] | None = client.committed(places, timeout=CALL_S)
+            for at in found or ():
                 if at.error is not None:
                     raise KafkaException(at.error)
         except KafkaException as exception:
-            if exception.args[0].code() == KafkaError.UNSTABLE_OFFSET_COMMIT:
-                return None
-            if exception.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
-                return []
-            raise
-        finally:
-            self._give_back(group, stable, client)
+            code = exception.args[0].code()
+            if code not in _ANSWERS:
+                # The next try begins with a client that knows no coordinator.
+                end_in_background([client])
+                raise
+            found = None if code == KafkaError.UNSTABLE_OFFSET_COMMIT else []
+        self._give_back(group, stable, client)
         return found
 
     def _borrow(self, group: str, stable: bool) -> Consumer:
@@ -93,6 +96,5 @@ class Positions:
             self._idle[group, stable] = client
             if len(self._idle) > KEPT_CLIENTS:
                 spare.append(self._idle.popitem(last=False)[1])
-        for one in spare:
-            if one is not None:
-                one.close()
+        if any(spare):
+            end_in_background(spare)
