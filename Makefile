@@ -10,7 +10,7 @@ demo: $(READY)  ## a bank with generated people: balances, alerts and e-mails li
 	@$(BIN)/streambank demo
 
 test: $(READY)  ## every test
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist loadgroup
 
 check: $(READY)  ## style, types and the direction of imports
 	$(BIN)/ruff check .
