@@ -15,7 +15,7 @@ from functools import cache
 import structlog
 
 from streambank.clock import Clock
-from streambank.log import Consumer, EventLog, TopicPartition, range_assign
+from streambank.log import Consumer, EventLog, OffsetAndMetadata, TopicPartition, range_assign
 from streambank.streams.config import StreamsConfig
 from streambank.streams.restore import READ_RECORDS, load_rows
 from streambank.streams.stores import StateStore
@@ -77,6 +77,7 @@ class StandbyTasks:
         self._monotonic_ms = monotonic_ms
         self._look_at_ms = self._read_at_ms = 0
         self._copies: dict[TaskId, _Copy] = {}
+        self._committed: Mapping[TopicPartition, OffsetAndMetadata] = {}
 
     def follow(self, consumer: Consumer) -> None:
         """Make and drop copies as the group changes, and read what was written to their changelogs."""
@@ -112,7 +113,9 @@ class StandbyTasks:
             self._topology.topic_name(topic.name, application): topic.partitions
             for topic in self._topology.source_topics
         }
-        members = {member.member_id: member.assignment for member in self._log.describe_group(application).members}
+        group = self._log.describe_group(application)
+        self._committed = group.committed
+        members = {member.member_id: member.assignment for member in group.members}
         lines = heirs(members, topics, self._config.num_standby_replicas)
         mine = {at for at, line in lines.items() if me in line}
         wanted = self._tasks_on(mine)
@@ -153,13 +156,11 @@ class StandbyTasks:
             return
         if not self._log.wait({at: copy.positions.get(store.spec.name, 0) for copy, store, at in places}, 0.0):
             return
-        # Of a table's topic, only what its owner has processed.
-        tables = any(store.spec.read_only for _, store, _ in places)
-        committed = self._log.committed(application) if tables else {}
         for copy, store, at in places:
             low, end = self._log.watermarks(at)
             if store.spec.read_only:
-                end = min(end, committed[at].offset) if at in committed else low
+                # Of a table's topic, only what its owner has processed when the group was looked at.
+                end = min(end, self._committed[at].offset) if at in self._committed else low
             self._read_one(copy, store, at, low, end)
 
     def _read_one(self, copy: _Copy, store: StateStore, at: TopicPartition, low: int, end: int) -> None:

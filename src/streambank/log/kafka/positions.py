@@ -87,7 +87,9 @@ class Positions:
             client = self._idle.pop((group, stable), None)
         if client is None:
             level = "read_committed" if stable else "read_uncommitted"
-            client = Consumer({**self._settings.reader(), "group.id": group, "isolation.level": level})
+            settings = {**self._settings.reader(), "group.id": group, "isolation.level": level}
+            # While a transaction is about to move one of them, librdkafka asks again by itself.
+            client = Consumer({**settings, "retry.backoff.ms": 5, "retry.backoff.max.ms": 20})
         return client
 
     def _give_back(self, group: str, stable: bool, client: Consumer) -> None:
