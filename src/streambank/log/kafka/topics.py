@@ -26,6 +26,7 @@ from streambank.log.records import TopicPartition
 from streambank.log.topics import CleanupPolicy, TopicConfig
 
 CALL_S = 30.0
+"""A shorter one would find a dead leader sooner, but librdkafka 2.16 ended the process when admin requests ran out."""
 OPEN_S = 10.0
 
 SPREAD_S = 10.0
