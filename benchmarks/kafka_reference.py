@@ -34,6 +34,7 @@ SETTINGS = {"log.cleaner.min.cleanable.ratio": "1.0"}
 ASK_S = 0.05
 STUCK_S = 600.0
 STOP_S = 20.0
+SETTLE_S = 3.0
 
 
 @contextmanager
@@ -81,7 +82,9 @@ class Bench:
         self._log.create_topics(topic.config for topic in workload.outputs(run))
         with ExitStack() as stack:
             self._peers[name](stack, run)
-            return self._watch(run)
+            rate = self._watch(run)
+            self._settle(run)
+            return rate
 
     def _python(self, stack: ExitStack, module: str, run: str) -> None:
         arguments = [self._cluster.bootstrap, run, str(self._size.events), str(PARTITIONS)]
@@ -109,6 +112,14 @@ class Bench:
                 return (done - first[0]) / (now - first[1]) * self._size.events / total
             time.sleep(ASK_S)
         raise SystemExit(f"{run} did not come to the end within {STUCK_S:.0f} s")
+
+    def _settle(self, run: str) -> None:
+        """Wait for the last alerts, which go through another topic first; they are compared afterwards."""
+        alerts = [TopicPartition(f"alert-{run}", number) for number in range(PARTITIONS)]
+        ends: list[int] = []
+        while ends != (now := [self._log.watermarks(at).high for at in alerts]):
+            ends = now
+            time.sleep(SETTLE_S)
 
 
 def check_same(log: EventLog, runs: list[str]) -> None:
