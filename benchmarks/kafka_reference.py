@@ -164,7 +164,8 @@ def main() -> None:
         print(f"reference workload on Kafka, {size.events:,} events, {arguments.rounds} rounds, medians")
         for name in measured:
             rate = statistics.median(rates[name])
-            print(f"  {name:26} {rate:>10,.0f} events/s   streambank is {ours / rate:.2f} times that")
+            ratio = f"   streambank is {ours / rate:.2f} times that" if ours else ""
+            print(f"  {name:26} {rate:>10,.0f} events/s{ratio}")
         log.close()
 
 

@@ -57,9 +57,10 @@ def main(bootstrap, name, partitions):
         return row["before"] >= levels[row["account_id"]]["level"] > row["after"]
 
     def with_email(row):
-        alert = {name: row[name] for name in ("user_id", "before", "after", "entry_id")}
-        alert |= {"account_id": "", "level": levels[row["account_id"]]["level"]}
-        return {"alert": alert, "email": emails[row["user_id"]]["email"]}
+        row = {**row, "account_id": "", "level": levels[row["account_id"]]["level"]}
+        # In the order in which the others write them, since bytes are compared.
+        names = ("account_id", "user_id", "level", "before", "after", "entry_id")
+        return {"alert": {name: row[name] for name in names}, "email": emails[row["user_id"]]["email"]}
 
     rows = app.dataframe(change).apply(apply, stateful=True)
     rows.apply(outcome).to_topic(balance)
