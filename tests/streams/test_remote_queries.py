@@ -3,7 +3,7 @@
 import http.client
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.streams.support import topic
 
-from streambank.log import EventLog, TopicPartition
+from streambank.log import EventLog, TopicPartition, partition_for
 from streambank.log.embedded import EmbeddedLog
 from streambank.streams import (
     QueryError,
@@ -30,9 +30,9 @@ WORDS = topic("words", partitions=4)
 KEYS = [f"key-{number}" for number in range(40)]
 
 
-def counting() -> Topology:
+def counting(seen: Callable[[str, str], None] = lambda key, value: None) -> Topology:
     builder = StreamBuilder()
-    grouped = builder.stream(WORDS).group_by_key()
+    grouped = builder.stream(WORDS).peek(seen).group_by_key()
     grouped.count(name="counts")
     grouped.windowed_by(TimeWindows.tumbling(1_000)).count(name="windows")
     return builder.build()
@@ -56,12 +56,12 @@ class Members:
     def __init__(self, log: EventLog) -> None:
         self._log, self._stack = log, ExitStack()
 
-    def add(self, **settings: Any) -> StreamRunner:
+    def add(self, topology: Topology | None = None, **settings: Any) -> StreamRunner:
         started: list[StreamRunner] = []
         ready = threading.Event()
 
         def run() -> None:
-            with closing(StreamRunner(counting(), self._log, config(**settings))) as runner:
+            with closing(StreamRunner(topology or counting(), self._log, config(**settings))) as runner:
                 started.append(runner)
                 ready.set()
                 runner.run()
@@ -83,12 +83,33 @@ def members(log: EventLog) -> Iterator[Members]:
         yield members
 
 
+def server_of(runner: StreamRunner) -> str:
+    """Where a member answers, once the group knows that it has everything."""
+    deadline = time.monotonic() + WAIT_S
+    while (found := runner.query_metadata("counts", KEYS[0])).server is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert found.is_local
+    return found.server
+
+
 def write(log: EventLog) -> dict[TopicPartition, int]:
     """One record of each key, and a second one of the first; where that ends."""
     with closing(log.producer()) as producer, producer.transaction() as transaction:
         for number, key in enumerate([*KEYS, KEYS[0]]):
             WORDS.write(transaction, key, "x", 10 * number)
     return dict(transaction.end_offsets)
+
+
+def put(log: EventLog, key: str, value: str) -> dict[TopicPartition, int]:
+    with closing(log.producer()) as producer, producer.transaction() as transaction:
+        WORDS.write(transaction, key, value, 1)
+    return dict(transaction.end_offsets)
+
+
+def key_of(partition: int) -> str:
+    """Some key that is in this partition."""
+    return next(key for key in map(str, range(1_000)) if partition_for(WORDS.key.serialize(key), 4) == partition)
 
 
 def settled(*runners: StreamRunner) -> None:
@@ -143,6 +164,41 @@ def test_a_partition_that_moves_is_asked_for_where_it_went(log: EventLog, member
     assert {key: counts.get(key) for key in KEYS[1:]} == dict.fromkeys(KEYS[1:], 1)
 
 
+def test_a_member_that_lost_a_partition_and_does_not_know_yet_asks_the_new_owner(
+    log: EventLog, members: Members
+) -> None:
+    working, go_on = threading.Event(), threading.Event()
+
+    def work_long(_key: str, value: str) -> None:
+        if value == "long":
+            working.set()
+            assert go_on.wait(WAIT_S)
+
+    one = members.add(topology=counting(work_long))
+    settled(one)
+    key, other_key = key_of(3), key_of(0)
+    put(log, key, "x")
+    put(log, other_key, "long")
+    try:
+        assert working.wait(WAIT_S)
+        other = members.add()
+        while not other.assignment:
+            time.sleep(0.02)
+        assert 3 in {at.partition for at in other.assignment}
+        position = put(log, key, "x")
+        assert other.query("counts", min_position=position, timeout_s=WAIT_S).get(key) == 2
+        assert one.query_anywhere("counts", timeout_s=WAIT_S).get(key) == 2
+    finally:
+        go_on.set()
+
+
+def test_a_windowed_store_is_not_read_by_keys_alone(log: EventLog, members: Members) -> None:
+    windows = members.add().query_anywhere("windows")
+    for read in (lambda: windows.get("key-0"), lambda: windows.range()):
+        with pytest.raises(QueryError, match=r"use fetch\(key, from_ms, to_ms\) or all"):
+            read()
+
+
 def test_a_member_that_answers_nobody_is_told_of(log: EventLog, members: Members) -> None:
     one, other = members.add(), members.add(application_server=None)
     settled(one, other)
@@ -172,10 +228,7 @@ def test_bad_questions(
     log: EventLog, members: Members, headers: dict[str, str], body: bytes | None, status: int
 ) -> None:
     one = members.add()
-    settled(one)
-    server = one.query_metadata("counts", KEYS[0]).server
-    assert server is not None
-    host, _, port = server.partition(":")
+    host, _, port = server_of(one).partition(":")
     with closing(http.client.HTTPConnection(host, int(port), timeout=WAIT_S)) as connection:
         connection.request("POST", "/stores/counts", body, headers)
         assert connection.getresponse().status == status
@@ -188,17 +241,30 @@ def test_a_store_that_there_is_not(log: EventLog, members: Members) -> None:
         one.query_anywhere("none")
 
 
-def test_settings_that_cannot_work() -> None:
-    with pytest.raises(StreamsError, match="application_server needs query_secret"):
-        config(query_secret=None)
-    with pytest.raises(StreamsError, match="must be HOST:PORT, not 'localhost'"):
-        config(application_server="localhost")
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"query_secret": None}, "application_server needs query_secret"),
+        ({"application_server": "localhost"}, "must be HOST:PORT, not 'localhost'"),
+        ({"application_server": "localhost:65536"}, "must be HOST:PORT, not 'localhost:65536'"),
+        ({"application_server": "0.0.0.0:80"}, "which 0.0.0.0 does not say"),
+        ({"application_server": "[::]:80"}, r"which \[::\] does not say"),
+        ({"query_secret": "naïve"}, "printable ASCII"),
+        ({"query_secret": "line\nbreak"}, "printable ASCII"),
+        ({"query_secret": " space"}, "without spaces around it"),
+    ],
+)
+def test_settings_that_cannot_work(settings: dict[str, Any], problem: str) -> None:
+    with pytest.raises(StreamsError, match=problem):
+        config(**settings)
+
+
+def test_the_secret_is_not_shown() -> None:
     assert SECRET not in repr(config())
 
 
 def test_a_port_that_is_taken(log: EventLog, members: Members) -> None:
     one = members.add()
-    settled(one)
-    server = one.query_metadata("counts", KEYS[0]).server
+    server = server_of(one)
     with pytest.raises(QueryError, match="give another port"):
         StreamRunner(counting(), log, config(application_server=server))

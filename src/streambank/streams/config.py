@@ -11,6 +11,11 @@ from streambank.streams.errors import StreamsError
 
 StoreBackend: TypeAlias = Literal["memory", "rocksdb"]
 
+_SERVER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):(\d{1,5})", re.ASCII)
+_SECRET = re.compile(r"[!-~]([ -~]*[!-~])?")
+_WILDCARDS = ("0.0.0.0", "[::]")  # noqa: S104
+"""Every address of the machine: one can listen there, but nobody can be reached there."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamsConfig:
@@ -42,8 +47,9 @@ class StreamsConfig:
         num_standby_replicas: how many other members keep a copy of each task's stores, so that one of them can go on at
             once where the owner fails.
         application_server: HOST:PORT at which the other members reach this one for queries (port 0: any free one); with
-            None it answers none of them.
-        query_secret: what members show one another for that; the same for all of them.
+            None it answers none of them. It listens at this host alone, which has to be an address of this machine.
+        query_secret: what members show one another for that, in printable ASCII; the same for all of them. Who asks
+            needs it as well as who answers.
         storage_retry_s: how long to wait before a commit is tried again after the storage was full.
     """
 
@@ -83,10 +89,17 @@ class StreamsConfig:
 
     def _check_server(self) -> None:
         if self.application_server is not None:
-            if re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):\d{1,5}", self.application_server) is None:
+            found = _SERVER.fullmatch(self.application_server)
+            if found is None or int(found[2]) > 65_535:
                 raise StreamsError(f"application_server must be HOST:PORT, not {self.application_server!r}")
+            if found[1] in _WILDCARDS:
+                raise StreamsError(
+                    f"application_server is where others reach this member, which {found[1]} does not say"
+                )
             if not self.query_secret:
                 raise StreamsError("application_server needs query_secret, which all members share")
+        if self.query_secret is not None and _SECRET.fullmatch(self.query_secret) is None:
+            raise StreamsError("query_secret must be printable ASCII, without spaces around it: it goes into a header")
 
     def _check_store(self) -> None:
         if self.store not in ("memory", "rocksdb"):

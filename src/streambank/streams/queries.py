@@ -86,7 +86,8 @@ class Questions:
 
         Raises:
             QueryTimeoutError: not within ``timeout_s``.
-            QueryError: the runner is closed, or the question came from within an operator.
+            NotHereError: the runner is closed.
+            QueryError: the question came from within an operator.
         """
         own_thread = self._thread == threading.get_ident()
         if own_thread and self._busy:
@@ -103,7 +104,7 @@ class Questions:
         try:
             result: A = question.future.result(timeout_s)
         except CancelledError:
-            raise QueryError("the application is closed") from None
+            raise NotHereError("the application is closed") from None
         except TimeoutError:
             if question.future.cancel():
                 raise QueryTimeoutError(
@@ -193,17 +194,33 @@ class StoreQuery:
     """
 
     def __init__(
-        self, name: str, sub: SubTopology, parts: Callable[[], Parts], ask: Callable[[Callable[[], Any]], Any]
+        self,
+        name: str,
+        sub: SubTopology,
+        parts: Callable[[], Parts],
+        ask: Callable[[Callable[[], Any], float], Any],
+        timeout_s: float,
     ) -> None:
-        """``parts`` are those of the store, to be called within what ``ask`` asks for."""
+        """``parts`` are those of the store, to be called within what ``ask`` asks for, which also gets a time-out."""
         (self._spec,) = (store for store in sub.stores if store.name == name)
-        self._name, self._partitions, self._parts, self._ask = name, sub.partitions, parts, ask
+        self._name, self._partitions, self._parts = name, sub.partitions, parts
+        self._ask_within, self._timeout_s = ask, timeout_s
+        self._restricted = False
 
     def of(self, partitions: Collection[int]) -> StoreQuery:
         """The same of these partitions alone; every method raises NotHereError unless this member has all of them."""
         query = copy(self)
-        query._parts = lambda: self._all_of(partitions)
+        query._parts, query._restricted = lambda: self._all_of(partitions), True
         return query
+
+    def within(self, timeout_s: float) -> StoreQuery:
+        """The same, with another time-out."""
+        query = copy(self)
+        query._timeout_s = timeout_s
+        return query
+
+    def _ask(self, answer: Callable[[], Any]) -> Any:
+        return self._ask_within(answer, self._timeout_s)
 
     def _all_of(self, partitions: Collection[int]) -> Parts:
         parts = self._parts()
@@ -219,13 +236,13 @@ class StoreQuery:
 
     def get(self, key: Any) -> Any | None:
         """The value of a key; None where there is none."""
-        self._check_kind()
+        self.check_kind()
         stored = self._ask(lambda: self._find(key, self._spec.key, lambda store: store.get(key)))
         return None if stored is None else stored[0]
 
     def range(self, first: Any = None, last: Any = None) -> list[tuple[Any, Any]]:
         """Keys and values from key ``first`` to ``last`` (None: no bound), both included, by the keys' bytes."""
-        self._check_kind()
+        self.check_kind()
         return self._in_order(self._ask(lambda: [store.range(first, last) for store in self._local()]))
 
     def all(self) -> list[tuple[Any, Any]]:
@@ -251,9 +268,10 @@ class StoreQuery:
         def windows(store: Any) -> list[tuple[Any, Stored]]:
             return list(getattr(store, method)(key, from_ms, to_ms))
 
-        return [(window, stored[0]) for window, stored in self._ask(lambda: self._find(key, inner, windows))]
+        return [(window, stored[0]) for window, stored in self._ask(lambda: self._find(key, inner, windows)) or ()]
 
-    def _check_kind(self) -> None:
+    def check_kind(self) -> None:
+        """Raise QueryError where get and range cannot read the store."""
         if self._spec.kind != "key-value":
             raise QueryError(f"store {self._name!r} is not read by keys alone: use fetch(key, from_ms, to_ms) or all")
 
@@ -265,6 +283,8 @@ class StoreQuery:
             if number != partition and (found := read(store)):
                 return found
         if partition not in parts:
+            if self._restricted:
+                return None
             raise NotHereError(
                 f"store {self._name!r}: key {key!r} is in partition {partition}, {self._elsewhere(parts)}"
             )

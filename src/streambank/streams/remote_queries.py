@@ -1,8 +1,9 @@
 """Queries across processes: any member of an application answers for any key, by asking the member that has it.
 
 Where each member answers stands in the log, in the compacted topic ``<application>-servers``, by member; which member
-has which partitions, the group says. A member asks over HTTP, with a secret that all of them share; who is asked for a
-partition that it does not have refuses, and is looked up anew.
+has which partitions, the group says: of the member itself too, which may have lost some and not know it yet. A member
+asks over HTTP, with a secret that all of them share; who is asked for a partition that it does not have refuses, and is
+looked up anew.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 import structlog
 
-from streambank.log import EventLog, TopicConfig, TopicPartition, partition_for
+from streambank.log import EventLog, LogError, TopicConfig, TopicPartition, partition_for
 from streambank.streams.config import StreamsConfig
 from streambank.streams.errors import NotHereError, QueryError, QueryTimeoutError
 from streambank.streams.queries import StoreQuery, find_store
@@ -37,7 +38,7 @@ AGAIN_S = 0.1
 """How long to wait before the owner of a partition is looked up again."""
 
 FRESH_S = 1.0
-"""Who has what, is asked for at most so often: a member that lost a partition refuses, and is looked up anew then."""
+"""Who has what, is asked for at most so often, so that no answer is as of longer ago."""
 
 EXTRA_S = 1.0
 """How much longer than the owner itself, who asks it waits for the answer."""
@@ -77,6 +78,14 @@ class KeyQueryMetadata:
     is_local: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """Who has the partitions of a sub-topology, as the group says: this member, or where the others answer."""
+
+    here: set[int]
+    elsewhere: dict[int, str]
+
+
 class LocalQuery(Protocol):
     """:meth:`streambank.streams.StreamRunner.query`."""
 
@@ -90,12 +99,12 @@ class QueryPeers:
     """What one member is to the others, and they to it."""
 
     def __init__(self, topology: Topology, log: EventLog, config: StreamsConfig, query: LocalQuery) -> None:
-        """Start to answer, where ``config.application_server`` says so. Raises QueryError where the port is taken."""
+        """Take the port, where ``config.application_server`` names one. Raises QueryError where it is taken."""
         self._topology, self._log, self._query = topology, log, query
         self._application_id, self._secret = config.application_id, config.query_secret
         self._topic = TopicConfig(name=f"{config.application_id}-servers", partitions=1, cleanup_policy="compact")
         self._member_id = ""
-        self._owners: dict[int, tuple[float, dict[int, str]]] = {}
+        self._owners: dict[int, tuple[float, Owners]] = {}
         self._server: _Server | None = None
         if config.application_server is not None:
             log.create_topics([self._topic])
@@ -106,11 +115,18 @@ class QueryPeers:
         """Where this member answers."""
         return self._server.address if self._server is not None else None
 
-    def follow(self, member_id: str) -> None:
-        """Tell the others, once this is a member of the group, and when it is another one."""
-        if self._server is not None and member_id and member_id != self._member_id:
-            self._write(member_id, self._server.address)
+    def start(self) -> None:
+        """Answer from now on."""
+        if self._server is not None:
+            self._server.start()
+
+    def follow(self, member_id: str) -> bool:
+        """Tell the others, once this is a member of the group, and when it is another one; False if that failed."""
+        if member_id and member_id != self._member_id:
+            if self._server is not None and not self._write(member_id, self._server.address):
+                return False
             self._member_id = member_id
+        return True
 
     def close(self) -> None:
         """Answer no more."""
@@ -123,26 +139,28 @@ class QueryPeers:
         """Who has a key, as of now. Raises QueryError."""
         sub = find_store(self._topology, store)
         partition = _partition_of(_spec(sub, store), key, sub)
-        if partition in self._query(store, timeout_s=SOCKET_TIMEOUT_S).partitions:
+        owners = self.owners(sub)
+        if partition in owners.here:
             return KeyQueryMetadata(partition, self.server, is_local=True)
-        return KeyQueryMetadata(partition, self.owners(sub).get(partition), is_local=False)
+        return KeyQueryMetadata(partition, owners.elsewhere.get(partition), is_local=False)
 
-    def owners(self, sub: SubTopology, *, fresh: bool = True) -> dict[int, str]:
-        """By partition, where the other members answer that have them; unless ``fresh``, as of a moment ago."""
+    def owners(self, sub: SubTopology, *, fresh: bool = True) -> Owners:
+        """Who has a sub-topology's partitions; unless ``fresh``, as of a moment ago."""
         known = self._owners.get(sub.index)
         if known is None or fresh or time.monotonic() - known[0] > FRESH_S:
+            # As of before it was asked for, so that it is never taken for fresher than it is.
             known = self._owners[sub.index] = time.monotonic(), self._look(sub)
         return known[1]
 
-    def _look(self, sub: SubTopology) -> dict[int, str]:
-        servers = self._servers()
-        owners = {}
+    def _look(self, sub: SubTopology) -> Owners:
+        servers, owners = self._servers(), Owners(set(), {})
         for member in self._log.describe_group(self._application_id).members:
-            if member.member_id in servers and member.member_id != self._member_id:
-                for partition in range(sub.partitions):
-                    inputs = self._topology.task_inputs(sub, partition, self._application_id)
-                    if member.assignment.issuperset(inputs):
-                        owners[partition] = servers[member.member_id]
+            for partition in range(sub.partitions):
+                if member.assignment.issuperset(self._topology.task_inputs(sub, partition, self._application_id)):
+                    if member.member_id == self._member_id:
+                        owners.here.add(partition)
+                    elif member.member_id in servers:
+                        owners.elsewhere[partition] = servers[member.member_id]
         return owners
 
     def ask(self, server: str, store: str, request: _Request) -> _Answer:
@@ -191,17 +209,23 @@ class QueryPeers:
             offset = batch.next_offset
         return found
 
-    def _write(self, member_id: str, server: str | None) -> None:
+    def _write(self, member_id: str, server: str | None) -> bool:
         value = server.encode() if server is not None else None
-        with closing(self._log.producer()) as producer, producer.transaction() as transaction:
-            transaction.append(self._topic.name, value, key=member_id.encode(), timestamp=1)
+        try:
+            with closing(self._log.producer()) as producer, producer.transaction() as transaction:
+                transaction.append(self._topic.name, value, key=member_id.encode(), timestamp=1)
+        except LogError as error:
+            logger.warning("the other members could not be told where this one answers", error=str(error))
+            return False
+        return True
 
 
 class AnywhereQuery:
     """Reads one store of a running application wherever its parts are. See :meth:`StreamRunner.query_anywhere`.
 
     What this member has it answers itself, as of one commit of it; what others have they answer, each as of one of
-    theirs. A part that is moving is waited for. Every method raises QueryError and, where a part cannot be had in time,
+    theirs, and no answer is as of more than FRESH_S before the question: with ``min_position``, it has all of that. A
+    part that is moving is waited for. Every method raises QueryError and, where a part cannot be had in time,
     QueryTimeoutError.
     """
 
@@ -221,6 +245,7 @@ class AnywhereQuery:
 
     def get(self, key: Any) -> Any | None:
         """The value of a key; None where there is none."""
+        self._local.check_kind()
         partition = _partition_of(self._spec, key, self._sub)
         entries = self._gather(_Request("get", first=self._spec.key.serialize(key)), [partition])
         return entries[0][1] if entries else None
@@ -233,6 +258,7 @@ class AnywhereQuery:
 
     def range(self, first: Any = None, last: Any = None) -> list[tuple[Any, Any]]:
         """Keys and values from key ``first`` to ``last`` (None: no bound), both included, by the keys' bytes."""
+        self._local.check_kind()
         bounds = [None if key is None else self._spec.key.serialize(key) for key in (first, last)]
         return self._in_order(self._gather(_Request("range", first=bounds[0], last=bounds[1])))
 
@@ -269,7 +295,8 @@ class AnywhereQuery:
                 )
                 try:
                     if server is None:
-                        answers.append(_local_answer(self._local.of(numbers), self._spec, asked))
+                        local = self._local.of(numbers).within(asked.timeout_s)
+                        answers.append(_local_answer(local, self._spec, asked))
                     else:
                         answers.append(self._peers.ask(server, self._store, asked))
                     missing -= numbers
@@ -288,12 +315,11 @@ class AnywhereQuery:
 
     def _places(self, partitions: set[int], *, fresh: bool) -> dict[str | None, set[int]]:
         """Where to ask for these partitions; None is here."""
-        here = partitions & self._local.partitions
-        places: dict[str | None, set[int]] = {None: set(here)} if here else {}
-        if elsewhere := partitions - here:
-            owners = self._peers.owners(self._sub, fresh=fresh)
-            for partition in sorted(elsewhere & owners.keys()):
-                places.setdefault(owners[partition], set()).add(partition)
+        owners = self._peers.owners(self._sub, fresh=fresh)
+        here = partitions & owners.here
+        places: dict[str | None, set[int]] = {None: here} if here else {}
+        for partition in sorted(partitions & owners.elsewhere.keys()):
+            places.setdefault(owners.elsewhere[partition], set()).add(partition)
         return places
 
 
@@ -337,6 +363,8 @@ class _Server:
         self._http.daemon_threads = True
         self.address = f"{host}:{self._http.server_address[1]}"
         self._thread = threading.Thread(target=self._http.serve_forever, name="streambank-queries", daemon=True)
+
+    def start(self) -> None:
         self._thread.start()
 
     def close(self) -> None:

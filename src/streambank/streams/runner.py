@@ -129,13 +129,9 @@ class StreamRunner:
         self._outputs: Counter[str] = Counter()
         self._commits = Stopwatch()
         self._waiting: list[InputQueue] = []
-        configs = topology.topic_configs(config.application_id)
-        if config.writes_dead_letters:
-            configs.append(TopicConfig(name=config.dead_letter_topic, partitions=1))
-        stored = StoredTopology(topology, log, config.application_id)
-        stored.check()
-        log.create_topics([*configs, stored.topic])
-        stored.record()
+        configs = self._create_topics()
+        # Before the group is joined: where the port is taken, nobody is to lose partitions to who does not start.
+        self._peers = QueryPeers(topology, log, config, self.query)
         self._collector = RecordCollector({topic.name: topic.partitions for topic in configs})
         self._rebalanced = True
         self._paused: set[TopicPartition] = set()
@@ -161,7 +157,19 @@ class StreamRunner:
         names = [topology.topic_name(topic.name, config.application_id) for topic in topology.source_topics]
         self._consumer = log.consumer(config.application_id, names, listener=self, instance_id=config.group_instance_id)
         self._questions = Questions(self._settle, self._consumer.wakeup)
-        self._peers = QueryPeers(topology, log, config, self.query)
+        self._peers.start()
+
+    def _create_topics(self) -> list[TopicConfig]:
+        """Create what the topology reads and writes, unless it does not fit what ran before."""
+        topology, log, config = self._topology, self._log, self._config
+        configs = topology.topic_configs(config.application_id)
+        if config.writes_dead_letters:
+            configs.append(TopicConfig(name=config.dead_letter_topic, partitions=1))
+        stored = StoredTopology(topology, log, config.application_id)
+        stored.check()
+        log.create_topics([*configs, stored.topic])
+        stored.record()
+        return configs
 
     def run(self) -> None:
         """Run until :meth:`stop`.
@@ -188,11 +196,13 @@ class StreamRunner:
         as a crash would.
         """
         self._report()
-        self._peers.close()
-        self._questions.close()
-        self._manager.close(save=save)
-        self._consumer.close()
-        self._producer.close()
+        try:
+            self._questions.close()
+            self._manager.close(save=save)
+            self._consumer.close()
+            self._producer.close()
+        finally:
+            self._peers.close()
 
     def step(self, timeout_s: float = 0.0) -> int:
         """One cycle of the commit protocol, waiting up to ``timeout_s``; returns how many records were processed."""
@@ -223,7 +233,11 @@ class StreamRunner:
         ready = Reached(self._topology, self._config.application_id, self._log, min_position or {}, sub)
         manager, questions = self._manager, self._questions
         return StoreQuery(
-            store, sub, lambda: manager.stores(store), lambda answer: questions.ask(answer, ready, timeout_s)
+            store,
+            sub,
+            lambda: manager.stores(store),
+            lambda answer, within_s: questions.ask(answer, ready, within_s),
+            timeout_s,
         )
 
     def query_anywhere(
@@ -235,7 +249,9 @@ class StreamRunner:
     ) -> AnywhereQuery:
         """The same as :meth:`query`, of all members: what this one does not have, it asks those for that have it.
 
-        They answer where their ``application_server`` says; all share ``query_secret``.
+        They answer where their ``application_server`` says; all share ``query_secret``. What is moving, or with a
+        member that cannot be reached, is asked for again up to ``timeout_s``. A member that has lost a partition and
+        does not know yet is not asked: see :class:`AnywhereQuery`.
 
         Raises:
             QueryError: there is no such store, or the topology does not read a topic of ``min_position``.
@@ -303,8 +319,8 @@ class StreamRunner:
         again = self._manager.reconcile(self._consumer)
         if again:
             self._seek_to_committed(again)
-        self._rebalanced = False
-        self._peers.follow(self._consumer.metadata.member_id)
+        # Once more in the next cycle, where the others could not be told.
+        self._rebalanced = not self._peers.follow(self._consumer.metadata.member_id)
         return again
 
     def _settle(self) -> None:
