@@ -25,6 +25,7 @@ from streambank.log import (
     LogError,
     OffsetAndMetadata,
     OffsetOutOfRangeError,
+    Producer,
     Record,
     RecordTooLargeError,
     TopicConfig,
@@ -352,6 +353,38 @@ class WritingConformance(LogConformance):
             pass
         producer.close()
         assert everything(log, P0) == []
+
+    def test_a_commit_may_be_decided_after_the_block(self, log: EventLog) -> None:
+        producer = log.producer()
+        for number in range(3):
+            with producer.transaction(wait=False) as transaction:
+                transaction.append("single", b"%d" % number, timestamp=0)
+            transaction.wait()
+            assert transaction.decided
+            assert everything(log, P0)[-1].offset == transaction.end_offsets[P0] - 1
+        with producer.transaction(wait=False) as nothing:
+            pass
+        nothing.wait()
+        assert values_of(log, P0) == ["0", "1", "2"]
+
+    def test_who_waits_for_a_commit_later_hears_of_its_failure(self, log: EventLog) -> None:
+        def write_and_wait(producer: Producer) -> None:
+            with producer.transaction(wait=False) as transaction:
+                transaction.append("single", b"zombie", timestamp=0)
+            transaction.wait()
+
+        old = log.producer("billing")
+        log.producer("billing")
+        for _ in range(2):
+            with pytest.raises(FencedError, match="billing"):
+                write_and_wait(old)
+        assert everything(log, P0) == []
+
+    def test_no_columns_are_no_records(self, log: EventLog) -> None:
+        with log.producer().transaction() as transaction:
+            transaction.append_columns(P0, [], [], [])
+            transaction.append("single", b"one", timestamp=0)
+        assert values_of(log, P0) == ["one"]
 
     def test_a_newer_producer_fences_the_older(self, log: EventLog) -> None:
         old = log.producer("billing")

@@ -82,8 +82,8 @@ class CrashingLog(EmbeddedLog):
 
         class Crashing:
             @contextmanager
-            def transaction(self, *, durable: bool = True) -> Iterator[Transaction]:
-                with inner.transaction() as transaction:
+            def transaction(self, **how: bool) -> Iterator[Transaction]:
+                with inner.transaction(**how) as transaction:
                     yield transaction
                     if log.crash == "before commit":
                         raise CrashError

@@ -10,7 +10,7 @@ import pytest
 from tests.streams import workload
 from tests.streams.support import ANY, IN, OUT, topic
 
-from streambank.log import EventLog, StorageFullError, TopicPartition
+from streambank.log import EventLog, FencedError, StorageFullError, TopicPartition
 from streambank.log.embedded import EmbeddedLog
 from streambank.streams import StreamBuilder, StreamRunner, StreamsConfig, Topology
 from streambank.streams.testing import TopologyTestDriver
@@ -190,12 +190,98 @@ class FullProducer:
         return getattr(self._producer, name)
 
     @contextmanager
-    def transaction(self, *, durable: bool = True) -> Iterator[Any]:
-        with self._producer.transaction() as transaction:
+    def transaction(self, **how: bool) -> Iterator[Any]:
+        with self._producer.transaction(**how) as transaction:
             yield transaction
             if self._log.refusals > 0:
                 self._log.refusals -= 1
                 raise StorageFullError("no space")
+
+
+class SlowLog:
+    """A log that decides on a commit only when it is waited for; it refuses so many of them."""
+
+    def __init__(self, log: EventLog, refusals: int = 0) -> None:
+        self._log, self.refusals = log, refusals
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    def producer(self) -> Any:
+        return SlowProducer(self, self._log.producer())
+
+
+class SlowProducer:
+    def __init__(self, log: SlowLog, producer: Any) -> None:
+        self._log, self._producer = log, producer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._producer, name)
+
+    @contextmanager
+    def transaction(self, *, durable: bool = True, wait: bool = True) -> Iterator[Any]:
+        transaction = SlowTransaction(self._log, self._producer.transaction(durable=durable))
+        yield transaction
+        if wait:
+            transaction.wait()
+
+
+class SlowTransaction:
+    def __init__(self, log: SlowLog, block: Any) -> None:
+        self._log, self._block, self._inner = log, block, block.__enter__()
+        self.decided = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def wait(self) -> None:
+        assert not self.decided
+        self.decided = True
+        if self._log.refusals:
+            self._log.refusals -= 1
+            refusal = FencedError("refused")
+            self._block.__exit__(FencedError, refusal, None)
+            raise refusal
+        self._block.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("refusals", [0, 1, 3])
+def test_while_a_commit_is_decided_the_next_records_are_polled_and_none_is_lost_or_doubled(refusals: int) -> None:
+    with EmbeddedLog.open(None) as log:
+        driver = TopologyTestDriver(counting(), application_id="app", log=log)
+        driver.runner.close()
+        slow: Any = SlowLog(log, refusals)
+        runner = StreamRunner(counting(), slow, CONFIG)
+        consumer, ahead = runner._consumer, []
+        poll = consumer.poll
+
+        def watched(max_records: int, timeout_s: float) -> Any:
+            batches = poll(max_records, timeout_s)
+            if runner._in_flight is not None:
+                ahead.append(sum(map(len, batches)))
+            return batches
+
+        consumer.poll = watched  # type: ignore[method-assign]
+        for number in range(100):
+            driver.write(IN, "k", number, number)
+        await_true(lambda: runner.step() == 0 and runner.counters.records == 100)
+        runner.close()
+        assert sum(ahead) >= 60, "most were polled so"
+        assert runner.counters.fenced == refusals
+        assert driver.read(OUT) == [("k", number + 1, number) for number in range(100)]
+
+
+def test_partitions_that_go_while_a_commit_is_decided_are_given_up_after_it() -> None:
+    with EmbeddedLog.open(None) as log, undisturbed(RECORDS) as expected:
+        slow: Any = SlowLog(log)
+        workload.write_inputs(log, RECORDS)
+        first = Member(slow, workload.build(lambda _key, _value: time.sleep(0.0002)))
+        await_true(lambda: first.runner.counters.records > 50)
+        second = Member(slow, workload.build())
+        await_true(lambda: workload.done(log, "app") and second.runner.counters.records > 0)
+        first.stop()
+        second.stop()
+        assert workload.outcome(log) == expected
 
 
 def test_full_storage_is_waited_out_and_nothing_is_lost_or_doubled() -> None:

@@ -88,12 +88,22 @@ class Transaction(Protocol):
     def end_offsets(self) -> Mapping[TopicPartition, int]:
         """After the commit: for each partition written to, the offset after the transaction's last record."""
 
+    @property
+    def decided(self) -> bool:
+        """After the block: whether the commit has succeeded or failed."""
+
+    def wait(self) -> None:
+        """After the block: wait until the commit is decided. Raises what :meth:`Producer.transaction` says."""
+
 
 class Producer(Protocol):
     """Writes records. One transaction at a time; not for several threads at once."""
 
-    def transaction(self, *, durable: bool = True) -> AbstractContextManager[Transaction]:
+    def transaction(self, *, durable: bool = True, wait: bool = True) -> AbstractContextManager[Transaction]:
         """A transaction that commits when the block ends and aborts when it raises.
+
+        Unless ``wait``, the block may end before the commit is decided, and something else can be done meanwhile; then
+        :meth:`Transaction.wait` raises what the block would have raised, and comes before the next transaction.
 
         Once the block has ended without an error, a crash of the process keeps the transaction, and unless ``durable``
         is False a crash of the machine does too. One that is not durable is for what follows from the log itself and

@@ -8,7 +8,7 @@ debug level of ``metrics.recording.level`` does in Kafka Streams.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -118,10 +118,25 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
     operators: Mapping[str, OperatorMetrics] = {}
 
 
+@dataclass(slots=True)
+class Counters:
+    """What a runner has done since it started."""
+
+    records: int = 0
+    written: int = 0
+    commits: int = 0
+    fenced: int = 0
+    rollbacks: int = 0
+    retries: int = 0
+
+
 def observe(
-    tasks: Mapping[tuple[int, int], StreamTask], lag: Callable[[TopicPartition], int], **counted: Any
+    tasks: Mapping[tuple[int, int], StreamTask],
+    lag: Callable[[TopicPartition], int],
+    counters: Counters,
+    **measured: Any,
 ) -> Metrics:
-    """The metrics of these tasks, and what the runner has ``counted``. ``lag`` tells how far polls are behind."""
+    """The metrics of these tasks, and what the runner counted and ``measured``. ``lag``: how far polls are behind."""
     inputs: dict[TopicPartition, InputMetrics] = {}
     stores: dict[tuple[str, int], StoreMetrics] = {}
     for task in tasks.values():
@@ -138,7 +153,8 @@ def observe(
             key: TaskMetrics(task.watch.times, task.watch.seconds, task.watch.longest_s, task.stream_time)
             for key, task in tasks.items()
         },
-        **counted,
+        **asdict(counters),
+        **measured,
     )
 
 

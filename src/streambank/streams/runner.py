@@ -19,11 +19,13 @@ from streambank.log import (
     FencedError,
     InvalidRecordError,
     LogError,
+    OffsetAndMetadata,
     RecordBatch,
     RecordTooLargeError,
     StorageFullError,
     TopicConfig,
     TopicPartition,
+    Transaction,
     TransactionAbortedError,
 )
 from streambank.streams.collection import collection_paused
@@ -34,7 +36,7 @@ from streambank.streams.drops import Drops
 from streambank.streams.error_policies import ErrorContext, retry_delay_ms
 from streambank.streams.errors import BufferFullError, ProcessingError, StoreError
 from streambank.streams.global_tables import GlobalTables
-from streambank.streams.metrics import Metrics, OperatorMeter, Stopwatch, observe
+from streambank.streams.metrics import Counters, Metrics, OperatorMeter, Stopwatch, observe
 from streambank.streams.queries import Questions, Reached, StoreQuery, find_store
 from streambank.streams.queue import InputQueue, RecordFailedError, Retrying
 from streambank.streams.remote_queries import AnywhereQuery, KeyQueryMetadata, QueryPeers
@@ -67,16 +69,15 @@ CAREFUL_COMMITS = 100
 then costs no reload."""
 
 
-@dataclass(slots=True)
-class Counters:
-    """What a runner has done since it started."""
+@dataclass(frozen=True, slots=True)
+class _Commit:
+    """What is being committed, since when by ``perf_counter``."""
 
-    records: int = 0
-    written: int = 0
-    commits: int = 0
-    fenced: int = 0
-    rollbacks: int = 0
-    retries: int = 0
+    transaction: Transaction
+    tasks: list[StreamTask]
+    offsets: Mapping[TopicPartition, OffsetAndMetadata]
+    written: Counter[str]
+    started: float
 
 
 class StreamRunner:
@@ -90,7 +91,8 @@ class StreamRunner:
     3. Run the punctuations that are due by the wall clock; if they write anything, commit it as in 5 and 6.
     4. Process what is buffered; outputs and changelog records are collected in memory.
     5. In one transaction of the log, append them and commit the input offsets, each with its partition's time. The log
-       refuses the transaction if the member no longer owns one of these partitions.
+       refuses the transaction if the member no longer owns one of these partitions. Where the log takes time to decide,
+       the next cycle's poll is made meanwhile; none of it is processed before.
     6. Only then tell queues and stores that what they did is final.
 
     A cycle that wrote nothing leaves 5 and 6 to the next one that does, or that finds nothing to process: to repeat it
@@ -134,6 +136,8 @@ class StreamRunner:
         self._peers = QueryPeers(topology, log, config, self.query)
         self._collector = RecordCollector({topic.name: topic.partitions for topic in configs})
         self._rebalanced = True
+        self._in_flight: _Commit | None = None
+        self._ahead: list[RecordBatch] = []
         self._paused: set[TopicPartition] = set()
         self._stopping = threading.Event()
         self._drops = Drops()
@@ -264,7 +268,9 @@ class StreamRunner:
         return self._peers.metadata(store, key)
 
     def _cycle(self, timeout_s: float) -> int:
-        batches = self._consumer.poll(self._config.poll_records, self._idle_s(timeout_s))
+        batches, self._ahead = self._ahead, []
+        if not batches:
+            batches = self._consumer.poll(self._config.poll_records, self._idle_s(timeout_s))
         self._global_tables.refresh()
         processed = self._work(batches)
         self._manager.follow_others(self._consumer)
@@ -294,7 +300,7 @@ class StreamRunner:
                     processed = self._process()
                 self._uncommitted += processed
                 if not self._collector.empty or not processed or self._uncommitted >= self._config.poll_records:
-                    self._commit()
+                    self._commit(meanwhile=self._poll_ahead)
             except LOST_PLACE:
                 self._start_over()
                 return 0
@@ -355,10 +361,13 @@ class StreamRunner:
         self._rebalanced = True
 
     def on_revoked(self, partitions: Collection[TopicPartition]) -> None:
-        """Drop the tasks; all that they wrote is committed, since polls come between commits."""
+        """Drop the tasks, when all that they wrote is committed: polls come after commits, or while one is decided."""
         self._tell("partitions revoked", partitions)
         self._rebalanced = True
-        self._manager.discard(partitions)
+        try:
+            self._finish_commit()
+        finally:
+            self._manager.discard(partitions)
 
     def on_lost(self, partitions: Collection[TopicPartition]) -> None:
         """Drop the tasks without a commit."""
@@ -468,7 +477,20 @@ class StreamRunner:
             self._put_aside(RecordFailedError(queue, ErrorContext("production", record, error)))
         self._alone = processed
 
-    def _commit(self) -> None:
+    def _commit(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Commit what was processed; ``meanwhile`` is called where the log takes its time to decide."""
+        self._begin_commit()
+        try:
+            if self._in_flight is not None and not self._in_flight.transaction.decided:
+                meanwhile()
+        finally:
+            self._finish_commit()
+
+    def _poll_ahead(self) -> None:
+        with collection_paused():
+            self._ahead = self._consumer.poll(self._config.poll_records, 0.0)
+
+    def _begin_commit(self) -> None:
         tasks = [task for task in self._tasks.values() if task.dirty]
         offsets = {at: offset for task in tasks for at, offset in task.offsets().items()}
         if not offsets:
@@ -477,7 +499,7 @@ class StreamRunner:
         while True:
             try:
                 # Not durable: after a crash of the machine, the same follows from the same input.
-                with self._producer.transaction(durable=False) as transaction:
+                with self._producer.transaction(durable=False, wait=False) as transaction:
                     written = self._collector.append_to(transaction)
                     transaction.commit_offsets(self._consumer.metadata, offsets)
                 break
@@ -485,19 +507,27 @@ class StreamRunner:
                 logger.error("no space left: waiting", application=self._config.application_id, error=str(error))
                 if self._stopping.wait(self._config.storage_retry_s):
                     raise
-        self._commits.add(perf_counter() - started)
-        self._outputs.update(written)
+        self._in_flight = _Commit(transaction, tasks, offsets, written, started)
+
+    def _finish_commit(self) -> None:
+        """Wait for the decision, and let the tasks know of it."""
+        commit, self._in_flight = self._in_flight, None
+        if commit is None:
+            return
+        commit.transaction.wait()
+        self._commits.add(perf_counter() - commit.started)
+        self._outputs.update(commit.written)
         self._uncommitted = 0
         self._collector.clear()
         self._drops.committed()
         self._careful_commits = max(0, self._careful_commits - 1)
-        for task in tasks:
+        for task in commit.tasks:
             task.committed(careful=self._careful_commits > 0)
-        self.counters.written += written.total()
+        self.counters.written += commit.written.total()
         self.counters.commits += 1
         if self._manager.disk is not None:
             # Last, when all of them know of the commit: this may fail.
-            ends = {at: offset.offset for at, offset in offsets.items()} | dict(transaction.end_offsets)
+            ends = {at: offset.offset for at, offset in commit.offsets.items()} | dict(commit.transaction.end_offsets)
             for task in self._tasks.values():
                 task.reached(ends)
 
@@ -514,7 +544,7 @@ class StreamRunner:
         self.counters.fenced += 1
         logger.warning("commit refused: starting over from what is committed", application=self._config.application_id)
         self._manager.discard()
-        self._rebalanced = True
+        self._rebalanced, self._ahead = True, []
         self._seek_to_committed(self._consumer.assignment)
 
     def _seek_to_committed(self, partitions: Collection[TopicPartition]) -> None:
@@ -538,16 +568,10 @@ class StreamRunner:
             self._paused = paused
 
     def _observe(self) -> Metrics:
-        counters = self.counters
         return observe(
             self._tasks,
             self._consumer.current_lag,
-            records=counters.records,
-            written=counters.written,
-            commits=counters.commits,
-            rollbacks=counters.rollbacks,
-            retries=counters.retries,
-            fenced=counters.fenced,
+            self.counters,
             outputs=dict(self._outputs),
             commit_s=self._commits.seconds,
             drops=dict(self._drops.by_operator),

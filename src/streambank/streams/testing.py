@@ -315,8 +315,8 @@ class _FailingProducer:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._producer, name)
 
-    def transaction(self, *, durable: bool = True) -> Any:
-        return _FailingTransaction(self._log, self._producer.transaction(durable=durable))
+    def transaction(self, **how: bool) -> Any:
+        return _FailingTransaction(self._log, self._producer.transaction(**how))
 
 
 class _FailingTransaction:

@@ -139,6 +139,14 @@ class EmbeddedTransaction:
         """After the commit: for each partition written to, the offset after the transaction's last record."""
         return self._end_offsets
 
+    @property
+    def decided(self) -> bool:
+        """True: the block ends with the decision."""
+        return not self._open
+
+    def wait(self) -> None:
+        """Nothing: see :attr:`decided`."""
+
     def abort(self) -> None:
         """Drop everything."""
         self._open = False
@@ -323,8 +331,8 @@ class EmbeddedProducer:
         self._epoch = self._next_epoch() if transactional_id is not None else 0
 
     @contextlib.contextmanager
-    def transaction(self, *, durable: bool = True) -> Iterator[EmbeddedTransaction]:
-        """A transaction that commits when the block ends and aborts when it raises."""
+    def transaction(self, *, durable: bool = True, wait: bool = True) -> Iterator[EmbeddedTransaction]:
+        """A transaction that commits when the block ends, ``wait`` or not, and aborts when it raises."""
         if self._closed:
             raise ClosedError("the producer is closed; get another one from the log")
         if self._current is not None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import repeat
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import wait
+from itertools import islice
 from math import inf
 from typing import Any
 
@@ -15,6 +15,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from streambank.log.errors import RecordTooLargeError
 from streambank.log.headers import decode_headers
+from streambank.log.kafka.background import Background
 from streambank.log.kafka.commits import CommitNote, encode_note
 from streambank.log.kafka.settings import KafkaSettings
 from streambank.log.kafka.transaction import Columns, KafkaGroupMetadata
@@ -58,14 +59,18 @@ class TransactionalClient:
         self._writer_id = writer_id
         self.transactional_id = transactional_id = transactional_ids(writer_id)[number]
         self._producer = Producer(settings.producer(transactional_id))
+        self._background = Background("streambank-send-offsets")
         self._retried(self._producer.init_transactions)
 
     def send(
         self,
         columns: Sequence[Columns],
         offsets: Sequence[tuple[KafkaGroupMetadata, Mapping[TopicPartition, OffsetAndMetadata]]],
+        on_handed_over: Callable[[], None],
     ) -> dict[TopicPartition, int]:
         """Send a transaction and commit it; the offset after the last record, of each partition.
+
+        ``on_handed_over`` is called before the commit itself, when nothing is left but to wait.
 
         Raises:
             KafkaException: it did not commit; :meth:`abort` has to follow.
@@ -77,6 +82,7 @@ class TransactionalClient:
             self._produce(column, ends)
         for member, positions in offsets:
             self._send_offsets(member, positions)
+        on_handed_over()
         self._retried(self._producer.commit_transaction)
         return ends
 
@@ -96,30 +102,43 @@ class TransactionalClient:
 
     def _produce(self, column: Columns, ends: dict[TopicPartition, int]) -> None:
         place, timestamps, keys, values, headers = column
-        topic, partition = place
-        produce, last = self._producer.produce, len(timestamps) - 1
+        last = len(timestamps) - 1
 
         def delivered(error: KafkaError | None, message: Message) -> None:
             offset = message.offset()
             if error is None and offset is not None:
                 ends[place] = offset + 1
 
-        pairs: Iterable[Any] = repeat(None)
-        if headers is not None:
-            pairs = (list(decode_headers(encoded)) or None for encoded in headers)
-        for number, (timestamp, key, value, named) in enumerate(zip(timestamps, keys, values, pairs, strict=False)):
-            # One report a partition, since each costs a call. A time of 0 would be the present for librdkafka.
-            report = delivered if number == last else None
-            while True:
+        rows = zip(timestamps, keys, values, strict=True)
+        if headers is None:
+            produce, (topic, partition) = self._producer.produce, place
+            for timestamp, key, value in islice(rows, max(0, last)):
                 try:
-                    produce(topic, value, key, partition, on_delivery=report, timestamp=timestamp or 1, headers=named)
-                    break
-                except BufferError:
-                    self._producer.poll(QUEUE_FULL_WAIT_S)
-                except KafkaException as exception:
-                    if exception.args[0].code() == KafkaError.MSG_SIZE_TOO_LARGE:
-                        raise RecordTooLargeError(f"{place}: a record is too large: {exception.args[0]}") from exception
-                    raise
+                    # As short a call as can be: there are many.
+                    produce(topic, value, key, partition, timestamp=timestamp or 1)
+                except (BufferError, KafkaException):
+                    self._hand_over(place, timestamp, key, value)
+        for number, (timestamp, key, value) in enumerate(rows, max(0, last) if headers is None else 0):
+            pairs = decode_headers(headers[number]) if headers is not None else ()
+            # One report a partition, since each costs a call.
+            report = {"on_delivery": delivered} if number == last else {}
+            self._hand_over(place, timestamp, key, value, headers=list(pairs) or None, **report)
+
+    def _hand_over(
+        self, place: TopicPartition, timestamp: int, key: bytes | None, value: bytes | None, **named: Any
+    ) -> None:
+        """Give librdkafka one record, once it has room. Raises RecordTooLargeError, KafkaException."""
+        while True:
+            try:
+                # A time of 0 would be the present for librdkafka.
+                self._producer.produce(place.topic, value, key, place.partition, timestamp=timestamp or 1, **named)
+                return
+            except BufferError:
+                self._producer.poll(QUEUE_FULL_WAIT_S)
+            except KafkaException as exception:
+                if exception.args[0].code() == KafkaError.MSG_SIZE_TOO_LARGE:
+                    raise RecordTooLargeError(f"{place}: a record is too large: {exception.args[0]}") from exception
+                raise
 
     def _send_offsets(self, member: KafkaGroupMetadata, positions: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
         places = [
@@ -129,9 +148,12 @@ class TransactionalClient:
             for at, position in positions.items()
         ]
         send = self._producer.send_offsets_to_transaction
-        _within(
-            HANGS_S, lambda: self._retried(lambda timeout_s: send(places, member.place, timeout_s), HANGS_S - CALL_S)
+        sending = self._background.submit(
+            lambda: self._retried(lambda timeout_s: send(places, member.place, timeout_s), HANGS_S - CALL_S)
         )
+        if not wait([sending], HANGS_S).done:
+            raise HangingError(f"no answer within {HANGS_S:.0f} s")
+        sending.result()
 
     def _retried(self, call: Callable[[float], object], patience_s: float = inf) -> None:
         deadline = time.monotonic() + patience_s
@@ -145,22 +167,3 @@ class TransactionalClient:
                     raise
                 _logger.warning("transactional id %s: trying again: %s", self.transactional_id, error)
                 time.sleep(RETRY_S)
-
-
-def _within(timeout_s: float, call: Callable[[], object]) -> None:
-    """Make the call, from another thread, and leave it behind where it does not return. Raises HangingError."""
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            call()
-        except BaseException as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=run, name="streambank-send-offsets", daemon=True)
-    thread.start()
-    thread.join(timeout_s)
-    if thread.is_alive():
-        raise HangingError(f"no answer within {timeout_s:.0f} s")
-    if failures:
-        raise failures[0]

@@ -24,6 +24,7 @@ from confluent_kafka import KafkaException
 
 from streambank.log.errors import ClosedError, FencedError, LogError, TransactionAbortedError
 from streambank.log.interface import GroupMetadata
+from streambank.log.kafka.background import Background
 from streambank.log.kafka.client import CLIENTS, HangingError, TransactionalClient
 from streambank.log.kafka.errors import STALE_EPOCH, translate
 from streambank.log.kafka.settings import KafkaSettings
@@ -64,27 +65,31 @@ class KafkaProducer:
         self._current: KafkaTransaction | None = None
         self._fenced: FencedError | None = None
         self._closed = False
+        self._background = Background("streambank-commits")
         if exclusive:
             # All at once: an older producer must not find one of them still its own.
             for number in range(CLIENTS):
                 self._client(number)
 
     @contextmanager
-    def transaction(self, *, durable: bool = True) -> Iterator[KafkaTransaction]:
+    def transaction(self, *, durable: bool = True, wait: bool = True) -> Iterator[KafkaTransaction]:
         """A transaction that commits when the block ends; the topics' ``min.insync.replicas`` say how durable it is."""
         self._check_open()
-        if self._current is not None:
+        if self._current is not None and not (self._current.ended and self._current.decided):
             raise LogError("the producer has an open transaction; it has one at a time")
         self._current = transaction = KafkaTransaction(self._topics, self._turns)
         try:
             yield transaction
             self._check_open()
-            transaction.end()
-            if transaction.columns or transaction.offsets:
-                self._commit(transaction)
         finally:
             transaction.end()
-            self._current = None
+        if transaction.columns or transaction.offsets:
+            if wait:
+                self._commit(transaction)
+            else:
+                transaction.commit = self._background.submit(lambda: self._commit_in_background(transaction))
+                # Before that, both would want the interpreter, which only one at a time can have.
+                transaction.handed_over.wait()
 
     def close(self) -> None:
         """Release the producer."""
@@ -116,6 +121,12 @@ class KafkaProducer:
             offsets = [(member.refreshed(), positions) for member, positions in offsets]
         self._on_commit(transaction)
 
+    def _commit_in_background(self, transaction: KafkaTransaction) -> None:
+        try:
+            self._commit(transaction)
+        finally:
+            transaction.handed_over.set()
+
     def _send(
         self,
         transaction: KafkaTransaction,
@@ -129,7 +140,7 @@ class KafkaProducer:
             member.check_owned(positions)
         client = self._client(number)
         try:
-            transaction.ends = client.send(transaction.columns, offsets)
+            transaction.ends = client.send(transaction.columns, offsets, transaction.handed_over.set)
             return True
         except BaseException as cause:
             usable = client.abort(cause)

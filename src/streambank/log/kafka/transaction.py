@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from threading import Event
 from typing import Any, Protocol, TypeAlias
 
 from streambank.log.errors import ClosedError, FencedError, InvalidRecordError, UnknownTopicError
@@ -73,6 +75,10 @@ class KafkaTransaction:
         self.columns: list[Columns] = []
         self.offsets: list[tuple[GroupMetadata, Mapping[TopicPartition, OffsetAndMetadata]]] = []
         self.ends: Mapping[TopicPartition, int] = {}
+        self.handed_over = Event()
+        """Set when nothing is left but to wait for the decision."""
+        self.commit: Future[None] | None = None
+        """The commit, where it goes on after the block."""
 
     def append(
         self,
@@ -124,6 +130,21 @@ class KafkaTransaction:
     def end_offsets(self) -> Mapping[TopicPartition, int]:
         """After the commit: for each partition written to, the offset after the transaction's last record."""
         return self.ends
+
+    @property
+    def decided(self) -> bool:
+        """After the block: whether the commit has succeeded or failed."""
+        return self.commit is None or self.commit.done()
+
+    def wait(self) -> None:
+        """After the block: wait until the commit is decided, and raise what it raised."""
+        if self.commit is not None:
+            self.commit.result()
+
+    @property
+    def ended(self) -> bool:
+        """Whether it takes no more."""
+        return not self._open
 
     def end(self) -> None:
         """Take no more."""
