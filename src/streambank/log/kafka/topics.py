@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import Future
 from typing import Any, cast
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException
@@ -62,12 +63,13 @@ class KafkaTopics:
 
         def ask() -> dict[str, TopicConfig]:
             found = self.admin.describe_configs(resources, request_timeout=CALL_S) if resources else {}
-            return {of.name: _config(of.name, counts[of.name], future.result()) for of, future in found.items()}
+            entries = {of.name: _unless_gone(future) for of, future in found.items()}
+            return {name: _config(name, counts[name], of) for name, of in entries.items() if of is not None}
 
         topics = patiently(ask, "settings of the topics")
         with self._mutex:
             self._known.update(topics)
-        return {name: topics[name] for name in names}
+        return {name: topics[name] for name in names if name in topics}
 
     def every_partition(self) -> list[TopicPartition]:
         """All partitions of all topics but Kafka's own."""
@@ -191,6 +193,16 @@ def _new_topic(config: TopicConfig) -> NewTopic:
             "message.timestamp.after.max.ms": _FOR_EVER,
         },
     )
+
+
+def _unless_gone(future: Future[dict[str, Any]]) -> dict[str, Any] | None:
+    """A topic's settings; None where it was deleted since it was listed."""
+    try:
+        return future.result()
+    except KafkaException as exception:
+        if exception.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+            raise
+        return None
 
 
 def _config(name: str, partitions: int, settings: dict[str, Any]) -> TopicConfig:
