@@ -1,5 +1,6 @@
 """Apache Kafka passes the suite that every event log passes."""
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from typing import ClassVar
@@ -12,11 +13,17 @@ from tests.log.group_conformance import GroupConformance, MembershipConformance
 
 from streambank.log import EventLog, open_log
 
+GONE_S = 30.0
+
 
 def empty(cluster: KafkaCluster) -> None:
-    """Remove every topic and every group."""
+    """Remove every topic and every group, and wait until the broker has forgotten them."""
     admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
-    names = [name for name in admin.list_topics(timeout=10).topics if not name.startswith("__")]
+
+    def present() -> list[str]:
+        return [name for name in admin.list_topics(timeout=10).topics if not name.startswith("__")]
+
+    names = present()
     groups = [group.group_id for group in admin.list_consumer_groups().result().valid]
     for futures in (
         admin.delete_topics(names) if names else {},
@@ -24,6 +31,10 @@ def empty(cluster: KafkaCluster) -> None:
     ):
         for future in futures.values():
             future.result()
+    deadline = time.monotonic() + GONE_S
+    while present():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 class OnKafka(LogConformance):
