@@ -50,7 +50,8 @@ def configure(*, level: str = "info", file: Path | None = None) -> None:
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, timestamp, *last],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(out),  # type: ignore[arg-type]
+        # One write a line, so that the lines of several processes do not run into one another.
+        logger_factory=structlog.WriteLoggerFactory(out),  # type: ignore[arg-type]
         cache_logger_on_first_use=False,
     )
     # structlog filters those by level, once; the standard library's own warnings go the same way.
