@@ -1,6 +1,7 @@
 """Queries of what other members have: asked over HTTP, by those who know the secret, and only answered by the owner."""
 
 import http.client
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from tests.streams.support import topic
 
-from streambank.log import EventLog, TopicPartition, partition_for
+from streambank.log import EventLog, LogError, TopicPartition, partition_for
 from streambank.log.embedded import EmbeddedLog
 from streambank.streams import (
     QueryError,
@@ -268,3 +269,18 @@ def test_a_port_that_is_taken(log: EventLog, members: Members) -> None:
     server = server_of(one)
     with pytest.raises(QueryError, match="give another port"):
         StreamRunner(counting(), log, config(application_server=server))
+
+
+def test_who_cannot_join_gives_the_port_back(log: EventLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        server = f"127.0.0.1:{free.getsockname()[1]}"
+
+    def refuse(*_given: Any, **_named: Any) -> None:
+        raise LogError("no place")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(log, "consumer", refuse)
+        with pytest.raises(LogError, match="no place") as kept:
+            StreamRunner(counting(), log, config(application_server=server))
+    StreamRunner(counting(), log, config(application_server=server)).close()
+    assert kept.traceback, "which held all that was made"

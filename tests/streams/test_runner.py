@@ -3,14 +3,24 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
+from functools import partial
+from itertools import repeat
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from tests.streams import workload
 from tests.streams.support import ANY, IN, OUT, topic
 
-from streambank.log import EventLog, FencedError, StorageFullError, TopicPartition
+from streambank.log import (
+    EventLog,
+    FencedError,
+    LogError,
+    RecordTooLargeError,
+    StorageFullError,
+    TopicPartition,
+)
 from streambank.log.embedded import EmbeddedLog
 from streambank.streams import StreamBuilder, StreamRunner, StreamsConfig, Topology
 from streambank.streams.testing import TopologyTestDriver
@@ -169,66 +179,48 @@ def test_a_fenced_member_starts_over_from_what_is_committed() -> None:
         driver.close()
 
 
-class FullLog:
-    """A log without space for a while."""
+class AlteredLog:
+    """A log whose producers make their transactions by ``transaction``, which is given the producer."""
 
-    def __init__(self, log: EventLog, refusals: int) -> None:
-        self._log, self.refusals = log, refusals
+    def __init__(self, log: EventLog, transaction: Callable[..., AbstractContextManager[Any]]) -> None:
+        self._log, self._transaction = log, transaction
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._log, name)
 
     def producer(self) -> Any:
-        return FullProducer(self, self._log.producer())
+        producer: Any = self._log.producer()
+        return SimpleNamespace(transaction=partial(self._transaction, producer), close=producer.close)
 
 
-class FullProducer:
-    def __init__(self, log: FullLog, producer: Any) -> None:
-        self._log, self._producer = log, producer
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._producer, name)
+def full_log(log: EventLog, refusals: Iterator[LogError]) -> Any:
+    """A log without space for as many transactions."""
 
     @contextmanager
-    def transaction(self, **how: bool) -> Iterator[Any]:
-        with self._producer.transaction(**how) as transaction:
+    def transaction(producer: Any, **how: bool) -> Iterator[Any]:
+        with producer.transaction(**how) as transaction:
             yield transaction
-            if self._log.refusals > 0:
-                self._log.refusals -= 1
-                raise StorageFullError("no space")
+            if (refusal := next(refusals, None)) is not None:
+                raise refusal
+
+    return AlteredLog(log, transaction)
 
 
-class SlowLog:
-    """A log that decides on a commit only when it is waited for; it refuses so many of them."""
-
-    def __init__(self, log: EventLog, refusals: int = 0) -> None:
-        self._log, self.refusals = log, refusals
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._log, name)
-
-    def producer(self) -> Any:
-        return SlowProducer(self, self._log.producer())
-
-
-class SlowProducer:
-    def __init__(self, log: SlowLog, producer: Any) -> None:
-        self._log, self._producer = log, producer
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._producer, name)
+def slow_log(log: EventLog, refusals: Iterator[LogError]) -> Any:
+    """A log that decides on a commit only when it is waited for; the first ones it refuses."""
 
     @contextmanager
-    def transaction(self, *, durable: bool = True, wait: bool = True) -> Iterator[Any]:
-        transaction = SlowTransaction(self._log, self._producer.transaction(durable=durable))
-        yield transaction
+    def transaction(producer: Any, *, wait: bool = True, **how: bool) -> Iterator[Any]:
+        yield (transaction := SlowTransaction(producer.transaction(**how), next(refusals, None)))
         if wait:
             transaction.wait()
 
+    return AlteredLog(log, transaction)
+
 
 class SlowTransaction:
-    def __init__(self, log: SlowLog, block: Any) -> None:
-        self._log, self._block, self._inner = log, block, block.__enter__()
+    def __init__(self, block: AbstractContextManager[Any], refusal: LogError | None) -> None:
+        self._block, self._inner, self._refusal = block, block.__enter__(), refusal
         self.decided = False
 
     def __getattr__(self, name: str) -> Any:
@@ -237,21 +229,24 @@ class SlowTransaction:
     def wait(self) -> None:
         assert not self.decided
         self.decided = True
-        if self._log.refusals:
-            self._log.refusals -= 1
-            refusal = FencedError("refused")
-            self._block.__exit__(FencedError, refusal, None)
-            raise refusal
+        if self._refusal is not None:
+            self._block.__exit__(type(self._refusal), self._refusal, None)
+            raise self._refusal
         self._block.__exit__(None, None, None)
 
 
-@pytest.mark.parametrize("refusals", [0, 1, 3])
-def test_while_a_commit_is_decided_the_next_records_are_polled_and_none_is_lost_or_doubled(refusals: int) -> None:
+@pytest.mark.parametrize(
+    "refusals",
+    [(), (FencedError("lost"),), (FencedError("lost"),) * 3, (RecordTooLargeError("large"),)],
+    ids=["none", "fenced", "fenced-again", "too-large"],
+)
+def test_while_a_commit_is_decided_the_next_records_are_polled_and_none_is_lost_or_doubled(
+    refusals: tuple[LogError, ...],
+) -> None:
     with EmbeddedLog.open(None) as log:
         driver = TopologyTestDriver(counting(), application_id="app", log=log)
         driver.runner.close()
-        slow: Any = SlowLog(log, refusals)
-        runner = StreamRunner(counting(), slow, CONFIG)
+        runner = StreamRunner(counting(), slow_log(log, iter(refusals)), CONFIG)
         consumer, ahead = runner._consumer, []
         poll = consumer.poll
 
@@ -267,13 +262,13 @@ def test_while_a_commit_is_decided_the_next_records_are_polled_and_none_is_lost_
         await_true(lambda: runner.step() == 0 and runner.counters.records == 100)
         runner.close()
         assert sum(ahead) >= 60, "most were polled so"
-        assert runner.counters.fenced == refusals
+        assert runner.counters.fenced + runner.counters.rollbacks == len(refusals)
         assert driver.read(OUT) == [("k", number + 1, number) for number in range(100)]
 
 
 def test_partitions_that_go_while_a_commit_is_decided_are_given_up_after_it() -> None:
     with EmbeddedLog.open(None) as log, undisturbed(RECORDS) as expected:
-        slow: Any = SlowLog(log)
+        slow = slow_log(log, iter(()))
         workload.write_inputs(log, RECORDS)
         first = Member(slow, workload.build(lambda _key, _value: time.sleep(0.0002)))
         await_true(lambda: first.runner.counters.records > 50)
@@ -288,11 +283,11 @@ def test_full_storage_is_waited_out_and_nothing_is_lost_or_doubled() -> None:
     with EmbeddedLog.open(None) as log:
         driver = TopologyTestDriver(counting(), application_id="app", log=log)
         driver.runner.close()
-        full: Any = FullLog(log, refusals=3)
-        runner = StreamRunner(counting(), full, CONFIG)
+        refusals = iter([StorageFullError("no space")] * 3)
+        runner = StreamRunner(counting(), full_log(log, refusals), CONFIG)
         driver.write(IN, "k", "a", 1)
         assert runner.step() == 1
-        assert (full.refusals, runner.counters.commits, runner.counters.written) == (0, 1, 2)
+        assert (next(refusals, None), runner.counters.commits, runner.counters.written) == (None, 1, 2)
         driver.write(IN, "k", "b", 2)
         assert runner.step() == 1
         runner.close()
@@ -303,8 +298,7 @@ def test_a_runner_told_to_stop_while_storage_is_full_gives_up_and_leaves_nothing
     with EmbeddedLog.open(None) as log:
         driver = TopologyTestDriver(counting(), application_id="app", log=log)
         driver.runner.close()
-        full: Any = FullLog(log, refusals=10**9)
-        runner = StreamRunner(counting(), full, CONFIG)
+        runner = StreamRunner(counting(), full_log(log, repeat(StorageFullError("no space"))), CONFIG)
         driver.write(IN, "k", "a", 1)
         runner.stop()
         with pytest.raises(StorageFullError):

@@ -8,7 +8,7 @@ debug level of ``metrics.recording.level`` does in Kafka Streams.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -118,8 +118,7 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
     operators: Mapping[str, OperatorMetrics] = {}
 
 
-@dataclass(slots=True)
-class Counters:
+class Counters(msgspec.Struct):
     """What a runner has done since it started."""
 
     records: int = 0
@@ -153,7 +152,7 @@ def observe(
             key: TaskMetrics(task.watch.times, task.watch.seconds, task.watch.longest_s, task.stream_time)
             for key, task in tasks.items()
         },
-        **asdict(counters),
+        **msgspec.structs.asdict(counters),
         **measured,
     )
 

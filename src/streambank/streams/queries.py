@@ -205,12 +205,11 @@ class StoreQuery:
         (self._spec,) = (store for store in sub.stores if store.name == name)
         self._name, self._partitions, self._parts = name, sub.partitions, parts
         self._ask_within, self._timeout_s = ask, timeout_s
-        self._restricted = False
 
     def of(self, partitions: Collection[int]) -> StoreQuery:
         """The same of these partitions alone; every method raises NotHereError unless this member has all of them."""
         query = copy(self)
-        query._parts, query._restricted = lambda: self._all_of(partitions), True
+        query._parts = lambda: self._all_of(partitions)
         return query
 
     def within(self, timeout_s: float) -> StoreQuery:
@@ -268,7 +267,7 @@ class StoreQuery:
         def windows(store: Any) -> list[tuple[Any, Stored]]:
             return list(getattr(store, method)(key, from_ms, to_ms))
 
-        return [(window, stored[0]) for window, stored in self._ask(lambda: self._find(key, inner, windows)) or ()]
+        return [(window, stored[0]) for window, stored in self._ask(lambda: self._find(key, inner, windows))]
 
     def check_kind(self) -> None:
         """Raise QueryError where get and range cannot read the store."""
@@ -283,8 +282,6 @@ class StoreQuery:
             if number != partition and (found := read(store)):
                 return found
         if partition not in parts:
-            if self._restricted:
-                return None
             raise NotHereError(
                 f"store {self._name!r}: key {key!r} is in partition {partition}, {self._elsewhere(parts)}"
             )

@@ -368,9 +368,10 @@ class _Server:
         self._thread.start()
 
     def close(self) -> None:
-        self._http.shutdown()
+        if self._thread.is_alive():
+            self._http.shutdown()
+            self._thread.join()
         self._http.server_close()
-        self._thread.join()
 
 
 def _handler(secret: str, answer: Callable[[str, _Request], _Answer]) -> type[BaseHTTPRequestHandler]:

@@ -15,6 +15,7 @@ import structlog
 from streambank.clock import Clock, monotonic_ms, system_clock
 from streambank.errors import check
 from streambank.log import (
+    Consumer,
     EventLog,
     FencedError,
     InvalidRecordError,
@@ -132,8 +133,6 @@ class StreamRunner:
         self._commits = Stopwatch()
         self._waiting: list[InputQueue] = []
         configs = self._create_topics()
-        # Before the group is joined: where the port is taken, nobody is to lose partitions to who does not start.
-        self._peers = QueryPeers(topology, log, config, self.query)
         self._collector = RecordCollector({topic.name: topic.partitions for topic in configs})
         self._rebalanced = True
         self._in_flight: _Commit | None = None
@@ -158,10 +157,20 @@ class StreamRunner:
             monotonic_ms=monotonic_ms,
             on_restore=on_restore,
         )
-        names = [topology.topic_name(topic.name, config.application_id) for topic in topology.source_topics]
-        self._consumer = log.consumer(config.application_id, names, listener=self, instance_id=config.group_instance_id)
+        # Before the group is joined: where the port is taken, nobody is to lose partitions to who does not start.
+        self._peers = QueryPeers(topology, log, config, self.query)
+        self._consumer = self._join()
         self._questions = Questions(self._settle, self._consumer.wakeup)
         self._peers.start()
+
+    def _join(self) -> Consumer:
+        topology, config = self._topology, self._config
+        names = [topology.topic_name(topic.name, config.application_id) for topic in topology.source_topics]
+        try:
+            return self._log.consumer(config.application_id, names, listener=self, instance_id=config.group_instance_id)
+        except BaseException:
+            self._peers.close()
+            raise
 
     def _create_topics(self) -> list[TopicConfig]:
         """Create what the topology reads and writes, unless it does not fit what ran before."""
@@ -487,8 +496,10 @@ class StreamRunner:
             self._finish_commit()
 
     def _poll_ahead(self) -> None:
-        with collection_paused():
-            self._ahead = self._consumer.poll(self._config.poll_records, 0.0)
+        # A cycle in which the log refuses a record commits more than once: what was polled waits for the next cycle.
+        if not self._ahead:
+            with collection_paused():
+                self._ahead = self._consumer.poll(self._config.poll_records, 0.0)
 
     def _begin_commit(self) -> None:
         tasks = [task for task in self._tasks.values() if task.dirty]

@@ -103,6 +103,7 @@ class TransactionalClient:
     def _produce(self, column: Columns, ends: dict[TopicPartition, int]) -> None:
         place, timestamps, keys, values, headers = column
         last = len(timestamps) - 1
+        plain = max(0, last) if headers is None else 0
 
         def delivered(error: KafkaError | None, message: Message) -> None:
             offset = message.offset()
@@ -110,15 +111,14 @@ class TransactionalClient:
                 ends[place] = offset + 1
 
         rows = zip(timestamps, keys, values, strict=True)
-        if headers is None:
-            produce, (topic, partition) = self._producer.produce, place
-            for timestamp, key, value in islice(rows, max(0, last)):
-                try:
-                    # As short a call as can be: there are many.
-                    produce(topic, value, key, partition, timestamp=timestamp or 1)
-                except (BufferError, KafkaException):
-                    self._hand_over(place, timestamp, key, value)
-        for number, (timestamp, key, value) in enumerate(rows, max(0, last) if headers is None else 0):
+        produce, (topic, partition) = self._producer.produce, place
+        for timestamp, key, value in islice(rows, plain):
+            try:
+                # As short a call as can be: there are many.
+                produce(topic, value, key, partition, timestamp=timestamp or 1)
+            except (BufferError, KafkaException):
+                self._hand_over(place, timestamp, key, value)
+        for number, (timestamp, key, value) in enumerate(rows, plain):
             pairs = decode_headers(headers[number]) if headers is not None else ()
             # One report a partition, since each costs a call.
             report = {"on_delivery": delivered} if number == last else {}

@@ -75,21 +75,24 @@ class KafkaProducer:
     def transaction(self, *, durable: bool = True, wait: bool = True) -> Iterator[KafkaTransaction]:
         """A transaction that commits when the block ends; the topics' ``min.insync.replicas`` say how durable it is."""
         self._check_open()
-        if self._current is not None and not (self._current.ended and self._current.decided):
+        if self._current is not None:
             raise LogError("the producer has an open transaction; it has one at a time")
         self._current = transaction = KafkaTransaction(self._topics, self._turns)
         try:
             yield transaction
             self._check_open()
+            transaction.end()
+            if transaction.columns or transaction.offsets:
+                if wait:
+                    self._commit(transaction)
+                else:
+                    transaction.commit = self._background.submit(lambda: self._commit_in_background(transaction))
+                    # Before that, both would want the interpreter, which only one at a time can have.
+                    transaction.handed_over.wait()
         finally:
             transaction.end()
-        if transaction.columns or transaction.offsets:
-            if wait:
-                self._commit(transaction)
-            else:
-                transaction.commit = self._background.submit(lambda: self._commit_in_background(transaction))
-                # Before that, both would want the interpreter, which only one at a time can have.
-                transaction.handed_over.wait()
+            if transaction.commit is None:
+                self._current = None
 
     def close(self) -> None:
         """Release the producer."""
@@ -125,6 +128,7 @@ class KafkaProducer:
         try:
             self._commit(transaction)
         finally:
+            self._current = None
             transaction.handed_over.set()
 
     def _send(

@@ -93,7 +93,9 @@ class KafkaTopics:
         """Whether only the last record of each key is sure to stay."""
         config = self._known.get(topic)
         if config is None:
-            config = self.all()[topic]
+            config = self.all().get(topic)
+            if config is None:
+                raise UnknownTopicError(f"there is no topic {topic!r}")
         return config.compacted
 
     def check(self, topic_partition: TopicPartition) -> None:

@@ -141,11 +141,6 @@ class KafkaTransaction:
         if self.commit is not None:
             self.commit.result()
 
-    @property
-    def ended(self) -> bool:
-        """Whether it takes no more."""
-        return not self._open
-
     def end(self) -> None:
         """Take no more."""
         self._open = False
