@@ -1,6 +1,7 @@
+import msgspec
 from tests.bank.topologies.samples import entry
 
-from streambank.bank.events import ACCOUNT_BALANCE, BALANCE_CHANGED, USER_BALANCE, Currency, Scope
+from streambank.bank.events import ACCOUNT_BALANCE, BALANCE_CHANGED, USER_BALANCE, Currency, EntryStatus, Scope
 from streambank.bank.events.money import INT64_MAX
 from streambank.bank.topologies import balances
 from streambank.log import decode_headers, encode_headers
@@ -25,6 +26,15 @@ def test_accounts_and_totals_follow_every_entry() -> None:
             ("anna:CZK", 0, 7),
         }
         assert {b.scope for b in totals} == {Scope.TOTAL}
+
+
+def test_pending_entries_do_not_count() -> None:
+    pending = msgspec.structs.replace(entry(2, -300), status=EntryStatus.PENDING)
+    with TopologyTestDriver(balances.build()) as driver:
+        for change in (entry(1, 1_000), pending, entry(3, -200)):
+            driver.pipe(BALANCE_CHANGED, "account", change)
+        for topic in (ACCOUNT_BALANCE, USER_BALANCE):
+            assert [(b.after_minor, b.entry_count) for _, b, _ in driver.read(topic)] == [(1_000, 1), (800, 2)]
 
 
 def test_a_balance_carries_cloudevents_headers_of_its_own() -> None:

@@ -2,6 +2,8 @@
 
 from typing import Any, TypeVar
 
+import msgspec
+
 from streambank.bank.events.cloudevents import binary_mode_headers
 from streambank.bank.events.types import (
     Account,
@@ -11,14 +13,17 @@ from streambank.bank.events.types import (
     Balance,
     BalanceChanged,
     EmailSent,
-    Event,
+    MailRequested,
+    SigningKey,
+    UserClicked,
+    UserKey,
     UserProfile,
 )
 from streambank.log import CleanupPolicy
 from streambank.streams.serde import STRING, JsonSerde
 from streambank.streams.topic import Topic
 
-E = TypeVar("E", bound=Event)
+E = TypeVar("E", bound=msgspec.Struct)
 
 
 def _topic(
@@ -67,6 +72,10 @@ ACCOUNT_THRESHOLDS = _topic(
     cleanup_policy="compact",
 )
 USER_PROFILE = _topic(UserProfile, "user.profile", key="user_id", source="/services/users", cleanup_policy="compact")
+USER_KEY = _topic(UserKey, "user.key", key="user_id", source="/services/users", cleanup_policy="compact")
+USER_CLICKED = _topic(UserClicked, "user.clicked", key="user_id", source="/services/users")
+AUTH_KEY = _topic(SigningKey, "auth.key", key="kid", source="/services/users", cleanup_policy="compact")
+MAIL_REQUESTED = _topic(MailRequested, "mail.requested", key="user_id", source="/services/users")
 ALERT_RAISED = _topic(AlertRaised, "alert.raised", key="user_id", id="alert_id", source="/topologies/alerts")
 ALERT_NOTIFICATION = _topic(
     AlertNotification, "alert.notification", key="user_id", id="alert_id", source="/topologies/alerts"
@@ -80,6 +89,10 @@ TOPICS: tuple[Topic[str, Any], ...] = (
     USER_BALANCE,
     ACCOUNT_THRESHOLDS,
     USER_PROFILE,
+    USER_KEY,
+    USER_CLICKED,
+    AUTH_KEY,
+    MAIL_REQUESTED,
     ALERT_RAISED,
     ALERT_NOTIFICATION,
     EMAIL_SENT,

@@ -6,6 +6,7 @@ keeps the other's ``recorded_at``, so that it tells how long the way took. Names
 
 from datetime import date, datetime
 from enum import Enum
+from typing import Annotated
 
 import msgspec
 from iso4217 import Currency
@@ -41,6 +42,50 @@ class Origin(Enum):
     IMPORT = "import"
 
 
+class EntryStatus(Enum):
+    """ISO 20022 EntryStatus: whether an entry counts into the balance, or is only expected to."""
+
+    BOOKED = "BOOK"
+    PENDING = "PDNG"
+
+
+class AccountKind(Enum):
+    """What an account is. Liabilities are accounts too: their balance is negative while something is owed."""
+
+    CHECKING = "checking"
+    SAVINGS = "savings"
+    CASH = "cash"
+    CREDIT_CARD = "credit-card"
+    LOAN = "loan"
+    INVESTMENT = "investment"
+    OTHER = "other"
+
+
+class Role(Enum):
+    """What somebody may do with an account: an owner everything, a viewer only look."""
+
+    OWNER = "owner"
+    VIEWER = "viewer"
+
+
+class Digest(Enum):
+    """How alerts are gathered before they are sent."""
+
+    NONE = "none"
+    DAILY = "daily"
+    WEEKLY = "weekly"
+
+
+class MailKind(Enum):
+    """What an e-mail that a service asks for is about."""
+
+    VERIFY_EMAIL = "verify-email"
+    RESET_PASSWORD = "reset-password"  # noqa: S105
+    PASSWORD_CHANGED = "password-changed"  # noqa: S105
+    EMAIL_CHANGED = "email-changed"
+    ALREADY_REGISTERED = "already-registered"
+
+
 class Scope(Enum):
     """What a balance or a threshold is about: one account, or the total of a user's accounts in one currency."""
 
@@ -55,14 +100,28 @@ class Direction(Enum):
     ABOVE = "above"
 
 
+class AccountMember(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Somebody who may see or use an account."""
+
+    user_id: str
+    role: Role
+
+
 class Account(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """An account was opened or its description changed. Topic ``account``, key ``account_id``, compacted."""
+    """An account was opened, changed or closed. Topic ``account``, key ``account_id``, compacted.
+
+    ``user_id`` is who opened it; ``members`` are all others. ``name`` is personal: see :mod:`.personal`.
+    """
 
     event_id: str
     account_id: str
     name: str
     currency: Currency
     number_last4: str | None = None
+    kind: AccountKind = AccountKind.CHECKING
+    overdraft_limit_minor: Amount | None = None
+    members: tuple[AccountMember, ...] = ()
+    closed_at: datetime | None = None
 
 
 class BalanceChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -70,6 +129,12 @@ class BalanceChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=T
 
     ``account_seq`` counts an account's entries from 1 without gaps. ``balance_after_minor`` is what the source claims
     the balance to be after this entry; it is for checks only.
+
+    A pending entry is expected, and counts into what is available only. It ends by another pending entry of the
+    opposite sign whose ``reverses_entry_id`` names it, beside the booked entry if it was booked. A booked entry that is
+    corrected is reversed in the same way. ``transaction_id`` is shared by the entries of one double entry.
+
+    ``counterparty``, ``counterparty_account`` and ``remittance`` are personal: see :mod:`.personal`.
     """
 
     entry_id: str
@@ -88,6 +153,9 @@ class BalanceChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=T
     remittance: str | None = None
     balance_after_minor: Minor | None = None
     origin: Origin = Origin.LIVE
+    status: EntryStatus = EntryStatus.BOOKED
+    transaction_id: str | None = None
+    reverses_entry_id: str | None = None
 
     @property
     def signed_minor(self) -> int:
@@ -147,14 +215,72 @@ class AccountThresholds(Event, frozen=True, kw_only=True, gc=False, omit_default
     thresholds: tuple[Threshold, ...]
 
 
+class QuietHours(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """When not to disturb, in minutes after midnight in the user's time zone; may pass midnight."""
+
+    from_minute: Annotated[int, msgspec.Meta(ge=0, lt=1440)]
+    to_minute: Annotated[int, msgspec.Meta(ge=0, lt=1440)]
+
+
 class UserProfile(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """Who a user is and how to reach them. Topic ``user.profile``, key ``user_id``, compacted."""
+    """Who a user is and how to reach them. Topic ``user.profile``, key ``user_id``, compacted.
+
+    A tombstone: the user was erased. ``email`` and ``name`` are personal: see :mod:`.personal`.
+    """
 
     event_id: str
     email: str
     name: str
     locale: str = "en"
     timezone: str = "UTC"
+    email_verified: bool = True
+    quiet_hours: QuietHours | None = None
+    digest: Digest = Digest.NONE
+
+
+class UserKey(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """The key of a user's personal data. Topic ``user.key``, key ``user_id``, compacted; a tombstone: erased."""
+
+    event_id: str
+    key: bytes
+
+
+class UserClicked(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A user did something on a page. Topic ``user.clicked``, key ``user_id``."""
+
+    event_id: str
+    session_id: str
+    page: str
+    element: str
+
+
+class SigningKey(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A public key that access tokens are checked with, as a JSON Web Key (RFC 7517). Topic ``auth.key``, key ``kid``.
+
+    A tombstone: tokens signed with it are no longer good.
+    """
+
+    event_id: str
+    kid: str
+    jwk: dict[str, str]
+    occurred_at: datetime
+    recorded_at: datetime
+
+
+class MailRequested(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A service wants a user to get an e-mail. Topic ``mail.requested``, key ``user_id``.
+
+    ``email``, ``name`` and ``token`` (what proves that the mail arrived: part of its link) are personal.
+    """
+
+    event_id: str
+    kind: MailKind
+    email: str
+    name: str
+    locale: str = "en"
+    timezone: str = "UTC"
+    token: str | None = None
+    expires_at: datetime | None = None
 
 
 class AlertRaised(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):

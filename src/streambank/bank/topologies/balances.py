@@ -1,6 +1,6 @@
 """balances: every account's balance, and every user's total in each currency, kept live.
 
-balance.changed --by account--> account.balance
+balance.changed --booked entries, by account--> account.balance
                 --by user and currency--> user.balance
 """
 
@@ -10,6 +10,7 @@ from streambank.bank.events import (
     USER_BALANCE,
     Balance,
     BalanceChanged,
+    EntryStatus,
     EntrySummary,
     Scope,
 )
@@ -20,7 +21,7 @@ from streambank.streams import StreamBuilder, Topology
 def build() -> Topology:
     """The topology."""
     builder = StreamBuilder()
-    changes = builder.stream(BALANCE_CHANGED)
+    changes = builder.stream(BALANCE_CHANGED).filter(is_booked)
 
     accounts = changes.group_by_key().aggregate(no_balance, account_balance, name="account-balance")
     accounts.to_stream().to(ACCOUNT_BALANCE)
@@ -28,6 +29,11 @@ def build() -> Topology:
     totals = changes.group_by(total_of).aggregate(no_balance, user_balance, name="user-balance")
     totals.to_stream().to(USER_BALANCE)
     return builder.build()
+
+
+def is_booked(_account_id: str, change: BalanceChanged) -> bool:
+    """Whether the entry counts into the balance."""
+    return change.status is EntryStatus.BOOKED
 
 
 def no_balance() -> None:
