@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streambank.clock import Clock
 from streambank.ids import uuid7
 from streambank.service.errors import OverloadedError
+from streambank.service.http.docs import add_docs
 from streambank.service.http.problems import FieldProblem, Problem
 
 logger = structlog.get_logger(__name__)
@@ -90,6 +91,7 @@ def create_app(services: Sequence[HttpService], clock: Clock, *, hosts: Sequence
     _add_health(app, services)
     for service in services:
         _add_document(app, service)
+    add_docs(app, [service.name for service in services])
     return app
 
 
