@@ -60,7 +60,7 @@ class _Comparison:
 
     def compare(self, old: Part, new: Part, at: str) -> None:
         old, new = _as_schema(old), _as_schema(new)
-        if "$ref" in old and "$ref" in new:
+        if "$ref" in old or "$ref" in new:
             pair = _text(old), _text(new)
             if pair in self._seen:
                 return
