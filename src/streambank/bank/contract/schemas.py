@@ -51,7 +51,9 @@ def schema(event_type: EventType) -> Schema:
     needed = _referred(body, components)
     if needed:
         document["$defs"] = {name: components[name] for name in sorted(needed)}
-    return document
+    # As JSON has it: a default may be a tuple.
+    plain: Schema = msgspec.json.decode(msgspec.json.encode(document))
+    return plain
 
 
 def _complete(component: Schema, struct: inspect.StructType, name: str) -> None:
