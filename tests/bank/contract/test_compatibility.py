@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import jsonschema_rs
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.bank.contract.support import encoded, values
 
@@ -279,6 +279,7 @@ def schema_of(of: type[msgspec.Struct]) -> dict[str, Any]:
     return msgspec.json.schema(of)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_what_is_called_compatible_is_read_both_ways(data: st.DataObject) -> None:
     fields = data.draw(STRUCTS)
@@ -296,6 +297,7 @@ def test_what_is_called_compatible_is_read_both_ways(data: st.DataObject) -> Non
             assert _same(getattr(read, name), getattr(value, name))
 
 
+@settings(deadline=None)
 @given(STRUCTS, st.dictionaries(st.sampled_from("uvwxyz"), FIELDS))
 def test_to_add_is_compatible_exactly_if_all_that_is_new_has_a_default(old: Fields, more: Fields) -> None:
     found = incompatibilities(schema_of(struct(old)), schema_of(struct(old | more)))
@@ -303,6 +305,7 @@ def test_to_add_is_compatible_exactly_if_all_that_is_new_has_a_default(old: Fiel
     assert {part.pointer.rpartition("/")[2] for part in found} == lacking
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_what_fits_step_by_step_fits_as_a_whole(data: st.DataObject) -> None:
     first = data.draw(STRUCTS)
