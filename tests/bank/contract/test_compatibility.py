@@ -183,6 +183,18 @@ def test_one_choice_for_another_is_one_gone_and_one_too_many() -> None:
     ]
 
 
+def test_choices_in_another_order_are_compared_each_with_its_own() -> None:
+    def choice(kind: str, **more: Any) -> dict[str, Any]:
+        properties = {"type": {"enum": [kind]}, kind: STRING} | more
+        return {"type": "object", "properties": properties, "required": ["type", kind]}
+
+    old = {"anyOf": [choice("a"), choice("b")]}
+    more = {"new": {"type": "integer", "default": 0}}
+    assert incompatibilities(old, {"anyOf": [choice("b", **more), choice("a")]}) == []
+    (found,) = incompatibilities(old, {"anyOf": [choice("b", new=INTEGER), choice("a")]})
+    assert found.pointer == "/anyOf/1/properties/new"
+
+
 def test_everything_that_does_not_fit_is_told_at_once() -> None:
     new = changed(("properties note", GONE), ("properties count default", 3), ("$defs Side enum", ["in", "no"]))
     assert [found.pointer for found in incompatibilities(BASE, new)] == [

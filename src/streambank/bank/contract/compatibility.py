@@ -91,7 +91,6 @@ class _Comparison:
             taken, attempt = min(attempts, key=lambda tried: len(tried[1].found))
             left.remove(taken)
             self.found += attempt.found
-            self._seen |= attempt._seen
         for choice in left:
             self._refuse(at, f"{_kind(_resolved(choice, self._new))} is allowed too: {OLD_READERS}")
 
@@ -173,11 +172,11 @@ def _as_schema(part: Part) -> Schema:
 
 def _resolved(part: Schema, document: Schema) -> Schema:
     """The part with what it refers to."""
-    while "$ref" in part:
+    if "$ref" in part:
         target: Any = document
         for name in str(part["$ref"]).removeprefix("#").split("/")[1:]:
             target = target[name.replace("~1", "/").replace("~0", "~")]
-        part = {**target, **{key: value for key, value in part.items() if key != "$ref"}}
+        return {**target, **{key: value for key, value in part.items() if key != "$ref"}}
     return part
 
 
