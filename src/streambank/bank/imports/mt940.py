@@ -226,9 +226,11 @@ def _transaction(line: _Field, details: _Field | None, statement: _Statement, la
 
 def _parsed(line: _Field, details: _Field | None) -> dict[str, Any]:
     """What mt-940 reads of one transaction."""
-    if line.chars > FIELD_CHARS_MAX or (details is not None and details.chars > FIELD_CHARS_MAX):
-        raise ValueProblem("61" if details is None else "86", f"has more than {FIELD_CHARS_MAX:,} characters")
-    collection = Transactions(options=Options.all())
+    for one in (line, details):
+        if one is not None and one.chars > FIELD_CHARS_MAX:
+            raise ValueProblem(one.tag, f"has more than {FIELD_CHARS_MAX:,} characters")
+    # Without its own preparation, which makes the 29th of a 30th of February.
+    collection = Transactions({"pre_statement": []}, options=Options.all())
     text = f":61:{line.text}\n"
     try:
         (found,) = collection.parse(text)

@@ -51,6 +51,7 @@ _DATE = re.compile(
     re.ASCII,
 )
 _STATEMENTS = frozenset({"STMTRS", "CCSTMTRS"})
+_RESPONSES = frozenset({"STMTTRNRS", "CCSTMTTRNRS", "TRNUID"})
 _LISTS = frozenset({"BANKTRANLIST", "BANKTRANLISTP"})
 _FROM = frozenset({"BANKACCTFROM", "CCACCTFROM"})
 _FROM_FIELDS = frozenset({"BANKID", "BRANCHID", "ACCTID", "ACCTTYPE", "ACCTKEY"})
@@ -81,6 +82,7 @@ class _Statement:
     currency: str | None = None
     account: dict[str, str] = field(default_factory=dict)
     in_from: bool = False
+    lists: set[str] = field(default_factory=set)
     ledger: dict[str, str] | None = None
     list_end: str | None = None
 
@@ -152,7 +154,8 @@ class _Reader:
 
     def _outside(self, tag: Tag) -> Iterator[Item]:
         statement = self._statement
-        if statement.in_from:
+        in_from = statement.in_from
+        if in_from:
             if tag.name in _FROM_FIELDS:
                 statement.account[tag.name] = tag.text
                 return
@@ -164,12 +167,18 @@ class _Reader:
         elif tag.name in _STATEMENTS:
             self._statements += 1
             self._statement = _Statement()
+        elif tag.name in _RESPONSES or (tag.name.removeprefix("/") in _FROM and tag.name[0] == "/" and not in_from):
+            # A response, or the end of an account, whose beginning is lost: what follows is not the last one's.
+            self._statement = _Statement()
         elif tag.name.removeprefix("/") in _STATEMENTS:
             yield from self._balance()
             self._statement = _Statement()
         elif tag.name in _FROM:
             statement.account, statement.in_from = {}, True
         elif tag.name in _LISTS:
+            if tag.name in statement.lists:
+                statement.account = {}
+            statement.lists.add(tag.name)
             yield StatementStart(tag.line)
         elif tag.name in {"/LEDGERBAL", "AVAILBAL"}:
             yield from self._balance()

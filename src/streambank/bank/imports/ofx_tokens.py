@@ -13,11 +13,13 @@ CARRY_CHARS_MAX = 1 << 16
 VALUE_CHARS_MAX = 1 << 14
 """Of a longer value only so much is kept: enough to see that it is too long for any field."""
 
+CARRY_LINES_MAX = 200
+"""Over how many lines; each of them is looked at again with every further one."""
+
 _TOKEN = re.compile(
-    r"<!\[CDATA\[(?P<cdata>.*?)\]\]>|<!--.*?-->|<(?P<tag>/?[A-Za-z][\w.]*)\s*(?P<empty>/)?>|<\?[^<>]*>"
-    r"|(?P<markup><!(?=[A-Za-z]))|(?P<text>[^<]+|<)",
-    re.DOTALL,
+    r"<(?P<tag>/?[A-Za-z][\w.]*)\s*(?P<empty>/)?>|(?P<passed><\?[^<>]*>)|(?P<markup><!(?=[A-Za-z]))|(?P<text>[^<]+|<)"
 )
+_LONG = (("cdata", "<![CDATA[", "]]>"), ("passed", "<!--", "-->"))
 _OPEN_ENDED = re.compile(r"<(?![^<>]*>)(?=[!?/A-Za-z]|$)[^<>]*$", re.DOTALL)
 _ENTITY = re.compile(r"&(?:#(?P<decimal>\d{1,7})|#x(?P<hex>[0-9A-Fa-f]{1,6})|(?P<name>amp|lt|gt|quot|apos|nbsp));")
 _ENTITIES = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'", "nbsp": " "}
@@ -40,21 +42,21 @@ def tags(lines: Iterable[Line], label: str) -> Iterator[Tag]:
         ImportFileError: it has a DOCTYPE or declares entities, which no OFX file does.
     """
     name, line, texts, chars = "", 0, list[str](), 0
-    for number, token in _tokens(lines):
-        if token["markup"]:
+    for number, kind, text in _tokens(lines):
+        if kind == "markup":
             raise ImportFileError(
                 f"{label}, line {number}: the file declares a document type or entities, as no bank's does; it is"
                 " not read, for such a file can be an attack"
             )
-        if token["tag"]:
+        if kind in {"tag", "empty"}:
             if name:
                 yield Tag(line, name, _unescaped("".join(texts)))
-            name, line, texts, chars = token["tag"].upper(), number, [], 0
-            if token["empty"]:
+            name, line, texts, chars = text.upper(), number, [], 0
+            if kind == "empty":
                 yield Tag(line, name, "")
                 name = ""
-        elif (text := token["cdata"] or token["text"]) and chars < VALUE_CHARS_MAX:
-            if token["cdata"]:
+        elif kind != "passed" and chars < VALUE_CHARS_MAX:
+            if kind == "cdata":
                 text = text.replace("&", "&amp;")
             texts.append(text[:VALUE_CHARS_MAX])
             chars += len(text)
@@ -62,29 +64,52 @@ def tags(lines: Iterable[Line], label: str) -> Iterator[Tag]:
         yield Tag(line, name, _unescaped("".join(texts)))
 
 
-def _tokens(lines: Iterable[Line]) -> Iterator[tuple[int, re.Match[str]]]:
-    carry, number = "", 1
+def _tokens(lines: Iterable[Line]) -> Iterator[tuple[int, str, str]]:
+    """The tokens with line, kind and text. A token that is not complete yet waits for the next line."""
+    buffer, number, waited = "", 1, 0
     for line in lines:
-        if not carry:
-            number = line.number
-        buffer = carry + line.text + ("\n" if line.ended else "")
+        if not buffer:
+            number, waited = line.number, 0
+        buffer += line.text + ("\n" if line.ended else "")
+        waited += 1
         end = _complete_until(buffer)
-        if len(buffer) - end > CARRY_CHARS_MAX:
+        if len(buffer) - end > CARRY_CHARS_MAX or waited > CARRY_LINES_MAX:
             end = len(buffer)
-        seen = 0
-        for match in _TOKEN.finditer(buffer, 0, end):
-            number += buffer.count("\n", seen, match.start())
-            seen = match.start()
-            yield number, match
-        number += buffer.count("\n", seen, end)
-        carry = buffer[end:]
-    for match in _TOKEN.finditer(carry):
-        yield number, match
+        if end:
+            waited = 0
+        yield from _located(buffer, end, number)
+        number += buffer.count("\n", 0, end)
+        buffer = buffer[end:]
+    yield from _located(buffer, len(buffer), number)
+
+
+def _located(buffer: str, end: int, number: int) -> Iterator[tuple[int, str, str]]:
+    at = 0
+    endless: set[str] = set()
+    while at < end:
+        kind, text, after = _next(buffer, at, end, endless)
+        yield number, kind, text
+        number += buffer.count("\n", at, after)
+        at = after
+
+
+def _next(buffer: str, at: int, end: int, endless: set[str]) -> tuple[str, str, int]:
+    """Kind, text and end of the token at ``at``. ``endless`` has what was sought and does not end: it is not again."""
+    for kind, opening, closing in _LONG:
+        if opening not in endless and buffer.startswith(opening, at, end):
+            found = buffer.find(closing, at + len(opening), end)
+            if found >= 0:
+                return kind, buffer[at + len(opening) : found], found + len(closing)
+            endless.add(opening)
+    match = _TOKEN.match(buffer, at, end)
+    assert match is not None, "every character is a token"
+    kind = match.lastgroup or "text"
+    return kind, match["tag"] if kind in {"tag", "empty"} else match[0], match.end()
 
 
 def _complete_until(buffer: str) -> int:
     """Where the buffer's last tag begins, if it is not closed within it; else the buffer's end."""
-    for start, end in (("<![CDATA[", "]]>"), ("<!--", "-->")):
+    for _, start, end in _LONG:
         at = buffer.rfind(start)
         if at >= 0 and buffer.find(end, at) < 0:
             return at

@@ -35,6 +35,8 @@ RECORD_LINES_MAX = 2_000
 
 _CASH = frozenset({"bank", "cash", "ccard", "oth a", "oth l"})
 _DATE = re.compile(r"\s*(\d{1,4})\s*([/.\-])\s*(\d{1,2})\s*(['’/.\-])\s*(\d{1,4})\s*", re.ASCII)
+# A year of four digits is a whole one: 0024 is not 2024.
+_NO_YEAR = re.compile(r"(?<!\d)0\d{2,3}(?!\d)", re.ASCII)
 _OPENING_NAMES = frozenset({"openingbalance", "saldoinicial", "anfangssaldo", "eroffnungssaldo", "soldeinitial"})
 
 
@@ -188,7 +190,9 @@ def _section(text: str, section: str, account: str | None) -> tuple[str, str | N
     if word.strip().casefold() == "account":
         return "account", None
     if word.strip().casefold() == "type":
-        return " ".join(kind.casefold().split()), account
+        # A list of accounts may be between; of another kind it is not the account that was named before.
+        kind = " ".join(kind.casefold().split())
+        return kind, account if section in {kind, "account"} else None
     # Options such as !Option:AutoSwitch and !Clear:AutoSwitch; what is unknown begins something unknown.
     return section if word.strip().casefold() in {"option", "clear"} else text.casefold(), account
 
@@ -202,7 +206,7 @@ def checked_name(text: str | None) -> str | None:
 
 
 def _put(record: _Record, letter: str, value: str) -> None:
-    if letter in record.fields and letter in "DT":
+    if record.problem is None and letter in record.fields and letter in "DT":
         record.problem = f"{letter}: is given twice: two transactions seem to have run into one another"
     record.fields.setdefault(letter, value)
 
@@ -240,6 +244,8 @@ def _booking(record: _Record, layout: _Layout) -> Booking | None:
     if opening and minor == 0:
         return None
     try:
+        if _NO_YEAR.search(fields.get("D", "")):
+            raise ValueProblem("D", f"{fields['D']!r} is not a date")
         moment = parse_date(_plain_date(fields.get("D", "")), layout.date_style)
     except ValueProblem as problem:
         raise ValueProblem("D", problem.reason) from None

@@ -18,6 +18,8 @@ REFERENCE_CHARS_MIN = 8
 
 _UNDECODED = re.compile("[\ud800-\udfff\ufffd\x00]")
 _ISO_AMOUNT = re.compile(r"[0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30}")
+# The year is a whole one: 0024 is not 2024.
+_XML_DATE = re.compile(r"[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}(?![0-9])")
 _XML_ZONE = re.compile(r"^(\d{4}-\d\d-\d\d)(?:Z|[+-]\d\d:\d\d)$")
 _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")
 _NO_REFERENCE = frozenset({"NONREF", "NOREF", "NOTPROVIDED", "NOTAVAILABLE", "UNKNOWN", "NONE", "NA", "NULL"})
@@ -93,7 +95,7 @@ def xml_moment(field: str, text: str | None) -> Moment:
     stripped = (text or "").strip()
     if not stripped:
         raise ValueProblem(field, "is missing")
-    if not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])", stripped):
+    if not _XML_DATE.match(stripped):
         raise ValueProblem(field, f"{shown(stripped)} is not a date")
     try:
         return checked_moment(field, parse_date(_XML_ZONE.sub(r"\1", stripped), "ymd"))
