@@ -1,5 +1,6 @@
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -95,7 +96,7 @@ def test_amounts(tmp_path: Path, amounts: tuple[str, str], given: dict[str, str]
         (file(record("soon")), GIVEN, "line 2: D: 'soon' is not a date; nothing in the file"),
     ],
 )
-def test_what_is_left_open_is_asked_for(tmp_path: Path, content: str, given: dict[str, object], reason: str) -> None:
+def test_what_is_left_open_is_asked_for(tmp_path: Path, content: str, given: dict[str, Any], reason: str) -> None:
     with pytest.raises(ImportFileError, match=reason):
         opened(tmp_path, content, **given)
 
@@ -145,6 +146,19 @@ def test_accounts_whose_names_are_in_other_letters_are_told_apart(tmp_path: Path
     part = "!Account\nN{name}\n^\n!Type:Bank\n" + record()
     source = opened(tmp_path, part.format(name="储蓄") + part.format(name="信用卡"), currency="EUR")
     assert [row[0] for row in rows(source)] == ["储蓄", "信用卡"]
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "!Option:AutoSwitch\n!Account\nNA\n^\nNB\n^\n!Clear:AutoSwitch\n",
+        "!Account\nNA\n^\nNB\n^\n",
+        "!Account\nNA\n^\n" + file(record(), kind="CCard"),
+    ],
+)
+def test_an_account_that_is_not_named_is_none_of_those_before(tmp_path: Path, before: str) -> None:
+    with pytest.raises(ImportFileError, match="does not name the account"):
+        opened(tmp_path, before + file(record()), currency="EUR")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252"])

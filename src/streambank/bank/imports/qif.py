@@ -155,7 +155,7 @@ def _records(lines: Iterator[Line]) -> Iterator[_Record]:
     section = ""
     account: str | None = None
     record: _Record | None = None
-    count = 0
+    count = listed = 0
     for line in lines:
         text = line.text.strip("\r\n\t ").removeprefix("\ufeff")
         if text.startswith("!"):
@@ -164,10 +164,13 @@ def _records(lines: Iterator[Line]) -> Iterator[_Record]:
                 yield record
                 record = None
             section, account = _section(text, section, account)
+            listed = 0
         elif text.startswith("^"):
             if record is not None:
                 if section == "account":
-                    account = checked_name(record.fields.get("N"))
+                    # Of several it is a list, and says nothing of what follows.
+                    account = checked_name(record.fields.get("N")) if not listed else None
+                    listed += 1
                 else:
                     yield record
             record = None
@@ -193,8 +196,10 @@ def _section(text: str, section: str, account: str | None) -> tuple[str, str | N
         # A list of accounts may be between; of another kind it is not the account that was named before.
         kind = " ".join(kind.casefold().split())
         return kind, account if section in {kind, "account"} else None
-    # Options such as !Option:AutoSwitch and !Clear:AutoSwitch; what is unknown begins something unknown.
-    return section if word.strip().casefold() in {"option", "clear"} else text.casefold(), account
+    if word.strip().casefold() == "option":
+        return section, account
+    # !Clear:AutoSwitch ends the list of all accounts; what is unknown begins something unknown.
+    return text.casefold(), None
 
 
 def checked_name(text: str | None) -> str | None:
