@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from streambank.bank.events import Currency, Direction, Origin, to_decimal
 from streambank.bank.imports import (
-    NAMES,
+    FORMAT_NAMES,
     BerkaSource,
     BookedOnly,
     CsvOverrides,
@@ -111,7 +111,7 @@ def _open_statement(
     overrides = _overrides(csv)
     if wrong := unfit(found, overrides):
         names = ", ".join(f"--{_option(name)}" for name in wrong)
-        raise UsageError(f"{names}: only for CSV files, and {file.name} is {NAMES[found]}; leave it out")
+        raise UsageError(f"{names}: only for CSV files, and {file.name} is {FORMAT_NAMES[found]}; leave it out")
     owner = _owner(options, csv, folder)
     try:
         return BookedOnly(open_statement(file, owner, overrides, found))

@@ -15,12 +15,12 @@ from streambank.bank.imports.entries import (
 from streambank.bank.imports.errors import ImportFencedError, ImportFileError
 from streambank.bank.imports.importer import Importer, ImportProgress, ImportResult
 from streambank.bank.imports.preview import Preview, PreviewRow, Total, preview
-from streambank.bank.imports.sniff import NAMES, StatementFormat, open_statement, sniff, unfit
+from streambank.bank.imports.sniff import FORMAT_NAMES, StatementFormat, open_statement, sniff, unfit
 from streambank.bank.imports.statement import BookedOnly, StatementSource
 from streambank.bank.imports.thresholds import thresholds_for
 
 __all__ = [
-    "NAMES",
+    "FORMAT_NAMES",
     "BerkaSource",
     "BookedOnly",
     "CsvOverrides",

@@ -1,7 +1,7 @@
 """OFX and QFX statements, of banks and credit cards: 1.x (SGML) and 2.x (XML).
 
-The reader is our own: ofxtools is under the GPL, takes an empty value without its end tag for an aggregate and ends at
-the first thing it does not know; ofxparse has no wheel. Both hold the whole file and know no line.
+The reader is our own: ofxtools is under the GPL, and one wrong amount or an empty value ends it; ofxparse has no wheel.
+Both hold the whole file and know no line.
 
 A FITID is unique within an account only, and some banks count from 1 in every file: short ones are no ids, the others
 are ids together with day and amount.
@@ -265,7 +265,7 @@ def _same_currency(fields: dict[str, str], currency: Currency) -> None:
 
 
 def parse_ofx_date(name: str, text: str | None) -> Moment:
-    """``YYYYMMDD[HHMM[SS[.XXX]]][[offset:zone]]``; the day is the one that is written. Raises ValueProblem."""
+    """``YYYYMMDD[HHMM[SS[.mmm]]][[offset:zone]]``; the day is the one that is written. Raises ValueProblem."""
     stripped = (text or "").strip()
     if not stripped:
         raise ValueProblem(name, "is missing")

@@ -20,7 +20,7 @@ StatementFormat: TypeAlias = Literal["csv", "ofx", "camt", "mt940", "qif"]
 
 HEAD_BYTES = 64 << 10
 
-NAMES: dict[StatementFormat, str] = {
+FORMAT_NAMES: dict[StatementFormat, str] = {
     "csv": "CSV",
     "ofx": "OFX",
     "camt": "CAMT.053",
@@ -114,7 +114,7 @@ def open_statement(
     found = sniff(path) if format_ == "auto" else format_
     if wrong := unfit(found, given):
         names = ", ".join(f"({name})" for name in wrong)
-        raise ImportFileError(f"{path} is {NAMES[found]}: {names} is for CSV files; leave it out")
+        raise ImportFileError(f"{path} is {FORMAT_NAMES[found]}: {names} is for CSV files; leave it out")
     if found == "csv":
         return open_csv(path, owner, given)
     _check_size(path)

@@ -106,9 +106,12 @@ def xml_moment(field: str, text: str | None) -> Moment:
 
 
 def checked_moment(field: str, moment: Moment) -> Moment:
-    """The moment. Raises ValueProblem if it is before 1970."""
-    if moment.day < EARLIEST or moment.millis() < 0:
+    """The moment. Raises ValueProblem if it is before 1970, or after what a time in UTC can be."""
+    millis = moment.millis()
+    if moment.day < EARLIEST or millis < 0:
         raise ValueProblem(field, f"{moment.day} is before 1970-01-01, the earliest day that can be stored")
+    if millis >= day_ms(date.max):
+        raise ValueProblem(field, f"{moment.day} is after the last day that can be stored")
     return moment
 
 
