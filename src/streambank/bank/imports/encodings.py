@@ -9,7 +9,10 @@ from streambank.bank.imports.files import Encoding, InputFile, detect_encoding
 
 HEAD_BYTES = 4096
 
-_DECLARED = re.compile(r"CHARSET:\s*([\w-]+)|<\?xml[^>]*encoding=[\"']([\w-]+)", re.IGNORECASE)
+# In some files the header is one line without anything between its fields.
+_DECLARED = re.compile(
+    r"CHARSET:\s*(125[0-9]|(?:ISO-)?8859-1)|<\?xml[^>]*encoding=[\"']([\w-]+)", re.IGNORECASE | re.ASCII
+)
 _NAMES = {
     "1250": "cp1250",
     "1251": "cp1251",

@@ -82,6 +82,7 @@ class _Statement:
     number: str | None = None
     currency: Currency | None = None
     problem: ValueProblem | None = None
+    begun: bool = False
     closed: bool = False
 
     def account(self) -> FoundAccount:
@@ -185,17 +186,18 @@ def _balance(one: _Field, statement: _Statement) -> Iterator[Item]:
     opening = one.tag[:2] == "60"
     match = _BALANCE.fullmatch(one.text)
     try:
-        if opening:
-            statement.currency = None
-        else:
+        if not opening:
             statement.closed = True
+        elif statement.begun:
+            raise ValueProblem("25", "the account is missing before another opening balance")
+        else:
+            statement.begun = True
         if match is None:
             raise ValueProblem(one.tag, f"{shown(one.text)} is not a balance")
         mark, year, month, day, code, amount = match.groups()
         currency = currency_of(one.tag, code)
         if opening:
             statement.currency = currency
-            statement.closed = False
         account = statement.account()
         if currency is not account.currency:
             return

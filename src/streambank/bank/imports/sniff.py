@@ -106,6 +106,8 @@ def open_statement(
 ) -> Source:
     """Open a bank's file of any format: CSV, OFX or QFX, CAMT.053, MT940 or QIF.
 
+    The overrides are those of CSV files; each of the other formats takes the few that mean something for it.
+
     Raises:
         ImportFileError: it cannot be read, something is undecided, or an override does not fit the format; the text
             names the override in parentheses.

@@ -1,8 +1,8 @@
 """What the readers of bank statements share: accounts, ids, opening balances, order.
 
 A reader turns a file into items; :class:`StatementSource` makes the source of them that the importer takes. Only the
-last four characters of an account's number are kept; the whole of it is only hashed into the account's id, so that
-every format that has the same number means the same account.
+last four characters of an account's number are kept; the whole of it is only hashed into the account's id. An IBAN is
+the same account in every format.
 """
 
 from collections import Counter
