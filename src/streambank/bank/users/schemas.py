@@ -187,7 +187,7 @@ class TokenAnswer(BaseModel):
     token_type: str = "Bearer"  # noqa: S105
     expires_in: int
     scope: str
-    refresh_token: Annotated[str, Field(repr=False, exclude_if=lambda token: token is None)] | None = None
+    refresh_token: Annotated[str | None, Field(repr=False, exclude_if=lambda token: token is None)] = None
 
 
 class OAuthError(BaseModel):

@@ -27,7 +27,7 @@ class UsersSettings:
     """
 
     secure_cookies: bool = False
-    password_parameters: Parameters = field(default=RFC_9106_LOW_MEMORY)
+    password_parameters: Parameters = field(default_factory=lambda: RFC_9106_LOW_MEMORY)
     hashes_at_once_max: int = 2
 
     def __post_init__(self) -> None:
