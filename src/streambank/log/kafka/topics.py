@@ -24,7 +24,7 @@ from streambank.log.kafka.errors import translated
 from streambank.log.kafka.patience import patiently
 from streambank.log.kafka.settings import KafkaSettings
 from streambank.log.records import TopicPartition
-from streambank.log.topics import CleanupPolicy, TopicConfig
+from streambank.log.topics import MAX_COMPACTION_LAG_MS, CleanupPolicy, TopicConfig
 
 CALL_S = 30.0
 """A shorter one would find a dead leader sooner, but librdkafka 2.16 ended the process when admin requests ran out."""
@@ -187,6 +187,7 @@ class KafkaTopics:
 
 
 def _new_topic(config: TopicConfig) -> NewTopic:
+    compaction = {"max.compaction.lag.ms": str(MAX_COMPACTION_LAG_MS)} if config.compacted else {}
     return NewTopic(
         config.name,
         config.partitions,
@@ -198,6 +199,7 @@ def _new_topic(config: TopicConfig) -> NewTopic:
             "message.timestamp.type": "CreateTime",
             "message.timestamp.before.max.ms": _FOR_EVER,
             "message.timestamp.after.max.ms": _FOR_EVER,
+            **compaction,
         },
     )
 
