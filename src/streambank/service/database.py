@@ -19,6 +19,9 @@ BUSY_TIMEOUT_MS = 30_000
 """How long a writer waits for another process's transaction. Transactions here take milliseconds; a full disk flush on
 a slow machine takes seconds; beyond half a minute somebody holds the file by hand, and an error is of more use."""
 
+SCRUB_WAIT_MS = 2_000
+"""How long :meth:`Database.scrub` waits for who still reads. Reads take milliseconds; later is soon enough."""
+
 _READ_ONLY = "streambank_read_only"
 
 
@@ -121,6 +124,25 @@ class Database:
         """The database's URL without its password, for messages."""
         return self._engine.url.render_as_string(hide_password=True)
 
+    def scrub(self) -> bool:
+        """Take what was deleted out of SQLite's files, where the write-ahead log still has it; False: still read.
+
+        What was deleted is overwritten in the database itself by ``secure_delete``. Other databases have their own
+        ways (on PostgreSQL: vacuum), and nothing is done. Not within a transaction of the same thread.
+        """
+        if self._engine.dialect.name != "sqlite":
+            return True
+        with self._one_writer:
+            raw = self._engine.raw_connection()
+            try:
+                cursor = raw.cursor()
+                cursor.execute(f"PRAGMA busy_timeout={SCRUB_WAIT_MS}")
+                busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+            finally:
+                raw.close()
+        return not busy
+
     def close(self) -> None:
         """Close the connections. Idempotent."""
         self._engine.dispose()
@@ -169,7 +191,8 @@ def _set_up_sqlite(engine: Engine) -> None:
     def _on_connect(connection: Any, _: Any) -> None:
         # The driver must not begin transactions by itself: it would begin them deferred, and not before a SELECT.
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        # secure_delete: what was erased must not stay in the free parts of the file. Not every build has it on.
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

@@ -54,7 +54,7 @@ class Lives:
 @contextmanager
 def lives_in(folder: Path, port: int) -> Iterator[Lives]:
     command = [sys.executable, str(CHILD), str(folder), str(port), SECRET]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])}
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=env
     ) as process:
@@ -112,12 +112,12 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
 
     database = Database.open(tmp_path / "notifications.db", *DATABASE)
     with database.read() as connection:
-        rows = connection.execute(select(EMAIL.c.alert_id, EMAIL.c.state)).all()
+        rows = connection.execute(select(EMAIL.c.cause_id, EMAIL.c.state)).all()
         suspected = repository.suspected_repeats(connection)
     database.close()
     mails = mails_by_alert(tmp_path / "mailbox.db")
 
-    assert sorted((row.alert_id, row.state) for row in rows) == sorted((alert, "sent") for alert in wanted)
+    assert sorted((row.cause_id, row.state) for row in rows) == sorted((alert, "sent") for alert in wanted)
     assert sorted(event.alert_id for event in events) == sorted(wanted)
     assert sorted(mails) == sorted(wanted)
     # A repeat is the same message to the byte, and each was suspected of being one.
