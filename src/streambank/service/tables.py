@@ -1,8 +1,38 @@
 """The tables that every service's database has beside its own."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
 
 KIT = MetaData()
+
+
+def plain_text(text: str) -> str:
+    """The text with U+FFFD for U+0000, which PostgreSQL has no way to store."""
+    return text.replace("\x00", "\ufffd")
+
+
+class PlainText(TypeDecorator[str]):
+    """Text that may come from anywhere: what is stored, and what is looked for, is its :func:`plain_text`."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """See :class:`sqlalchemy.types.TypeDecorator`."""
+        return plain_text(value) if value is not None else None
+
 
 BigKey = BigInteger().with_variant(Integer(), "sqlite")
 """A 64-bit primary key; SQLite's INTEGER is one, and only that name makes it the row's own id."""
@@ -38,3 +68,17 @@ OUTBOX = Table(
     Column("timestamp", BigInteger, nullable=False),
 )
 """Outgoing records in the order in which they are to be published. A published row is deleted."""
+
+IDEMPOTENCY_KEY = Table(
+    "idempotency_key",
+    KIT,
+    Column("scope", String(128), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("headers", Text, nullable=False),
+    Column("body", LargeBinary, nullable=True),
+    Column("created_at", BigInteger, nullable=False),
+    Index("idempotency_key_created_at", "created_at"),
+)
+"""Requests that were done, with their answers; without a body where the answer holds a secret."""

@@ -6,7 +6,9 @@ from email.policy import default
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import URL
 from tests.bank.notifications.support import SETTINGS, FakeMailer, Ticker, make_service, notification, publish, settle
+from tests.postgres import Databases
 
 from streambank.bank.notifications import NotificationsService, NotificationsSettings
 from streambank.log.embedded import EmbeddedLog
@@ -15,12 +17,12 @@ from streambank.log.embedded import EmbeddedLog
 class Bench:
     """One service on a log in memory, with a clock and a mailer to play with."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, where: Path | URL) -> None:
+        self.where = where
         self.clock = Ticker()
         self.mailer = FakeMailer()
         self.log = EmbeddedLog.open(None)
-        self.service, self.database = make_service(self.log, folder / "n.db", self.mailer, self.clock)
+        self.service, self.database = make_service(self.log, where, self.mailer, self.clock)
 
     def publish_and_settle(self, *numbers_and_users: tuple[int, str]) -> None:
         publish(self.log, [notification(n, user) for n, user in numbers_and_users])
@@ -49,7 +51,16 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path)
+def bench(any_database: Databases) -> Iterator[Bench]:
+    """On a database of either kind."""
+    made = Bench(any_database("notifications"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def file_bench(tmp_path: Path) -> Iterator[Bench]:
+    """On a file of SQLite."""
+    made = Bench(tmp_path / "n.db")
     yield made
     made.close()

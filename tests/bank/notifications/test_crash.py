@@ -1,4 +1,4 @@
-"""The service is killed at random moments, in real processes, on real files, with a real mail server."""
+"""The service is killed at random moments, in real processes, on real databases, with a real mail server."""
 
 import os
 import random
@@ -23,6 +23,7 @@ from tests.bank.notifications.support import (
     request,
     sealed_request,
 )
+from tests.postgres import Databases
 
 from streambank.bank.events import ALERT_NOTIFICATION, EMAIL_SENT, MAIL_REQUESTED, USER_KEY
 from streambank.bank.mailbox import MailboxServer, MailboxStore
@@ -30,7 +31,7 @@ from streambank.bank.notifications import DATABASE, repository
 from streambank.bank.notifications.models import EMAIL, State
 from streambank.log import TopicPartition
 from streambank.log.embedded import EmbeddedLog
-from streambank.service.database import Database
+from streambank.service.database import Database, database_url
 
 CHILD = Path(__file__).with_name("child.py")
 ROOT = Path(__file__).parents[3]
@@ -62,9 +63,9 @@ class Lives:
 
 
 @contextmanager
-def lives_in(folder: Path, port: int) -> Iterator[Lives]:
-    command = [sys.executable, str(CHILD), str(folder), str(port), SECRET]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])}
+def lives_in(folder: Path, port: int, where: str) -> Iterator[Lives]:
+    command = [sys.executable, str(CHILD), str(folder), str(port), SECRET, where]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=env
     ) as process:
@@ -105,13 +106,14 @@ def mails_by(path: Path, header: str) -> dict[str, list[bytes]]:
     return found
 
 
-def test_killed_at_random_moments(tmp_path: Path) -> None:
+def test_killed_at_random_moments(tmp_path: Path, any_database: Databases) -> None:
     chance = random.Random(20261124)
+    where = database_url(any_database("notifications")).render_as_string(hide_password=False)
     wanted = [f"alert-{n}" for n in range(ALERTS)]
     with (
         EmbeddedLog.open(tmp_path / "log") as log,
         MailboxServer(tmp_path / "mailbox.db", secret=SECRET) as mailbox,
-        lives_in(tmp_path, mailbox.smtp_port) as lives,
+        lives_in(tmp_path, mailbox.smtp_port, where) as lives,
     ):
         log.create_topics([ALERT_NOTIFICATION.config, EMAIL_SENT.config])
         published = 0
@@ -131,7 +133,7 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
         events = emails_sent(log)
         dead = read(log, "notifications.dlq")
 
-    database = Database.open(tmp_path / "notifications.db", *DATABASE)
+    database = Database.open(where, *DATABASE)
     with database.read() as connection:
         rows = connection.execute(select(EMAIL.c.cause_id, EMAIL.c.state)).all()
         suspected = repository.suspected_repeats(connection)
@@ -153,14 +155,15 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
     assert suspected > 0
 
 
-def test_emails_that_are_asked_for_survive_kills_too(tmp_path: Path) -> None:
+def test_emails_that_are_asked_for_survive_kills_too(tmp_path: Path, any_database: Databases) -> None:
     chance = random.Random(20261129)
+    where = database_url(any_database("notifications")).render_as_string(hide_password=False)
     wanted = [f"event-{n}" for n in range(REQUESTS)]
     with (
         EmbeddedLog.open(tmp_path / "log") as log,
         MailboxServer(tmp_path / "mailbox.db", secret=SECRET) as mailbox,
         closing(MailboxStore.open(tmp_path / "mailbox.db")) as received,
-        lives_in(tmp_path, mailbox.smtp_port) as lives,
+        lives_in(tmp_path, mailbox.smtp_port, where) as lives,
     ):
         log.create_topics([MAIL_REQUESTED.config, USER_KEY.config])
         publish_key(log, "user-0")
@@ -174,7 +177,7 @@ def test_emails_that_are_asked_for_survive_kills_too(tmp_path: Path) -> None:
             lives.kill(pid)
         pid = lives.start()
         wait_for(received, REQUESTS, DEADLINE_S)
-        with closing(Database.open(tmp_path / "notifications.db", *DATABASE, create=False)) as database:
+        with closing(Database.open(where, *DATABASE)) as database:
             deadline = time.monotonic() + DEADLINE_S
             while repository_counts(database)[State.SENT] < REQUESTS and time.monotonic() < deadline:
                 time.sleep(0.01)

@@ -3,6 +3,7 @@
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from pathlib import Path
 
 import pytest
 import structlog
@@ -27,6 +28,7 @@ from tests.bank.notifications.support import (
     sealed_request,
     settle,
 )
+from tests.postgres import Databases
 
 from streambank.bank.events import ALERT_NOTIFICATION, MAIL_REQUESTED, USER_KEY, MailKind
 from streambank.bank.events.personal import is_sealed, seal, unseal
@@ -57,7 +59,8 @@ def text_of(content: bytes) -> str:
 
 def files_of(bench: Bench) -> bytes:
     """The bytes of the database's files, the write-ahead log among them, with the database still open."""
-    return b"".join(path.read_bytes() for path in sorted(bench.folder.glob("n.db*")))
+    assert isinstance(bench.where, Path)
+    return b"".join(path.read_bytes() for path in sorted(bench.where.parent.glob("n.db*")))
 
 
 def test_sealed_events_become_readable_e_mails(bench: Bench) -> None:
@@ -95,8 +98,8 @@ def test_what_is_sealed_waits_for_its_key_and_then_goes_at_once(bench: Bench) ->
     publish(bench.log, [sealed_alert(notification(2)), notification(3, "user-2")])
     settle(bench.service)
     assert bench.mailer.recipients == ["user-2"]
-    for _ in range(60):
-        bench.pass_ms(5_000)
+    for _ in range(20):
+        bench.pass_ms(15_000)
     assert bench.mailer.recipients == ["user-2"]
     publish_key(bench.log, "user-1")
     settle(bench.service)
@@ -109,8 +112,8 @@ def test_a_key_that_never_comes_makes_a_dead_letter_after_ten_minutes(bench: Ben
     publish_requests(bench.log, [sealed_request(request(1, expires_at=None))])
     settle(bench.service)
     while bench.service.status().pending:
-        bench.pass_ms(1_000)
-    assert 0 <= bench.clock.now_ms - NOON_MS - KEY_WAIT_MOST_MS <= 30_000
+        bench.pass_ms(15_000)
+    assert 0 <= bench.clock.now_ms - NOON_MS - KEY_WAIT_MOST_MS <= 45_000
     (dead,) = read(bench.log, "notifications.dlq")
     headers = dict(dead.headers)
     assert headers["__streams.errors.exception"] == b"KeyMissingError"
@@ -229,6 +232,16 @@ def test_a_key_and_its_tombstone_in_one_batch_erase(bench: Bench) -> None:
         }
 
 
+@pytest.mark.parametrize("user", ["\x00", "a\x00b", "", "ž" * 300])
+def test_odd_user_ids_stop_nothing(bench: Bench, user: str) -> None:
+    for key in (KEY, None, None, KEY):
+        publish_key(bench.log, user, key)
+        settle(bench.service)
+    publish(bench.log, [notification(1, user), notification(2)])
+    settle(bench.service)
+    assert states(bench) == {"alert-1": "erased", "alert-2": "sent"}
+
+
 def test_erased_while_the_server_takes_the_e_mail(bench: Bench) -> None:
     publish_key(bench.log, "user-1")
     settle(bench.service)
@@ -245,31 +258,31 @@ def test_erased_while_the_server_takes_the_e_mail(bench: Bench) -> None:
     assert emails_sent(bench.log) == []
 
 
-def test_erasure_leaves_no_trace_in_the_database_files(bench: Bench) -> None:
-    publish_key(bench.log, "user-1")
-    publish_key(bench.log, "user-2", OTHER_KEY)
+def test_erasure_leaves_no_trace_in_the_database_files(file_bench: Bench) -> None:
+    publish_key(file_bench.log, "user-1")
+    publish_key(file_bench.log, "user-2", OTHER_KEY)
     unsealed = [notification(n, remittance="Bread " * 9) for n in range(1, 9)]
     sealed = [sealed_alert(notification(n)) for n in range(9, 20)]
     asked_for = [sealed_request(request(n)) for n in range(20, 30)] + [request(30), request(31, name="Jana N.")]
     # Some are sent, some refused, and some still wait as their user is erased.
-    publish(bench.log, [*unsealed[:4], *sealed[:4]])
-    publish_requests(bench.log, asked_for[:4])
-    settle(bench.service)
-    bench.mailer.outcome = lambda recipient: RecipientRefusedError("550 at RCPT", f"no {recipient}")
-    publish(bench.log, sealed[4:6])
-    settle(bench.service)
-    bench.mailer.outcome = lambda _: RecipientDeferredError("greylisted")
-    publish(bench.log, [*unsealed[4:], *sealed[6:], sealed_alert(notification(40, "user-2"), OTHER_KEY)])
-    publish_requests(bench.log, asked_for[4:])
-    settle(bench.service)
+    publish(file_bench.log, [*unsealed[:4], *sealed[:4]])
+    publish_requests(file_bench.log, asked_for[:4])
+    settle(file_bench.service)
+    file_bench.mailer.outcome = lambda recipient: RecipientRefusedError("550 at RCPT", f"no {recipient}")
+    publish(file_bench.log, sealed[4:6])
+    settle(file_bench.service)
+    file_bench.mailer.outcome = lambda _: RecipientDeferredError("greylisted")
+    publish(file_bench.log, [*unsealed[4:], *sealed[6:], sealed_alert(notification(40, "user-2"), OTHER_KEY)])
+    publish_requests(file_bench.log, asked_for[4:])
+    settle(file_bench.service)
     traces = [text.encode() for text in PERSONAL] + [KEY, b"Bread"]
     traces += [seal(KEY, "user-1", text).encode() for text in ("user-1@example.org", "Jana Nováková", "Tesco", TOKEN)]
-    before = files_of(bench)
+    before = files_of(file_bench)
     assert [trace for trace in traces if trace not in before] == []
 
-    publish_key(bench.log, "user-1", None)
-    settle(bench.service)
-    after = files_of(bench)
+    publish_key(file_bench.log, "user-1", None)
+    settle(file_bench.service)
+    after = files_of(file_bench)
     assert [trace for trace in traces if trace in after] == []
     assert OTHER_KEY in after
     assert seal(OTHER_KEY, "user-2", "user-2@example.org").encode() in after
@@ -277,17 +290,17 @@ def test_erasure_leaves_no_trace_in_the_database_files(bench: Bench) -> None:
 
 
 def test_traces_left_by_a_process_that_was_killed_go_at_the_next_start(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    file_bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publish_key(bench.log, "user-1")
-    settle(bench.service)
-    monkeypatch.setattr(bench.database, "scrub", lambda: False)
-    publish_key(bench.log, "user-1", None)
-    settle(bench.service)
-    assert KEY in files_of(bench)
+    publish_key(file_bench.log, "user-1")
+    settle(file_bench.service)
+    monkeypatch.setattr(file_bench.database, "scrub", lambda: False)
+    publish_key(file_bench.log, "user-1", None)
+    settle(file_bench.service)
+    assert KEY in files_of(file_bench)
     monkeypatch.undo()
-    bench.restart()
-    assert KEY not in files_of(bench)
+    file_bench.restart()
+    assert KEY not in files_of(file_bench)
 
 
 def test_what_a_server_says_of_an_address_is_sealed_in_the_dead_letter(bench: Bench) -> None:
@@ -306,16 +319,14 @@ def test_what_a_server_says_of_an_address_is_sealed_in_the_dead_letter(bench: Be
     assert opened.startswith("no such user <user-1@example.org>, žž")
 
 
-def test_a_new_database_of_an_old_group_still_knows_all_keys(bench: Bench) -> None:
+def test_a_new_database_of_an_old_group_still_knows_all_keys(bench: Bench, any_database: Databases) -> None:
     publish_key(bench.log, "user-1")
     publish_key(bench.log, "user-2", None)
     publish(bench.log, [notification(1)])
     settle(bench.service)
     bench.service.close()
     bench.database.close()
-    for path in bench.folder.glob("n.db*"):
-        path.unlink()
-    bench.service, bench.database = make_service(bench.log, bench.folder / "n.db", bench.mailer, bench.clock)
+    bench.service, bench.database = make_service(bench.log, any_database("another"), bench.mailer, bench.clock)
     publish(bench.log, [sealed_alert(notification(2)), notification(3, "user-2")])
     settle(bench.service)
     # The alert of before is not sent again; the keys of before are there.

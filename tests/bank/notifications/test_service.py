@@ -18,6 +18,7 @@ from tests.bank.notifications.support import (
     read,
     settle,
 )
+from tests.postgres import Databases
 
 from streambank.bank.events import ALERT_NOTIFICATION
 from streambank.bank.notifications import DATABASE, GROUP, NotificationsService, NotificationsSettings, SmtpMailer
@@ -53,6 +54,16 @@ def test_the_same_alert_again_is_ignored(bench: Bench) -> None:
     bench.publish_and_settle((1, "jana"))
     assert bench.mailer.recipients == ["jana"]
     assert len(emails_sent(bench.log)) == 1
+
+
+def test_characters_that_a_database_cannot_store_stop_nothing(bench: Bench) -> None:
+    odd = [notification(1, "jana", alert_id="alert\x00"), notification(2, "ja\x00na", email="jana@example.org")]
+    publish(bench.log, odd)
+    settle(bench.service)
+    publish(bench.log, odd)
+    settle(bench.service)
+    assert bench.mailer.recipients == ["jana", "jana"]
+    assert sorted(event.user_id for event in emails_sent(bench.log)) == ["ja\x00na", "jana"]
 
 
 def test_what_an_email_said_is_deleted_once_it_is_sent(bench: Bench) -> None:
@@ -256,11 +267,11 @@ def test_nothing_personal_is_logged(bench: Bench, capsys: pytest.CaptureFixture[
         assert personal not in shown
 
 
-def test_a_running_service_sends_at_once_and_stops_at_once(tmp_path: Path) -> None:
+def test_a_running_service_sends_at_once_and_stops_at_once(tmp_path: Path, any_database: Databases) -> None:
     server = ScriptedServer({})
     settings = NotificationsSettings(sender="a@x.org", port=server.port)
     with EmbeddedLog.open(tmp_path / "log") as log:
-        database = Database.open(tmp_path / "n.db", *DATABASE)
+        database = Database.open(any_database("notifications"), *DATABASE)
         log.create_topics([ALERT_NOTIFICATION.config])
         service = NotificationsService(log, database, SmtpMailer(settings), settings)
         stop = threading.Event()
@@ -281,11 +292,11 @@ def test_a_running_service_sends_at_once_and_stops_at_once(tmp_path: Path) -> No
     server.close()
 
 
-def test_a_service_whose_server_hangs_stops_at_once(tmp_path: Path) -> None:
+def test_a_service_whose_server_hangs_stops_at_once(tmp_path: Path, any_database: Databases) -> None:
     server = ScriptedServer({".": [""]})
     settings = NotificationsSettings(sender="a@x.org", port=server.port)
     with EmbeddedLog.open(tmp_path / "log") as log:
-        database = Database.open(tmp_path / "n.db", *DATABASE)
+        database = Database.open(any_database("notifications"), *DATABASE)
         log.create_topics([ALERT_NOTIFICATION.config])
         publish(log, [notification(1)])
         service = NotificationsService(log, database, SmtpMailer(settings), settings)

@@ -12,12 +12,11 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    Text,
     text,
 )
 
 from streambank.service.database import KIT_MIGRATIONS, Migrations
-from streambank.service.tables import BigKey
+from streambank.service.tables import BigKey, PlainText
 
 DATABASE: tuple[Migrations, ...] = (
     KIT_MIGRATIONS,
@@ -45,8 +44,8 @@ EMAIL = Table(
     "email",
     METADATA,
     Column("id", BigKey, primary_key=True, autoincrement=True),
-    Column("cause_id", Text, nullable=False, unique=True),
-    Column("user_id", Text, nullable=False),
+    Column("cause_id", PlainText, nullable=False, unique=True),
+    Column("user_id", PlainText, nullable=False),
     Column("state", String(7), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("suspected_repeats", Integer, nullable=False),
@@ -54,10 +53,10 @@ EMAIL = Table(
     Column("due_at", BigInteger, nullable=False),
     Column("first_attempt_at", BigInteger),
     Column("settled_at", BigInteger),
-    Column("claimed_by", Text),
-    Column("message_id", Text),
-    Column("last_error", Text),
-    Column("record_topic", Text, nullable=False, server_default="alert.notification"),
+    Column("claimed_by", PlainText),
+    Column("message_id", PlainText),
+    Column("last_error", PlainText),
+    Column("record_topic", PlainText, nullable=False, server_default="alert.notification"),
     Column("record_partition", Integer, nullable=False),
     Column("record_offset", BigInteger, nullable=False),
     Column("record_timestamp", BigInteger, nullable=False),
@@ -75,7 +74,7 @@ are deleted once the e-mail is sent, has become a dead letter, or its user is er
 USER_KEY = Table(
     "user_key",
     METADATA,
-    Column("user_id", Text, primary_key=True),
+    Column("user_id", PlainText, primary_key=True),
     Column("key", LargeBinary),
     Column("erased_at", BigInteger),
     CheckConstraint("(key IS NULL) = (erased_at IS NOT NULL)", name="user_key_or_erased"),

@@ -23,6 +23,7 @@ from sqlalchemy import (
 from streambank.bank.events import ALERT_NOTIFICATION, MAIL_REQUESTED
 from streambank.bank.notifications.models import EMAIL, USER_KEY, State
 from streambank.log import Record, decode_headers, encode_headers
+from streambank.service.tables import plain_text
 
 Places: TypeAlias = Mapping[str, Collection[int]]
 """The partitions of each topic whose e-mails one sender looks after."""
@@ -64,12 +65,12 @@ def add(connection: Connection, causes: Sequence[Cause], now_ms: int) -> int:
 
     Of a user who was erased, what there was to say is not kept.
     """
-    by_id = {cause.id: cause for cause in reversed(causes)}
+    by_id = {plain_text(cause.id): cause for cause in reversed(causes)}
     known = set(connection.scalars(_KNOWN, {"causes": list(by_id)}))
     erased = set(connection.scalars(_ERASED, {"users": list({cause.user_id for cause in causes})}))
     new = [cause for cause_id, cause in reversed(by_id.items()) if cause_id not in known]
     if new:
-        connection.execute(_INSERT, [_row(cause, now_ms, cause.user_id in erased) for cause in new])
+        connection.execute(_INSERT, [_row(cause, now_ms, plain_text(cause.user_id) in erased) for cause in new])
     return len(new)
 
 
@@ -144,6 +145,7 @@ def wait_for_key(connection: Connection, claim: Claim, due_at: int) -> bool:
 
 def keep_keys(connection: Connection, keys: Mapping[str, bytes], now_ms: int) -> None:
     """Remember users' keys; what waited for them is due. Who was erased stays erased."""
+    keys = {plain_text(user_id): key for user_id, key in keys.items()}
     known = {row.user_id: row for row in connection.execute(_KEYS, {"users": list(keys)})}
     new = [{"user_id": user_id, "key": key} for user_id, key in keys.items() if user_id not in known]
     if new:
@@ -156,6 +158,7 @@ def keep_keys(connection: Connection, keys: Mapping[str, bytes], now_ms: int) ->
 
 def erase(connection: Connection, user_ids: Collection[str], now_ms: int) -> int:
     """Forget users' keys, and what was to be sent to them; how many e-mails will not be sent."""
+    user_ids = {plain_text(user_id) for user_id in user_ids}
     connection.execute(
         update(USER_KEY)
         .where(USER_KEY.c.user_id.in_(user_ids), USER_KEY.c.erased_at.is_(None))
