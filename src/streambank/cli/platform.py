@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -89,6 +90,9 @@ class Platform:
                 self._roles += self.services.roles
             if lock is not None:
                 self.smtp = smtp or self._start_mailbox(stack, lock, mailbox_port, mailbox_smtp_port)
+                if self.services is not None:
+                    # Links in e-mails lead to where this process answers.
+                    self.smtp = replace(self.smtp, public_url=self.services.server.url)
                 self._roles.append(self._notifications(stack, self.smtp))
             self._resources = stack.pop_all()
 
