@@ -62,8 +62,8 @@ class Platform:
     ) -> None:
         """Open what the ``roles`` need; with ``smtp`` e-mails go there, else to the built-in mailbox.
 
-        Topologies run in so many ``threads`` each. The services' API is on ``api_port``. Notifications take the folder for themselves: the mailbox is there,
-        and without a ``database_url`` the database.
+        Topologies run in so many ``threads`` each. The services' API is on ``api_port``. Notifications take the folder
+        for themselves: the mailbox is there, and without a ``database_url`` the database.
 
         Raises:
             CommandError: another process has taken the folder.
