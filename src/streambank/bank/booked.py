@@ -3,19 +3,14 @@
 Whoever writes entries from outside (an import, the demo) has to go on exactly where the log ends.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import msgspec
 
 from streambank.bank.events import ACCOUNT, BALANCE_CHANGED, USER_PROFILE, Account, CreditDebit, UserProfile
-from streambank.log import EventLog, RecordBatch, TopicPartition
-from streambank.streams.topic import Topic
-
-READ_RECORDS = 20_000
-
-V = TypeVar("V")
+from streambank.bank.reading import batches, latest
+from streambank.log import EventLog
 
 
 class _Entry(msgspec.Struct, frozen=True, gc=False):
@@ -60,7 +55,7 @@ def read_booked(log: EventLog, wanted: Callable[[str], bool], *, with_ids: bool 
     booked = Booked()
     decode = msgspec.json.Decoder(_Entry).decode
     choice: dict[bytes, BookedAccount | None] = {}
-    for batch in _batches(log, BALANCE_CHANGED.name):
+    for batch in batches(log, BALANCE_CHANGED.name):
         for key, value, timestamp in zip(batch.keys, batch.values, batch.timestamps, strict=True):
             if key is None or value is None:
                 continue
@@ -82,34 +77,6 @@ def read_booked(log: EventLog, wanted: Callable[[str], bool], *, with_ids: bool 
             account.balance_minor += entry.amount_minor if credit else -entry.amount_minor
             if with_ids:
                 account.entry_ids.add(entry.entry_id)
-    booked.accounts = _latest(log, ACCOUNT)
-    booked.profiles = _latest(log, USER_PROFILE)
+    booked.accounts = latest(log, ACCOUNT)
+    booked.profiles = latest(log, USER_PROFILE)
     return booked
-
-
-def _latest(log: EventLog, topic: Topic[str, V]) -> dict[str, V]:
-    values: dict[bytes, bytes] = {}
-    for batch in _batches(log, topic.name):
-        for key, value in zip(batch.keys, batch.values, strict=True):
-            if key is None:
-                continue
-            if value is None:
-                values.pop(key, None)
-            else:
-                values[key] = value
-    return {key.decode(): topic.value.deserialize(value) for key, value in values.items()}
-
-
-def _batches(log: EventLog, topic: str) -> Iterator[RecordBatch]:
-    config = log.topics().get(topic)
-    if config is None:
-        return
-    for partition in range(config.partitions):
-        place = TopicPartition(topic, partition)
-        offset, end = log.watermarks(place)
-        while offset < end:
-            batch = log.read(place, offset, READ_RECORDS)
-            yield batch
-            if batch.next_offset <= offset:
-                break
-            offset = batch.next_offset

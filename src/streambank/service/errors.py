@@ -25,3 +25,7 @@ class StaleDatabaseError(ServiceError):
 
 class PositionFencedError(ServiceError):
     """Another process moved a stored position on: this one's transaction was rolled back."""
+
+
+class OverloadedError(ServiceError):
+    """More was asked for than can be done in time: to be asked again later."""

@@ -65,6 +65,16 @@ class OutgoingRecord(NamedTuple):
     timestamp: int
 
 
+def outbox_group(service: str) -> str:
+    """The group whose committed position says how far a service's outbox is published."""
+    return f"{service}-outbox"
+
+
+def outbox_topic(service: str) -> str:
+    """The empty topic in whose partition 0 that position is kept."""
+    return f"{service}.outbox"
+
+
 def outgoing(topic: Topic[K, V], key: K, value: V, timestamp: int) -> OutgoingRecord:
     """The record that says ``value`` on ``topic``. ``timestamp`` is event time in ms."""
     headers = topic.headers(value, timestamp) if topic.headers is not None else None
@@ -98,14 +108,14 @@ class OutboxRelay:
     """Publishes one service's outbox. Several processes may run one each: the latest works, the others stand by."""
 
     def __init__(self, log: EventLog, database: Database, *, service: str, outbox_id: str, clock: Clock) -> None:
-        self.name = f"{service}-outbox"
+        self.name = outbox_group(service)
         self.published_count = 0
         self._log = log
         self._database = database
         self._outbox_id = outbox_id
         self._clock = clock
         self._group = GroupMetadata(self.name)
-        self._place = TopicPartition(f"{service}.outbox", 0)
+        self._place = TopicPartition(outbox_topic(service), 0)
         self._producer: Producer | None = None
         self._position = 0
         self._stand_by: tuple[int, int] | None = None

@@ -1,6 +1,6 @@
 """The tables that every service's database has beside its own."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 KIT = MetaData()
 
@@ -38,3 +38,17 @@ OUTBOX = Table(
     Column("timestamp", BigInteger, nullable=False),
 )
 """Outgoing records in the order in which they are to be published. A published row is deleted."""
+
+IDEMPOTENCY_KEY = Table(
+    "idempotency_key",
+    KIT,
+    Column("scope", String(128), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("headers", Text, nullable=False),
+    Column("body", LargeBinary, nullable=True),
+    Column("created_at", BigInteger, nullable=False),
+    Index("idempotency_key_created_at", "created_at"),
+)
+"""Requests that were done, with their answers; without a body where the answer holds a secret."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -19,14 +18,14 @@ from streambank.errors import StreambankError
 from streambank.ids import RandomBytes
 
 if TYPE_CHECKING:
-    import uvicorn
-
     from streambank.bank.mailbox.http import Counters
 
 logger = structlog.get_logger(__name__)
 
 START_TIMEOUT_S = 10.0
 BATCH_MESSAGES_MAX = 100
+HTTP_CONNECTIONS_MAX = 200
+HTTP_KEEP_ALIVE_S = 5
 QUEUE_MESSAGES_MAX = 100
 """Messages that arrived but are not stored yet; together with the size limit this bounds the memory they take."""
 
@@ -134,6 +133,7 @@ class MailboxServer:
     async def _serve(self) -> None:
         # Here, since Starlette and uvicorn take a fifth of a second to import and only this needs them.
         from streambank.bank.mailbox.http import Counters, create_app
+        from streambank.service.http.server import listen, uvicorn_server
 
         store = MailboxStore.open(self._database, create=True, clock=self._clock, random_bytes=self._random_bytes)
         counters = Counters(self._clock())
@@ -141,9 +141,10 @@ class MailboxServer:
         smtp = SmtpServer(writer.deliver, self._smtp_secret, self._limits)
         try:
             self.smtp_port = await smtp.start(self.smtp_port)
-            listening = _listen(self.http_port)
+            listening = listen("127.0.0.1", self.http_port)
             self.http_port = listening.getsockname()[1]
-            web = _uvicorn(create_app(store, counters, self._secret, self._clock))
+            app = create_app(store, counters, self._secret, self._clock)
+            web = uvicorn_server(app, connections_max=HTTP_CONNECTIONS_MAX, keep_alive_s=HTTP_KEEP_ALIVE_S)
             serving = asyncio.ensure_future(web.serve(sockets=[listening]))
             writing = asyncio.ensure_future(writer.run())
             stopping = asyncio.ensure_future(self._stop.wait())
@@ -212,30 +213,3 @@ class _Writer:
     def close(self) -> None:
         """Wait for the batch at hand."""
         self._executor.shutdown(wait=True)
-
-
-def _listen(port: int) -> socket.socket:
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(("127.0.0.1", port))
-    except OSError:
-        listening.close()
-        raise
-    return listening
-
-
-def _uvicorn(app: object) -> "uvicorn.Server":
-    import uvicorn
-
-    config = uvicorn.Config(
-        app,  # type: ignore[arg-type]
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        lifespan="off",
-        ws="none",
-        limit_concurrency=200,
-        timeout_keep_alive=5,
-    )
-    return uvicorn.Server(config)

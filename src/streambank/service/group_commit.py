@@ -1,0 +1,136 @@
+"""Write transactions that share one commit: those that arrive while the disk is busy go into the next one together.
+
+1. Wait for a piece of work, and take what else has arrived, up to ``BATCH_WORKS_MAX``.
+2. Begin one database transaction; run each piece within a savepoint of its own, so that one that raises leaves nothing
+   and harms no other.
+3. Commit: one disk flush for all. Only then does each caller get its result.
+4. Where the database fails, all of it is rolled back; each piece is run again in a transaction of its own.
+
+A durable commit takes as long for one row as for a hundred. With many clients at once the rate is that of the work
+itself; a client alone waits for nobody.
+"""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import structlog
+from sqlalchemy import Connection
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+
+from streambank.service.database import Database
+from streambank.service.errors import OverloadedError
+
+logger = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+BATCH_WORKS_MAX = 100
+"""Works that share a commit. More would make the first of them wait longer than they save the last."""
+
+QUEUE_WORKS_MAX = 2_000
+"""Works that may wait: some seconds' worth. Beyond that an answer comes too late to be of use, so it is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Job(Generic[T]):
+    work: Callable[[Connection], T]
+    future: "Future[T]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    result: Any = None
+    error: Exception | None = None
+
+
+class GroupCommit:
+    """Commits the works of many threads or tasks from one thread of its own. Whoever made it closes it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._queue: queue.Queue[_Job[Any] | None] = queue.Queue(QUEUE_WORKS_MAX)
+        self._closed = False
+        self._thread = threading.Thread(target=self._serve, name="group-commit", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Callable[[Connection], T]) -> "Future[T]":
+        """Run ``work`` within a write transaction; the future has its result once that is durable.
+
+        What ``work`` raises comes through the future, and nothing that it did stays. It must be quick, since others
+        wait behind it, and do nothing but use the connection.
+
+        Raises:
+            OverloadedError: too many wait already, or this is closed.
+        """
+        job = _Job(work, Future())
+        try:
+            if self._closed:
+                raise OverloadedError("the service is stopping: send the request again")
+            self._queue.put_nowait(job)
+        except queue.Full:
+            raise OverloadedError(
+                f"{QUEUE_WORKS_MAX} changes wait to be stored already: try again in a while"
+            ) from None
+        return job.future
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """:meth:`submit`, awaited."""
+        return await asyncio.wrap_future(self.submit(work))
+
+    def close(self) -> None:
+        """Commit what waits, and end the thread. Idempotent."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+        self._thread.join()
+
+    def _serve(self) -> None:
+        stopping = False
+        while not stopping:
+            jobs = [self._queue.get()]
+            while len(jobs) < BATCH_WORKS_MAX:
+                try:
+                    jobs.append(self._queue.get_nowait())
+                except queue.Empty:
+                    break
+            stopping = None in jobs
+            # A caller that went away before its work began gets nothing done.
+            self._commit([job for job in jobs if job is not None and job.future.set_running_or_notify_cancel()])
+
+    def _commit(self, jobs: Sequence[_Job[Any]]) -> None:
+        if not jobs:
+            return
+        try:
+            with self._database.begin() as connection:
+                outcomes = [_attempt(connection, job.work) for job in jobs]
+        except Exception as error:
+            if len(jobs) > 1:
+                logger.warning("a group of changes could not be stored", count=len(jobs), error=type(error).__name__)
+                for job in jobs:
+                    self._commit([job])
+                return
+            outcomes = [_Outcome(error=error)]
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            if outcome.error is None:
+                job.future.set_result(outcome.result)
+            else:
+                job.future.set_exception(outcome.error)
+
+
+def _attempt(connection: Connection, work: Callable[[Connection], Any]) -> _Outcome:
+    try:
+        with connection.begin_nested():
+            return _Outcome(work(connection))
+    except (IntegrityError, DataError) as error:
+        return _Outcome(error=error)
+    except DBAPIError:
+        # The database may have ended the whole transaction, as SQLite does when the disk is full: what others did in it
+        # is gone, and what comes next would be outside of it.
+        raise
+    except Exception as error:
+        return _Outcome(error=error)

@@ -1,0 +1,293 @@
+"""What an endpoint depends on: who calls, and a way to read or to write that does everything else right.
+
+A write goes, in this order:
+
+1. Who calls: the access token, its scopes (401, 403), and the rate limit (429).
+2. What it says of itself: ``Idempotency-Key`` (400) and ``If-Match`` (428).
+3. The same request is not being done at this moment (409).
+4. In one transaction, shared with other requests (:mod:`streambank.service.group_commit`): the stored answer, if the
+   key was used before; else the work, and its answer stored under the key.
+5. Once that is durable: the answer, with ``X-Log-Position`` of the events it made.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, TypeAlias
+
+from fastapi import Header, Query, Security
+from fastapi.security import OAuth2
+from sqlalchemy import Connection
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from streambank.clock import Clock
+from streambank.service.database import Database
+from streambank.service.group_commit import GroupCommit
+from streambank.service.http import idempotency, positions
+from streambank.service.http.answers import Answer, Rendered
+from streambank.service.http.caller import Caller
+from streambank.service.http.positions import LogPosition, Positions
+from streambank.service.http.problems import FieldProblem, Problem
+from streambank.service.http.rate_limits import RateLimits
+from streambank.service.http.tokens import TokenVerifier
+
+SCOPES = {
+    "users:read": "See your profile, sessions and keys",
+    "users:write": "Change them",
+    "transactions:read": "See accounts and transactions",
+    "transactions:write": "Change them",
+    "admin": "Run the bank itself",
+}
+
+TOKEN_PATH = "/v1/oauth/token"  # noqa: S105
+
+PRUNE_MS = 60_000
+"""How often idempotency keys that ran out are deleted: a minute's worth of them is a short statement."""
+
+NOBODY = Caller("", frozenset(), "", "", 0)
+"""The caller of an endpoint that needs none."""
+
+_SCHEME = OAuth2(
+    flows={
+        "password": {"tokenUrl": TOKEN_PATH, "scopes": SCOPES},
+        "clientCredentials": {"tokenUrl": TOKEN_PATH, "scopes": SCOPES},
+    },
+    scheme_name="OAuth2",
+    auto_error=False,
+)
+_VERSION = re.compile(r'"v(\d{1,18})"')
+
+Work: TypeAlias = Callable[[Connection], Answer]
+Dependency: TypeAlias = Callable[..., Any]
+
+
+class Read:
+    """One request that only looks."""
+
+    def __init__(self, http: "ServiceHttp", request: Request, caller: Caller, headers: dict[str, str]) -> None:
+        self.caller = caller
+        self._http = http
+        self._request = request
+        self._headers = headers
+
+    async def __call__(self, work: Work) -> Response:
+        """Answer with what ``work`` finds in one consistent view of the database; 304 where the client has it."""
+
+        def look() -> Rendered:
+            with self._http.database.read() as connection:
+                return work(connection).render()
+
+        rendered = await run_in_threadpool(look)
+        tag = rendered.headers.get("ETag")
+        if tag is not None and tag in self._request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers={"ETag": tag, **self._headers})
+        return rendered.response(self._headers)
+
+
+class Write:
+    """One request that changes something. ``client`` is the address that it came from.
+
+    ``expected_version`` is the version that the client knows, from If-Match; None where the endpoint asks for none.
+    """
+
+    def __init__(
+        self,
+        http: "ServiceHttp",
+        request: Request,
+        caller: Caller,
+        headers: dict[str, str],
+        key: str | None,
+        expected_version: int | None,
+    ) -> None:
+        self.caller = caller
+        self.expected_version = expected_version
+        self.client = client_address(request)
+        self._http = http
+        self._request = request
+        self._headers = headers
+        self._key = key
+
+    async def __call__(self, work: Work) -> Response:
+        """Answer with what ``work`` did, once that is durable; a request that was done before is not done again."""
+        http, key = self._http, self._key
+        if key is None:
+            rendered, position = await http.commits.run(lambda c: (work(c).render(), http.positions.written(c)))
+            return rendered.response({**self._headers, positions.HEADER: str(position)})
+        request = self._request
+        same = idempotency.fingerprint(request.method, request.url.path, await request.body())
+        owner = self.caller.user_id or f"address {self.client}"
+
+        def once(connection: Connection) -> tuple[Rendered, bool, LogPosition]:
+            http.prune_sometimes(connection)
+            rendered, replayed = idempotency.once(connection, owner, key, same, http.clock(), work)
+            return rendered, replayed, http.positions.written(connection)
+
+        if (owner, key) in http.in_flight:
+            raise idempotency.in_flight()
+        http.in_flight.add((owner, key))
+        try:
+            rendered, replayed, position = await http.commits.run(once)
+        finally:
+            http.in_flight.discard((owner, key))
+        more = {**self._headers, positions.HEADER: str(position)}
+        if replayed:
+            more[idempotency.REPLAYED_HEADER] = "true"
+        return rendered.response(more)
+
+
+class ServiceHttp:
+    """What the endpoints of one service share. For one event loop."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        database: Database,
+        commits: GroupCommit,
+        clock: Clock,
+        verifier: TokenVerifier,
+        limits: RateLimits,
+        positions: Positions,
+    ) -> None:
+        self.name = name
+        self.database = database
+        self.commits = commits
+        self.clock = clock
+        self.positions = positions
+        self.in_flight: set[tuple[str, str]] = set()
+        self._verifier = verifier
+        self._limits = limits
+        self._pruned_ms = 0
+
+    def read(self, scope: str | None) -> Dependency:
+        """The FastAPI dependency of an endpoint that reads; a token with the scope is needed unless that is None."""
+        authenticated = self._authenticated(scope)
+
+        async def dependency(
+            request: Request,
+            caller: Annotated[tuple[Caller, dict[str, str]], Security(authenticated, scopes=_scopes(scope))],
+            min_position: Annotated[
+                str | None,
+                Query(max_length=300, description="Wait until this is seen: the X-Log-Position of a write."),
+            ] = None,
+        ) -> Read:
+            if min_position is not None:
+                await run_in_threadpool(self.positions.wait, LogPosition.parse(min_position))
+            return Read(self, request, *caller)
+
+        return dependency
+
+    def write(self, scope: str | None, *, if_match: bool = False, idempotent: bool = True) -> Dependency:
+        """The FastAPI dependency of an endpoint that writes.
+
+        With ``if_match`` the client must say which version it changes. Without ``idempotent`` the request does no harm
+        when it is done twice, or must be done each time, and takes no Idempotency-Key.
+        """
+        authenticated = self._authenticated(scope)
+
+        async def dependency(
+            request: Request,
+            caller: Annotated[tuple[Caller, dict[str, str]], Security(authenticated, scopes=_scopes(scope))],
+            key: Annotated[str | None, Security(_idempotency_key if idempotent else _nothing)],
+            version: Annotated[int | None, Security(_expected_version if if_match else _nothing)],
+        ) -> Write:
+            return Write(self, request, *caller, key, version)
+
+        return dependency
+
+    def prune_sometimes(self, connection: Connection) -> None:
+        """Delete idempotency keys that ran out, if that was not done lately. Called by the thread that commits."""
+        now_ms = self.clock()
+        if now_ms - self._pruned_ms >= PRUNE_MS:
+            self._pruned_ms = now_ms
+            idempotency.prune(connection, now_ms)
+
+    def _authenticated(self, scope: str | None) -> Dependency:
+        if scope is None:
+
+            async def nobody(request: Request) -> tuple[Caller, dict[str, str]]:
+                return NOBODY, self._limits.take(client_address(request), known=False)
+
+            return nobody
+
+        async def caller(
+            request: Request, _: Annotated[str | None, Security(_SCHEME, scopes=[scope])]
+        ) -> tuple[Caller, dict[str, str]]:
+            known = await self.authenticate(request)
+            headers = self._limits.take(known.user_id, known=True)
+            if scope not in known.scopes:
+                challenge = f'Bearer realm="streambank", error="insufficient_scope", scope="{scope}"'
+                raise Problem(
+                    403,
+                    "insufficient-scope",
+                    f"this needs an access token with the scope {scope}",
+                    headers={"WWW-Authenticate": challenge},
+                )
+            return known, headers
+
+        return caller
+
+    async def authenticate(self, request: Request) -> Caller:
+        """Who the request's access token speaks for. A wrong one counts against its address.
+
+        Raises:
+            Problem: 401, or 429.
+        """
+        kind, _, token = request.headers.get("authorization", "").partition(" ")
+        token = token.strip()
+        try:
+            if kind.lower() != "bearer" or not token:
+                raise Problem(
+                    401,
+                    "unauthenticated",
+                    "this needs an access token: `Authorization: Bearer TOKEN`",
+                    headers={"WWW-Authenticate": 'Bearer realm="streambank"'},
+                )
+            known = self._verifier.remembered(token)
+            return known if known is not None else await run_in_threadpool(self._verifier.verify, token)
+        except Problem:
+            self._limits.take(client_address(request), known=False)
+            raise
+
+
+def client_address(request: Request) -> str:
+    """The address that a request came from."""
+    return request.client.host if request.client is not None else "unknown"
+
+
+def _scopes(scope: str | None) -> list[str]:
+    return [] if scope is None else [scope]
+
+
+async def _nothing() -> None:
+    return None
+
+
+async def _idempotency_key(
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            max_length=300,
+            description="Names this request, such as by a UUID: sent again, it is not done again. Required.",
+        ),
+    ] = None,
+) -> str:
+    if idempotency_key is None:
+        raise idempotency.missing()
+    return idempotency.parse_key(idempotency_key)
+
+
+async def _expected_version(
+    if_match: Annotated[
+        str | None, Header(max_length=300, description="The ETag of the version that is to be changed. Required.")
+    ] = None,
+) -> int:
+    if if_match is None:
+        detail = "say which version you change: the ETag that it came with, in If-Match"
+        raise Problem(428, "if-match-missing", detail, errors=[FieldProblem("If-Match", detail, "header")])
+    found = _VERSION.fullmatch(if_match.strip())
+    if found is None:
+        # Whatever it is, it is not the version that is there.
+        raise Problem(412, "version-mismatch", "If-Match holds no ETag of ours: get it again")
+    return int(found[1])

@@ -1,0 +1,138 @@
+"""Read your own writes, between services that only meet in the log.
+
+A write answers with ``X-Log-Position``: the place of its last event, ``TOPIC/PARTITION/OFFSET``. While an event is
+still in its service's outbox, that is where it stands: ``<service>.outbox/0/<id>``. A read that is asked with that
+``min_position`` waits until this service holds everything up to there:
+
+1. Until the outbox is published up to the id, which its relay commits to the log as ``<service>-outbox``.
+2. Then the ends of the topics that this service reads are noted: the events lie before them.
+3. Until this service's projections have stored up to those ends.
+"""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Collection
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from streambank.log import EventLog, TopicPartition
+from streambank.service.database import Database
+from streambank.service.http.problems import FieldProblem, Problem
+from streambank.service.outbox import outbox_group, outbox_topic
+from streambank.service.tables import PROJECTION_POSITION, SERVICE_STATE
+
+HEADER = "X-Log-Position"
+
+WAIT_S = 2.0
+"""Longer than anything here takes when all is well; a client that is told to come back has more patience than we."""
+
+_LOOK_S = 0.01
+
+_POSITION = re.compile(r"([A-Za-z0-9._-]{1,249})/(\d{1,5})/(\d{1,18})")
+
+
+class LogPosition(NamedTuple):
+    """A place in the log, or in an outbox."""
+
+    place: TopicPartition
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.place.topic}/{self.place.partition}/{self.offset}"
+
+    @classmethod
+    def parse(cls, text: str) -> "LogPosition":
+        """The position that ``text`` names.
+
+        Raises:
+            Problem: 400.
+        """
+        found = _POSITION.fullmatch(text)
+        if found is None:
+            detail = "a position is TOPIC/PARTITION/OFFSET, as a write gave it in X-Log-Position"
+            raise Problem(400, "bad-position", detail, errors=[FieldProblem("min_position", detail, "query")])
+        return cls(TopicPartition(found[1], int(found[2])), int(found[3]))
+
+
+class Positions:
+    """What a service holds of the log, and waiting until it is enough. May be shared by threads."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        database: Database,
+        *,
+        service: str,
+        topics: Collection[str] = (),
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``topics``: those that the service's projections read."""
+        self._log = log
+        self._database = database
+        self._own = TopicPartition(outbox_topic(service), 0)
+        self._topics = tuple(topics)
+        self._sleep = sleep
+        self._monotonic_s = monotonic_s
+        self._stopping = threading.Event()
+
+    def written(self, connection: Connection) -> LogPosition:
+        """Where the service's last event stands, within the transaction that made it."""
+        return LogPosition(self._own, connection.execute(_LAST_ID).scalar_one())
+
+    def wait(self, wanted: LogPosition) -> None:
+        """Return once the service holds everything up to the position; at once for its own writes. Blocks.
+
+        Raises:
+            Problem: 425, after ``WAIT_S``; 400, where this service never reads that topic.
+        """
+        if wanted.place == self._own:
+            return
+        until_s = self._monotonic_s() + WAIT_S
+        service = wanted.place.topic.removesuffix(".outbox")
+        if service != wanted.place.topic:
+            self._until(until_s, lambda: self._is_published(service, wanted))
+            ends = {at: self._log.watermarks(at).high for at in self._partitions()}
+        elif wanted.place.topic in self._topics:
+            ends = {wanted.place: wanted.offset + 1}
+        else:
+            detail = f"nothing here depends on the topic {wanted.place.topic}"
+            raise Problem(400, "bad-position", detail, errors=[FieldProblem("min_position", detail, "query")])
+        self._until(until_s, lambda: self._holds(ends))
+
+    def close(self) -> None:
+        """Let nobody wait any more."""
+        self._stopping.set()
+
+    def _until(self, until_s: float, reached: Callable[[], bool]) -> None:
+        while not reached():
+            if self._stopping.is_set() or self._monotonic_s() >= until_s:
+                raise Problem(
+                    425,
+                    "not-there-yet",
+                    "this service has not seen that change yet: ask again in a while",
+                    headers={"Retry-After": "1"},
+                )
+            self._sleep(_LOOK_S)
+
+    def _is_published(self, service: str, wanted: LogPosition) -> bool:
+        kept = self._log.committed(outbox_group(service)).get(wanted.place)
+        return kept is not None and int(kept.metadata.rpartition(" ")[2] or 0) >= wanted.offset
+
+    def _partitions(self) -> list[TopicPartition]:
+        configs = self._log.topics()
+        return [TopicPartition(name, n) for name in self._topics for n in range(configs[name].partitions)]
+
+    def _holds(self, ends: dict[TopicPartition, int]) -> bool:
+        columns = PROJECTION_POSITION.c
+        stored: dict[TopicPartition, int] = {}
+        with self._database.read() as connection:
+            for row in connection.execute(select(columns.topic, columns.partition, columns.next_offset)):
+                at = TopicPartition(row.topic, row.partition)
+                stored[at] = min(row.next_offset, stored.get(at, row.next_offset))
+        return all(stored.get(at, 0) >= end for at, end in ends.items())
+
+
+_LAST_ID = select(SERVICE_STATE.c.outbox_last_id)

@@ -1,0 +1,120 @@
+"""Serving an application on 127.0.0.1, from a thread with an event loop of its own."""
+
+import asyncio
+import socket
+import threading
+from contextlib import suppress
+
+import structlog
+import uvicorn
+from starlette.types import ASGIApp
+
+from streambank.errors import StreambankError
+
+logger = structlog.get_logger(__name__)
+
+START_TIMEOUT_S = 10.0
+CONNECTIONS_MAX = 500
+KEEP_ALIVE_S = 30
+"""Longer than the pauses of a client that works; a connection that nobody uses costs little."""
+
+_DRAIN_S = 0.3
+"""How long requests that are being answered may take when the server stops: the process is to be gone in a second."""
+
+
+class HttpServer:
+    """Serves from :meth:`start` to :meth:`close`."""
+
+    def __init__(self, app: ASGIApp, *, name: str, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Port 0 takes any free one; :attr:`port` says which."""
+        self.host = host
+        self.port = port
+        self._app = app
+        self._name = name
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+        self._ended = threading.Event()
+        self._failure: BaseException | None = None
+
+    @property
+    def url(self) -> str:
+        """The server's address."""
+        return f"http://{self.host}:{self.port}"
+
+    def start(self) -> None:
+        """Open the port and serve; connections are taken once this returns.
+
+        Raises:
+            StreambankError: the port is taken.
+        """
+        try:
+            listening = listen(self.host, self.port)
+        except OSError as error:
+            raise StreambankError(
+                f"cannot open the port {self.port} of {self._name}: {error.strerror}. Another program may use it; "
+                "name another with --port"
+            ) from error
+        self.port = listening.getsockname()[1]
+        self._server = uvicorn_server(self._app, connections_max=CONNECTIONS_MAX, keep_alive_s=KEEP_ALIVE_S)
+        self._thread = threading.Thread(
+            target=self._run, args=(self._server, listening), name=f"http-{self._name}", daemon=True
+        )
+        self._thread.start()
+
+    def run(self, stop: threading.Event) -> None:
+        """Return once ``stop`` is set, or raise what ended the server. Serving begins with :meth:`start`."""
+        while not stop.wait(0.05):
+            if self._ended.is_set():
+                raise self._failure or StreambankError(f"the HTTP server of {self._name} ended by itself")
+
+    def close(self) -> None:
+        """Stop taking connections, let what is being answered end, and stop. Idempotent."""
+        server, self._server = self._server, None
+        if server is None or self._thread is None:
+            return
+        server.should_exit = True
+        self._thread.join(_DRAIN_S)
+        server.force_exit = True
+        self._thread.join()
+
+    def _run(self, server: uvicorn.Server, listening: socket.socket) -> None:
+        loop = asyncio.new_event_loop()
+        try:
+            loop.run_until_complete(server.serve(sockets=[listening]))
+        except BaseException as error:
+            self._failure = error
+            logger.error("the HTTP server ended", server=self._name, error=type(error).__name__)
+        finally:
+            with suppress(OSError):
+                listening.close()
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+            self._ended.set()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there. Raises OSError."""
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(128)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def uvicorn_server(app: ASGIApp, *, connections_max: int, keep_alive_s: int) -> uvicorn.Server:
+    """A server for such a socket. It says nothing of itself, and leaves signals to the process."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        ws="none",
+        limit_concurrency=connections_max,
+        timeout_keep_alive=keep_alive_s,
+    )
+    return uvicorn.Server(config)

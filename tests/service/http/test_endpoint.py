@@ -1,0 +1,195 @@
+"""Reads and writes over HTTP: who may, what happens once, and what a request that is refused leaves."""
+
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, select
+from tests.service.http.support import bench, problem
+from tests.service.support import rows
+
+from streambank.service.http import idempotency
+from streambank.service.http.answers import Answer, no_content
+from streambank.service.http.problems import Problem
+from streambank.service.tables import IDEMPOTENCY_KEY, OUTBOX
+
+ADD = "/v1/numbers"
+
+
+def key(name: str) -> dict[str, str]:
+    return {"Idempotency-Key": name}
+
+
+async def test_a_write_says_where_it_is_and_which_version(tmp_path: Path) -> None:
+    with bench(tmp_path) as numbers:
+        async with numbers.client() as client:
+            answer = await client.post(ADD, json={"n": 7}, headers=key("a"))
+            assert (answer.status_code, answer.json()) == (201, {"id": 1, "n": 7})
+            assert answer.headers["Location"] == "/v1/numbers/1"
+            assert answer.headers["ETag"] == '"v7"'
+            assert answer.headers["X-Log-Position"] == "numbers.outbox/0/1"
+            assert "Idempotency-Replayed" not in answer.headers
+            assert answer.headers["RateLimit-Policy"] == '"caller";q=60000;w=60'
+
+            again = await client.get("/v1/numbers/1")
+            assert (again.status_code, again.json(), again.headers["ETag"]) == (200, {"id": 1, "n": 7}, '"v7"')
+            same = await client.get("/v1/numbers/1", headers={"If-None-Match": '"v7"'})
+            assert (same.status_code, same.content) == (304, b"")
+
+
+async def test_a_request_that_is_sent_again_is_answered_from_what_was_stored(tmp_path: Path) -> None:
+    with bench(tmp_path) as numbers:
+        async with numbers.client() as client:
+            first = await client.post(ADD, json={"n": 7}, headers=key("a"))
+            for name in ("a", '"a"', " a "):
+                again = await client.post(ADD, json={"n": 7}, headers=key(name))
+                assert (again.status_code, again.content) == (201, first.content)
+                assert (again.headers["Location"], again.headers["ETag"]) == ("/v1/numbers/1", '"v7"')
+                assert again.headers["Idempotency-Replayed"] == "true"
+            assert rows(numbers.database) == [7]
+            # Another request with that key, and another user's with the same key.
+            assert problem(await client.post(ADD, json={"n": 8}, headers=key("a"))) == (422, "idempotency-key-reused")
+            assert problem(await client.post("/v1/open", json={"n": 7})) == (400, "bad-idempotency-key")
+        async with numbers.client(numbers.token("bob")) as client:
+            assert (await client.post(ADD, json={"n": 8}, headers=key("a"))).status_code == 201
+        assert rows(numbers.database) == [7, 8]
+
+
+@pytest.mark.parametrize("name", [None, "", '""', "é", "x" * 256, "a\tb"])
+async def test_a_write_needs_a_key(tmp_path: Path, name: str | None) -> None:
+    with bench(tmp_path) as numbers:
+        async with numbers.client() as client:
+            headers = {} if name is None else {b"Idempotency-Key": name.encode()}
+            answer = await client.post(ADD, json={"n": 7}, headers=headers)
+            assert problem(answer) in {(400, "bad-idempotency-key"), (422, "invalid-request")}
+            assert rows(numbers.database) == []
+
+
+async def test_what_is_refused_leaves_nothing_and_may_be_tried_again_with_its_key(tmp_path: Path) -> None:
+    with bench(tmp_path) as numbers:
+        async with numbers.client() as client:
+            assert problem(await client.post(ADD, json={"n": 13}, headers=key("a"))) == (409, "unlucky")
+            with numbers.database.read() as connection:
+                assert connection.execute(select(IDEMPOTENCY_KEY)).all() == []
+                assert connection.execute(select(OUTBOX)).all() == []
+            # Not done, so the key is free, even for another request.
+            assert (await client.post(ADD, json={"n": 14}, headers=key("a"))).status_code == 201
+
+
+async def test_an_answer_with_a_secret_is_not_kept(tmp_path: Path) -> None:
+    with bench(tmp_path) as numbers:
+        async with numbers.client() as client:
+            assert (await client.post(ADD, json={"n": 42}, headers=key("a"))).json()["n"] == 42
+            assert problem(await client.post(ADD, json={"n": 42}, headers=key("a"))) == (409, "answer-not-kept")
+            assert rows(numbers.database) == [42]
+            with numbers.database.read() as connection:
+                assert connection.execute(select(IDEMPOTENCY_KEY.c.body)).scalar_one() is None
+
+
+async def test_the_same_request_while_it_is_being_done(tmp_path: Path) -> None:
+    with bench(tmp_path) as numbers:
+        entered, go_on = threading.Event(), threading.Event()
+
+        def hold(_: Connection) -> None:
+            entered.set()
+            go_on.wait(10)
+
+        held = numbers.commits.submit(hold)
+        assert entered.wait(10)
+        async with numbers.client() as client:
+            first = asyncio.create_task(client.post(ADD, json={"n": 7}, headers=key("a")))
+            while not numbers.http.in_flight:
+                await asyncio.sleep(0.001)
+            assert problem(await client.post(ADD, json={"n": 7}, headers=key("a"))) == (409, "request-in-flight")
+            go_on.set()
+            assert (await first).status_code == 201
+            assert (await client.post(ADD, json={"n": 7}, headers=key("a"))).headers["Idempotency-Replayed"] == "true"
+        held.result(10)
+        assert rows(numbers.database) == [7]
+
+
+async def test_keys_are_forgotten_after_a_day(tmp_path: Path) -> None:
+    with bench(tmp_path) as numbers:
+        async with numbers.client() as client:
+            await client.post(ADD, json={"n": 7}, headers=key("a"))
+        numbers.clock.now_ms += idempotency.KEEP_MS + 1
+        async with numbers.client() as client:
+            await client.post(ADD, json={"n": 8}, headers=key("b"))
+        with numbers.database.read() as connection:
+            assert connection.execute(select(IDEMPOTENCY_KEY.c.key)).scalars().all() == ["b"]
+
+
+async def test_a_request_of_another_process_with_the_same_key(tmp_path: Path) -> None:
+    with bench(tmp_path) as numbers, numbers.database.begin() as connection:
+
+        def twice(connection: Connection) -> Answer:
+            # The other process's transaction commits after this one has looked.
+            idempotency.once(connection, "ada", "a", b"f", 0, lambda c: no_content())
+            return no_content()
+
+        with pytest.raises(Problem, match="still being done"), connection.begin_nested():
+            idempotency.once(connection, "ada", "a", b"f", 0, twice)
+
+
+@pytest.mark.parametrize(
+    ("token", "kind"),
+    [
+        (None, "unauthenticated"),
+        ("nonsense", "invalid-token"),
+        ("a.b.c", "invalid-token"),
+        ("x" * 5_000, "invalid-token"),
+    ],
+)
+async def test_only_with_a_token(tmp_path: Path, token: str | None, kind: str) -> None:
+    with bench(tmp_path) as numbers:
+        async with numbers.client(token) as client:
+            for answer in (
+                await client.post(ADD, json={"n": 7}, headers=key("a")),
+                await client.get("/v1/numbers/1"),
+                await client.put("/v1/numbers/x", json={"n": 1}),
+            ):
+                assert problem(answer) == (401, kind)
+                assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
+        assert rows(numbers.database) == []
+
+
+async def test_only_with_the_scope_and_in_time(tmp_path: Path) -> None:
+    with bench(tmp_path) as numbers:
+        token = numbers.token("ada", "transactions:read")
+        async with numbers.client(token) as client:
+            answer = await client.post(ADD, json={"n": 7}, headers=key("a"))
+            assert problem(answer) == (403, "insufficient-scope")
+            assert 'scope="transactions:write"' in answer.headers["WWW-Authenticate"]
+            assert problem(await client.get("/v1/numbers/1")) == (404, "not-found")
+            numbers.clock.now_ms += 600_000
+            assert problem(await client.get("/v1/numbers/1")) == (401, "invalid-token")
+        async with numbers.client() as client:
+            assert problem(await client.get("/v1/numbers/1")) == (404, "not-found")
+            numbers.refused.add("ada")
+            assert problem(await client.get("/v1/numbers/1")) == (401, "invalid-token")
+
+
+async def test_a_change_says_which_version_it_changes(tmp_path: Path) -> None:
+    with bench(tmp_path) as numbers:
+        async with numbers.client() as client:
+            await client.post(ADD, json={"n": 7}, headers=key("a"))
+            change = {"json": {"n": 8}}
+            assert problem(await client.put("/v1/numbers/1", **change)) == (428, "if-match-missing")  # type: ignore[arg-type]
+            for tag in ('"v6"', '"other"', "*", 'W/"v7"'):
+                answer = await client.put("/v1/numbers/1", json={"n": 8}, headers={"If-Match": tag})
+                assert problem(answer) == (412, "version-mismatch")
+            assert rows(numbers.database) == [7]
+            answer = await client.put("/v1/numbers/1", json={"n": 8}, headers={"If-Match": '"v7"'})
+            assert (answer.status_code, answer.headers["ETag"]) == (200, '"v8"')
+            assert rows(numbers.database) == [8]
+
+
+async def test_a_hundred_at_once(tmp_path: Path) -> None:
+    with bench(tmp_path) as numbers:
+        async with numbers.client() as client:
+            answers = await asyncio.gather(
+                *(client.post(ADD, json={"n": n}, headers=key(str(n))) for n in range(100) if n not in (13, 42))
+            )
+        assert {answer.status_code for answer in answers} == {201}
+        assert sorted(rows(numbers.database)) == [n for n in range(100) if n not in (13, 42)]

@@ -1,0 +1,74 @@
+"""Serving from a thread: starts at once, ends at once, and says when it cannot."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from streambank.errors import StreambankError
+from streambank.service.http.server import HttpServer
+
+
+async def hello(_: Request) -> Response:
+    return PlainTextResponse("hello")
+
+
+@contextmanager
+def serving(port: int = 0) -> Iterator[HttpServer]:
+    server = HttpServer(Starlette(routes=[Route("/", hello)]), name="test", port=port)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.close()
+        server.close()
+
+
+def test_it_answers_once_it_has_started() -> None:
+    with serving() as server:
+        assert server.port
+        answer = httpx.get(server.url)
+        assert (answer.text, "server" in answer.headers) == ("hello", False)
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(server.url)
+
+
+def test_a_port_that_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(StreambankError, match=f"port {port} of test.*--port"), serving(port):
+            pass
+
+
+def test_it_ends_at_once_although_connections_are_open() -> None:
+    with serving() as server, httpx.Client() as client:
+        client.get(server.url)
+        started = time.monotonic()
+        server.close()
+        assert time.monotonic() - started < 5
+
+
+def test_it_runs_until_it_is_told_to_stop() -> None:
+    with serving() as server:
+        stop = threading.Event()
+        running = threading.Thread(target=server.run, args=(stop,))
+        running.start()
+        stop.set()
+        running.join(5)
+        assert not running.is_alive()
+
+
+def test_whoever_runs_it_learns_that_it_ended() -> None:
+    with serving() as server:
+        assert server._server is not None
+        server._server.should_exit = True
+        with pytest.raises(StreambankError, match="ended by itself"):
+            server.run(threading.Event())

@@ -1,0 +1,152 @@
+"""Works that share a commit: each has its own result, and one that fails harms no other."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, insert
+from sqlalchemy.exc import OperationalError
+from tests.service.support import ROWS, open_database, rows
+
+from streambank.log.embedded import EmbeddedLog
+from streambank.service import group_commit
+from streambank.service.database import Database
+from streambank.service.errors import OverloadedError
+from streambank.service.group_commit import GroupCommit
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    with closing(EmbeddedLog.open(tmp_path / "log")) as log, closing(open_database(tmp_path / "s.db", log)) as database:
+        yield database
+
+
+@pytest.fixture
+def commits(database: Database) -> Iterator[GroupCommit]:
+    commits = GroupCommit(database)
+    yield commits
+    commits.close()
+
+
+def add(n: int) -> Callable[[Connection], int]:
+    def work(connection: Connection) -> int:
+        connection.execute(insert(ROWS).values(n=n))
+        return n * 10
+
+    return work
+
+
+class Gate:
+    """Holds the committing thread, so that what is submitted meanwhile waits and goes together."""
+
+    def __init__(self, commits: GroupCommit) -> None:
+        self._entered, self._open = threading.Event(), threading.Event()
+        self._first = commits.submit(self._hold)
+        assert self._entered.wait(10)
+
+    def _hold(self, _: Connection) -> None:
+        self._entered.set()
+        assert self._open.wait(10)
+
+    def open(self) -> None:
+        self._open.set()
+        self._first.result(10)
+
+
+def test_each_gets_its_result_once_it_is_stored(database: Database, commits: GroupCommit) -> None:
+    future = commits.submit(add(7))
+    assert future.result(10) == 70
+    assert rows(database) == [7]
+
+
+def test_what_waits_goes_into_one_commit(database: Database, commits: GroupCommit) -> None:
+    count = 0
+
+    def counted() -> None:
+        nonlocal count
+        count += 1
+
+    gate = Gate(commits)
+    futures = [commits.submit(add(n)) for n in range(50)]
+    database.after_commit(counted)
+    gate.open()
+    assert [future.result(10) for future in futures] == [n * 10 for n in range(50)]
+    assert rows(database) == list(range(50))
+    assert count == 2  # the gate's and the others'
+
+
+def test_one_that_raises_leaves_nothing_and_harms_no_other(database: Database, commits: GroupCommit) -> None:
+    def half(connection: Connection) -> None:
+        connection.execute(insert(ROWS).values(n=99))
+        raise ValueError("half done")
+
+    gate = Gate(commits)
+    before, failing, after = commits.submit(add(1)), commits.submit(half), commits.submit(add(2))
+    gate.open()
+    with pytest.raises(ValueError, match="half done"):
+        failing.result(10)
+    assert (before.result(10), after.result(10)) == (10, 20)
+    assert rows(database) == [1, 2]
+
+
+def test_where_the_database_ends_the_transaction_only_who_did_it_fails(
+    database: Database, commits: GroupCommit
+) -> None:
+    gate = Gate(commits)
+    before = commits.submit(add(1))
+    # As a full disk does.
+    failing = commits.submit(lambda connection: connection.exec_driver_sql("ROLLBACK"))
+    after = commits.submit(add(2))
+    gate.open()
+    with pytest.raises(OperationalError):
+        failing.result(10)
+    assert (before.result(10), after.result(10)) == (10, 20)
+    assert rows(database) == [1, 2]
+
+
+def test_a_commit_that_fails_is_told(database: Database, commits: GroupCommit, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def full() -> Iterator[Connection]:
+        with database.read() as connection:
+            yield connection
+            raise OSError("disk full")
+
+    monkeypatch.setattr(database, "begin", full)
+    with pytest.raises(OSError, match="disk full"):
+        commits.submit(lambda connection: 1).result(10)
+    monkeypatch.undo()
+    assert commits.submit(add(3)).result(10) == 30
+
+
+def test_a_work_that_was_cancelled_is_not_done(database: Database, commits: GroupCommit) -> None:
+    gate = Gate(commits)
+    future = commits.submit(add(1))
+    assert future.cancel()
+    gate.open()
+    commits.close()
+    assert rows(database) == []
+
+
+def test_too_many_are_refused(commits: GroupCommit, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Gate(commits)
+    futures = [commits.submit(add(n)) for n in range(group_commit.QUEUE_WORKS_MAX)]
+    with pytest.raises(OverloadedError, match="try again"):
+        commits.submit(add(0))
+    gate.open()
+    assert len([future.result(10) for future in futures]) == group_commit.QUEUE_WORKS_MAX
+
+
+def test_closing_commits_what_waits_and_refuses_more(database: Database, commits: GroupCommit) -> None:
+    gate = Gate(commits)
+    future = commits.submit(add(1))
+    closing = threading.Thread(target=commits.close)
+    closing.start()
+    gate.open()
+    closing.join(10)
+    assert future.result(0) == 10
+    assert rows(database) == [1]
+    with pytest.raises(OverloadedError, match="stopping"):
+        commits.submit(add(2))
+    commits.close()
