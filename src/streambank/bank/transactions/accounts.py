@@ -21,7 +21,7 @@ from streambank.bank.transactions.schemas import (
 )
 from streambank.bank.transactions.words import SEARCH_KEY_BYTES
 from streambank.clock import to_datetime
-from streambank.service.http.endpoint import check_version
+from streambank.service.http.answers import check_version
 from streambank.service.http.problems import conflict, forbidden, not_found, unprocessable
 
 ACCOUNTS_MAX = 200

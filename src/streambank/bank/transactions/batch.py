@@ -14,8 +14,7 @@ from streambank.bank.events import Origin
 from streambank.bank.transactions import repository
 from streambank.bank.transactions.entries import NewEntry, check_entry, content_hash
 from streambank.bank.transactions.ledger import Books
-from streambank.bank.transactions.repository import LedgerAccount
-from streambank.service.http.problems import FieldProblem, Problem, conflict, unprocessable
+from streambank.service.http.problems import Problem, conflict, unprocessable
 
 LINES_MAX = 10_000
 BODY_BYTES_MAX = 8 * 1024 * 1024
@@ -75,10 +74,8 @@ def pointer_of(path: str) -> str:
     return path.replace("[...]", "").replace("[", "/").replace("]", "").replace(".", "/")
 
 
-def record(
-    books: Books, lines: Sequence[Line], *, origin: Origin | None = None, only: LedgerAccount | None = None
-) -> list[Recorded | Problem]:
-    """Record the lines that can be; one answer each, in their order. ``only``: the account that all have to be of."""
+def record(books: Books, lines: Sequence[Line], *, origin: Origin | None = None) -> list[Recorded | Problem]:
+    """Record the lines that can be; one answer each, in their order."""
     entries = [line for line in lines if isinstance(line, NewEntry)]
     books.load(dict.fromkeys(entry.account_id for entry in entries))
     known = _known(books, entries)
@@ -88,27 +85,10 @@ def record(
             answers.append(line)
             continue
         try:
-            answers.append(_record(books, line, known, origin, only))
+            answers.append(_record(books, line, known, origin))
         except Problem as problem:
             answers.append(problem)
     return answers
-
-
-def problem_of(problem: Problem) -> dict[str, object]:
-    """A problem as RFC 9457 writes it, for one line of an answer."""
-    told: dict[str, object] = {
-        "type": f"/problems/{problem.slug}",
-        "title": problem.slug.replace("-", " ").capitalize(),
-        "status": problem.status,
-        "detail": problem.detail,
-    }
-    if problem.errors:
-        told["errors"] = [_error(error) for error in problem.errors]
-    return told
-
-
-def _error(error: FieldProblem) -> dict[str, str]:
-    return {"pointer": error.pointer, "detail": error.detail}
 
 
 _Known: TypeAlias = dict[str, dict[str, tuple[bytes, str]]]
@@ -129,14 +109,12 @@ def _known(books: Books, entries: Iterable[NewEntry]) -> _Known:
     return known
 
 
-def _record(
-    books: Books, entry: NewEntry, known: _Known, origin: Origin | None, only: LedgerAccount | None
-) -> Recorded:
+def _record(books: Books, entry: NewEntry, known: _Known, origin: Origin | None) -> Recorded:
+    if not entry.account_id:
+        raise unprocessable("/account_id", "a line names its account")
     if entry.external_id is None:
         raise unprocessable("/external_id", "a line names its entry, so that it is recorded once")
     account = books.account(entry.account_id)
-    if only is not None and account is not only:
-        raise unprocessable("/account_id", "the line is of another account")
     named = known[entry.account_id]
     told = content_hash(entry)
     before = named.get(entry.external_id)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select,
 from streambank.bank.transactions.models import CATEGORY, ENTRY_DETAIL, ENTRY_SPLIT
 from streambank.bank.transactions.schemas import CategoryBody, CategoryView
 from streambank.ids import derived_id
-from streambank.service.http.endpoint import check_version
+from streambank.service.http.answers import check_version
 from streambank.service.http.problems import conflict, not_found, unprocessable
 
 CATEGORIES_MAX = 500
@@ -38,7 +38,7 @@ _LIST = (
 
 
 def make_defaults(connection: Connection, user_id: str) -> None:
-    """Give a new user the usual categories. Their ids follow from the user's, so that a test and a guide can name them."""
+    """Give a new user the usual categories. Their ids follow from the user's: the same however often they are made."""
     for parent, children in DEFAULTS:
         num = connection.execute(_ADD, _row(user_id, default_id(user_id, parent), parent, None)).scalar_one()
         if children:

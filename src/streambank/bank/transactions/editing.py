@@ -11,7 +11,7 @@ from streambank.bank.transactions.repository import LedgerAccount
 from streambank.bank.transactions.schemas import ChangeTransaction, SplitBody
 from streambank.bank.transactions.words import WordHasher, add_words, remove_words, words_of
 from streambank.errors import check
-from streambank.service.http.endpoint import check_version
+from streambank.service.http.answers import check_version
 from streambank.service.http.problems import unprocessable
 
 

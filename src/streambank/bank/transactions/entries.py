@@ -40,11 +40,12 @@ class Money(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
 class NewEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
     """An entry that is to be recorded.
 
-    ``external_id`` is what it is called where it comes from, unique within its account. Without ``occurred_at`` it
-    happened now if its booking date is today, else when that day began, UTC. ``expires_at`` is for pending entries.
+    An entry of an import may leave ``account_id`` out. ``external_id`` is what it is called where it comes from, unique
+    within its account. Without ``occurred_at`` it happened now if its booking date is today, else when that day began,
+    UTC. ``expires_at`` is for pending entries.
     """
 
-    account_id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    account_id: Annotated[str, msgspec.Meta(max_length=64)] = ""
     credit_debit: CreditDebit
     amount: Money
     booking_date: date

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from streambank.bank.events import Origin
@@ -12,10 +13,14 @@ from streambank.bank.transactions.ledger import Books, Ledger
 from streambank.bank.transactions.models import ACCOUNT, ACCOUNT_MEMBER, EXTERNAL_ID, IMPORT, IMPORT_ENTRY, POSTING
 from streambank.bank.transactions.schemas import ImportView
 from streambank.clock import to_datetime
-from streambank.service.http.endpoint import check_version
-from streambank.service.http.problems import Problem, conflict, not_found
+from streambank.service.http.answers import check_version
+from streambank.service.http.problems import FieldProblem, Problem, conflict, not_found, unprocessable
+
+PROBLEMS_MAX = 100
+"""Broken lines that are told of at once."""
 
 _TAKEN = "external-id-taken"
+_CHUNK = 500
 
 _OPEN = select(IMPORT).where(IMPORT.c.import_id == bindparam("import"))
 _ADD = insert(IMPORT).returning(IMPORT.c.num)
@@ -41,26 +46,30 @@ _LIST = (
 
 def import_lines(
     connection: Connection, ledger: Ledger, caller_id: str, account_id: str, lines: Sequence[Line], import_id: str
-) -> list[Recorded | Problem]:
-    """Record entries of a file, as part of the import of that id; one answer a line.
+) -> ImportView:
+    """Record entries of a file, as part of the import of that id: all of them, or none.
 
     Further lines of the same file may follow in another call. A line whose external id is known already is a
-    duplicate, of this file or of one that overlaps with it; where it tells something else it is a problem.
+    duplicate, of this file or of one that overlaps with it; if it tells something else it is counted as differing.
+
+    Raises:
+        Problem: 422 with each line that cannot be recorded, and why.
     """
     books = ledger.books(connection, caller_id, 2 * len(lines))
     account = books.account(account_id)
     books.check_open(account)
     num = _open(connection, account.num, caller_id, import_id, books.now_ms)
-    answers = record(books, lines, origin=Origin.IMPORT, only=account)
+    answers = record(books, [_of_account(line, account_id) for line in lines], origin=Origin.IMPORT)
+    _refuse_broken(answers)
     books.close()
     created = [a.entry_id for a in answers if isinstance(a, Recorded) and a.result == "created"]
-    if created:
-        nums = connection.scalars(_NUMS, {"ids": created})
+    for start in range(0, len(created), _CHUNK):
+        nums = connection.scalars(_NUMS, {"ids": created[start : start + _CHUNK]})
         connection.execute(_ADD_ENTRY, [{"import_num": num, "posting_num": posting} for posting in nums])
     repeated = sum(isinstance(a, Recorded) and a.result == "duplicate" for a in answers)
-    other = sum(isinstance(a, Problem) and a.slug == _TAKEN for a in answers)
+    other = len(answers) - len(created) - repeated
     connection.execute(_COUNT, {"import_num": num, "new": len(created), "repeated": repeated, "other": other})
-    return answers
+    return one(connection, caller_id, import_id)
 
 
 def undo(connection: Connection, ledger: Ledger, caller_id: str, import_id: str, expected: int | None) -> ImportView:
@@ -82,8 +91,8 @@ def undo(connection: Connection, ledger: Ledger, caller_id: str, import_id: str,
     account = books.account(row.account_id)
     taken_back = [entry.num for entry in entries if _take_back(books, account.account_id, entry)]
     books.close()
-    for start in range(0, len(taken_back), 500):
-        chunk = taken_back[start : start + 500]
+    for start in range(0, len(taken_back), _CHUNK):
+        chunk = taken_back[start : start + _CHUNK]
         connection.execute(delete(EXTERNAL_ID).where(EXTERNAL_ID.c.posting_num.in_(chunk)))
     values = {"reversed": len(taken_back), "kept": len(entries) - len(taken_back), "undone_at": books.now_ms}
     connection.execute(update(IMPORT).where(IMPORT.c.num == row.num).values(**values, version=row.version + 1))
@@ -104,6 +113,33 @@ def listed(
 def one(connection: Connection, user_id: str, import_id: str) -> ImportView:
     """An import into one of the user's accounts. Raises a problem for any other."""
     return _view(_one(connection, user_id, import_id))
+
+
+def _of_account(line: Line, account_id: str) -> Line:
+    if isinstance(line, Problem) or line.account_id == account_id:
+        return line
+    if line.account_id:
+        return unprocessable("/account_id", "the line is of another account than the import")
+    return msgspec.structs.replace(line, account_id=account_id)
+
+
+def _refuse_broken(answers: Sequence[Recorded | Problem]) -> None:
+    """Raise a problem that names the broken lines, from 0: the file as a whole is not what it should be."""
+    broken = [(i, a) for i, a in enumerate(answers) if isinstance(a, Problem) and a.slug != _TAKEN]
+    if not broken:
+        return
+    errors = [
+        FieldProblem(f"/{i}{problem.errors[0].pointer if problem.errors else ''}", problem.detail)
+        for i, problem in broken[:PROBLEMS_MAX]
+    ]
+    first, problem = broken[0]
+    raise Problem(
+        422,
+        "broken-lines",
+        f"{len(broken)} of {len(answers)} lines cannot be imported, so none was; "
+        f"the first is number {first + 1}: {problem.detail}",
+        errors=errors,
+    )
 
 
 def _take_back(books: Books, account_id: str, entry: Row[Any]) -> bool:

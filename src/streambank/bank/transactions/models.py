@@ -61,7 +61,7 @@ PERSON = Table(
     Column("erased_at", BigInteger),
     Column("rules_tag", String(36)),
 )
-"""Who is known from ``user.key``. ``rules_tag`` is another after each change of the user's rules; None: there are none."""
+"""Who is known from ``user.key``. ``rules_tag`` is another after each change of the rules; None: there are none."""
 
 ACCOUNT = Table(
     "account",

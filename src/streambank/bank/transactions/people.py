@@ -1,7 +1,5 @@
 """Whom the service knows: the keys of their personal data, from ``user.key``, and what is left when they are erased."""
 
-from collections.abc import Sequence
-
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from streambank.bank.events import Role, UserKey
@@ -97,15 +95,6 @@ def erase(connection: Connection, ledger: Ledger, user_id: str) -> None:
     connection.execute(
         update(PERSON).where(PERSON.c.user_id == user_id).values(key=None, erased_at=now_ms, rules_tag=None)
     )
-
-
-def apply_keys(connection: Connection, ledger: Ledger, keys: Sequence[tuple[str, UserKey | None]]) -> None:
-    """What ``user.key`` says, in its order: pairs of a user's id and the key, or None for a tombstone."""
-    for user_id, key in keys:
-        if key is None:
-            erase(connection, ledger, user_id)
-        else:
-            learn(connection, key)
 
 
 def _heir(connection: Connection, account_num: int) -> str | None:

@@ -70,7 +70,7 @@ _PURPOSES = {purpose.value: purpose for purpose in Purpose}
 _CURRENCIES = {currency.value: currency for currency in Currency}
 
 
-def ledger_account(row: Row[Any]) -> LedgerAccount:
+def ledger_account(row: Sequence[Any]) -> LedgerAccount:
     """The account of a row of the statements below."""
     values = list(row)
     # A dictionary is several times as quick as an enumeration's own look-up by value.
@@ -236,9 +236,9 @@ def add_rows(connection: Connection, rows: LedgerRows) -> None:
     ):
         if values:
             connection.execute(statement, values)
-    for values in rows.ended_holds:
-        ended = connection.execute(_END_HOLD, values)
-        check(ended.rowcount == 1, f"the pending entry {values['num']} ended twice")
+    for hold in rows.ended_holds:
+        ended = connection.execute(_END_HOLD, hold)
+        check(ended.rowcount == 1, f"the pending entry {hold['num']} ended twice")
 
 
 def set_balances(connection: Connection, touched: Sequence[LedgerAccount]) -> None:

@@ -9,7 +9,7 @@ from streambank.bank.transactions import categories
 from streambank.bank.transactions.models import ACCOUNT, ACCOUNT_MEMBER, PERSON, RULE
 from streambank.bank.transactions.rules import RULES_MAX, Rule, RuleBook
 from streambank.bank.transactions.schemas import RuleBody, RuleView
-from streambank.service.http.endpoint import check_version
+from streambank.service.http.answers import check_version
 from streambank.service.http.problems import conflict, not_found, unprocessable
 
 _encode = msgspec.json.Encoder().encode
@@ -34,12 +34,12 @@ def one(connection: Connection, user_id: str, rule_id: str) -> RuleView:
 
 def rule_of(connection: Connection, user_id: str, body: RuleBody) -> Rule:
     """The rule that a request tells of. Raises a problem that names what is wrong with it."""
-    if not (body.texts or body.account_ids or body.credit_debit) and body.amount_min_minor is None:
-        if body.amount_max_minor is None:
-            raise unprocessable("/texts", "a rule without a condition would match everything")
+    bounds = (body.amount_min_minor, body.amount_max_minor)
+    if not (body.texts or body.account_ids or body.credit_debit) and bounds == (None, None):
+        raise unprocessable("/texts", "a rule without a condition would match everything")
     if body.category_id is None and not body.tags:
         raise unprocessable("/category_id", "a rule sets a category or adds tags")
-    low, high = body.amount_min_minor, body.amount_max_minor
+    low, high = bounds
     if low is not None and high is not None and low > high:
         raise unprocessable("/amount_max_minor", "it is below amount_min_minor: nothing would match")
     if body.category_id is not None and body.category_id not in categories.numbers(connection, user_id):

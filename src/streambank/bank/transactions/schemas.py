@@ -227,13 +227,6 @@ class TransactionView(BaseModel):
     version: int
 
 
-class TransactionPage(BaseModel):
-    """Entries, the latest recorded first."""
-
-    items: list[TransactionView]
-    next: str | None
-
-
 class Statement(BaseModel):
     """An account's booked entries of a period by booking date, and the balances before and after it."""
 
@@ -370,10 +363,3 @@ class ImportView(BaseModel):
     reversed: int
     kept: int
     version: int
-
-
-class ImportList(BaseModel):
-    """Imports, the latest first."""
-
-    items: list[ImportView]
-    next: str | None

@@ -1,12 +1,13 @@
 """The transactions service: accounts, the ledger, and what people make of their entries.
 
-Its methods are the use cases. Each works within the caller's database transaction and never commits; what it raises as a
-:class:`~streambank.service.http.problems.Problem` is the answer, and leaves everything as it was.
+Its methods are the use cases. Each works within the caller's database transaction and never commits; what it raises as
+a :class:`~streambank.service.http.problems.Problem` is the answer, and leaves everything as it was.
 """
 
 import os
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -39,7 +40,7 @@ from streambank.bank.transactions.schemas import (
     CategoryList,
     ChangeAccount,
     ChangeTransaction,
-    ImportList,
+    ImportView,
     MemberBody,
     MemberList,
     NewTransaction,
@@ -49,12 +50,11 @@ from streambank.bank.transactions.schemas import (
     RuleList,
     TagList,
     TagView,
-    TransactionPage,
     TransactionView,
 )
 from streambank.clock import Clock, system_clock, to_datetime
 from streambank.ids import RandomBytes, uuid7
-from streambank.log import EventLog
+from streambank.log import EventLog, Record
 from streambank.service.database import Database
 from streambank.service.http.answers import Answer, created, no_content, ok
 from streambank.service.http.caller import Caller
@@ -69,6 +69,20 @@ GROUP = "transactions"
 
 EXPIRY_INTERVAL_S = 10.0
 """How often pending entries whose time is over are looked for; banks tell such times in days."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPage:
+    """Some entries, the number of the last one in the ledger, and the number that the export ends with."""
+
+    items: list[TransactionView]
+    last_num: int
+    until_num: int
+
+    @property
+    def is_last(self) -> bool:
+        """Whether there are no more."""
+        return self.last_num >= self.until_num
 
 
 class TransactionsService:
@@ -98,7 +112,11 @@ class TransactionsService:
         self._ledger = Ledger(outbox, clock, random_bytes)
         self.relay = OutboxRelay(log, database, service=GROUP, outbox_id=outbox_id, clock=clock)
         self.projection = Projection(
-            log, database, outbox, group=GROUP, subscriptions=[Subscription(USER_KEY, self._learn)]
+            log,
+            database,
+            outbox,
+            group=GROUP,
+            subscriptions=[Subscription(USER_KEY, self._learn, self._erase)],
         )
         self.expiry = Expiry(self)
 
@@ -124,8 +142,13 @@ class TransactionsService:
             return settling.expire(connection, self._ledger)
 
     def _learn(self, connection: Connection, received: Sequence[Received[UserKey]]) -> None:
-        keys = [((item.record.key or b"").decode(), item.value) for item in received]
-        people.apply_keys(connection, self._ledger, keys)
+        for item in received:
+            people.learn(connection, item.value)
+
+    def _erase(self, connection: Connection, tombstones: Sequence[Record]) -> None:
+        for record in tombstones:
+            if record.key is not None:
+                people.erase(connection, self._ledger, USER_KEY.key.deserialize(record.key))
 
     # Accounts
 
@@ -177,7 +200,7 @@ class TransactionsService:
     ) -> Answer:
         """An account's statement."""
         account = accounts.one(connection, caller.user_id, account_id)
-        after = None if cursor is None else decode_cursor(cursor, str, int)
+        after = None if cursor is None else statements.place_of(cursor)
         made, following = statements.statement(connection, account, from_date, to_date, after, limit)
         return ok(made.model_copy(update={"next": None if following is None else encode_cursor(*following)}))
 
@@ -235,11 +258,10 @@ class TransactionsService:
 
     def list_transactions(
         self, connection: Connection, caller: Caller, wanted: listing.Wanted, cursor: str | None, limit: int
-    ) -> Answer:
-        """Entries, the latest recorded first."""
-        before = None if cursor is None else decode_cursor(cursor, int)[0]
-        items, following = listing.page(connection, caller.user_id, wanted, before, limit)
-        return ok(TransactionPage(items=items, next=None if following is None else encode_cursor(following)))
+    ) -> tuple[list[TransactionView], str | None]:
+        """Entries, the latest recorded first, and the cursor of those that follow."""
+        items, following = listing.page(connection, caller.user_id, wanted, _place(cursor), limit)
+        return items, _cursor(following)
 
     def get_transaction(self, connection: Connection, caller: Caller, entry_id: str) -> Answer:
         """One entry."""
@@ -279,13 +301,12 @@ class TransactionsService:
         books = self._ledger.books(connection, caller.user_id, 2)
         return self._settled(books, caller, settling.void(books, caller.user_id, entry_id))
 
-    def export(
-        self, connection: Connection, caller: Caller, after_num: int, until_num: int | None, limit: int
-    ) -> tuple[list[TransactionView], int | None, int]:
-        """A page of all entries in the ledger's order, where to go on, and where to stop: entries of later stay out."""
-        until = listing.last_num(connection, caller.user_id) if until_num is None else until_num
-        items, following = listing.export_page(connection, caller.user_id, after_num, until, limit)
-        return items, following, until
+    def export(self, connection: Connection, caller: Caller, before: "ExportPage | None", limit: int) -> "ExportPage":
+        """A page of all entries in the ledger's order. What comes after the first page was read stays out."""
+        until = listing.last_num(connection, caller.user_id) if before is None else before.until_num
+        after = 0 if before is None else before.last_num
+        items, following = listing.export_page(connection, caller.user_id, after, until, limit)
+        return ExportPage(items, until if following is None else following, until)
 
     # Categories, tags and rules
 
@@ -360,9 +381,8 @@ class TransactionsService:
 
     def apply_rule(self, connection: Connection, caller: Caller, rule_id: str, body: ApplyRule) -> Answer:
         """Apply a rule to the past, one step."""
-        before = None if body.cursor is None else decode_cursor(body.cursor, int)[0]
-        applied, following = rule_runs.apply(connection, caller.user_id, rule_id, before)
-        return ok(applied.model_copy(update={"next": None if following is None else encode_cursor(following)}))
+        applied, following = rule_runs.apply(connection, caller.user_id, rule_id, _place(body.cursor))
+        return ok(applied.model_copy(update={"next": _cursor(following)}))
 
     # Imports
 
@@ -373,25 +393,27 @@ class TransactionsService:
         account_id: str,
         entries: Sequence[NewEntry],
         import_id: str,
-    ) -> list[Recorded | Problem]:
-        """Record entries of a file; one answer each. See :func:`streambank.bank.transactions.imports.import_lines`.
+    ) -> ImportView:
+        """Record entries of a file; see :func:`streambank.bank.transactions.imports.import_lines`.
 
-        ``import_id`` is new with the first entries of a file, and the same with the rest of it.
+        ``import_id`` is new with the first entries of a file, and the same with the rest of it. An entry's
+        ``account_id`` may be empty.
         """
         return self.import_lines(connection, caller, account_id, [_checked(entry) for entry in entries], import_id)
 
     def import_lines(
         self, connection: Connection, caller: Caller, account_id: str, lines: Sequence[Line], import_id: str
-    ) -> list[Recorded | Problem]:
-        """As :meth:`import_batch`, for lines some of which are known to be wrong."""
+    ) -> ImportView:
+        """As :meth:`import_batch`, for lines some of which may be known to be wrong."""
         people.key_of(connection, caller.user_id)
         return imports.import_lines(connection, self._ledger, caller.user_id, account_id, lines, import_id)
 
-    def list_imports(self, connection: Connection, caller: Caller, cursor: str | None, limit: int) -> Answer:
-        """Imports, the latest first."""
-        before = None if cursor is None else decode_cursor(cursor, int)[0]
-        items, following = imports.listed(connection, caller.user_id, before, limit)
-        return ok(ImportList(items=items, next=None if following is None else encode_cursor(following)))
+    def list_imports(
+        self, connection: Connection, caller: Caller, cursor: str | None, limit: int
+    ) -> tuple[list[ImportView], str | None]:
+        """Imports, the latest first, and the cursor of those that follow."""
+        items, following = imports.listed(connection, caller.user_id, _place(cursor), limit)
+        return items, _cursor(following)
 
     def get_import(self, connection: Connection, caller: Caller, import_id: str) -> Answer:
         """One import."""
@@ -474,6 +496,14 @@ _COPIED = (
     "notes",
     "category_id",
 )
+
+
+def _place(cursor: str | None) -> int | None:
+    return None if cursor is None else int(decode_cursor(cursor, int)[0])
+
+
+def _cursor(place: int | None) -> str | None:
+    return None if place is None else encode_cursor(place)
 
 
 def _checked(entry: NewEntry) -> Line:

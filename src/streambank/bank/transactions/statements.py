@@ -9,6 +9,7 @@ from streambank.bank.transactions import entry_views
 from streambank.bank.transactions.models import POSTING
 from streambank.bank.transactions.repository import ENTRIES, LedgerAccount
 from streambank.bank.transactions.schemas import Statement
+from streambank.service.http.cursors import decode_cursor
 from streambank.service.http.problems import unprocessable
 
 _BOOKED = and_(
@@ -74,6 +75,12 @@ def statement(
         next=None,
     )
     return made, following
+
+
+def place_of(cursor: str) -> tuple[str, int]:
+    """The place that a statement's cursor stands for. Raises a problem for any other cursor."""
+    day, num = decode_cursor(cursor, str, int)
+    return str(day), int(num)
 
 
 def _rows(
