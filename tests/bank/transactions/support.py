@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import Connection
-from sqlalchemy.engine import URL
 
 from streambank.bank.events import ACCOUNT, BALANCE_CHANGED, USER_KEY, Account, BalanceChanged, UserKey
 from streambank.bank.events.personal import unseal
@@ -205,7 +204,7 @@ def opened(user_id: str, sealed: str | None) -> str | None:
 
 
 @contextmanager
-def made(folder: Path, where: Path | URL, *user_ids: str, clock: Ticker | None = None) -> Iterator[Bench]:
+def made(folder: Path, where: Path, *user_ids: str, clock: Ticker | None = None) -> Iterator[Bench]:
     """A bench whose users are known."""
     with EmbeddedLog.open(folder / "log") as log:
         database = Database.open(where, *DATABASE)

@@ -122,7 +122,7 @@ def _record(books: Books, entry: NewEntry, known: _Known, origin: Origin | None)
         if before[0] != told:
             raise external_id_taken(before[1])
         return Recorded("duplicate", before[1])
-    posted = books.record(account, entry, asked=False, origin=origin)
+    posted = books.record(account, entry, asked=False, origin=origin, told=told)
     named[entry.external_id] = (told, posted.entry_id)
     return Recorded("created", posted.entry_id)
 

@@ -31,7 +31,7 @@ def of_rows(
         _view(
             accounts[row.account_num],
             row._mapping,
-            tags=tags.get(row.num, ()),
+            tags=tags.get(row.num, []),
             splits=[
                 SplitView(amount_minor=s.amount_minor, category_id=category_ids.get(s.category_num), note=s.note)
                 for s in splits.get(row.num, ())

@@ -89,6 +89,7 @@ def undo(connection: Connection, ledger: Ledger, caller_id: str, import_id: str,
     ).all()
     books = ledger.books(connection, caller_id, 2 * len(entries))
     account = books.account(row.account_id)
+    books.check_open(account)
     taken_back = [entry.num for entry in entries if _take_back(books, account.account_id, entry)]
     books.close()
     for start in range(0, len(taken_back), _CHUNK):

@@ -89,6 +89,11 @@ class Posted:
         """The entry's id."""
         return str(self.posting["entry_id"])
 
+    @property
+    def num(self) -> int:
+        """The number of the posting."""
+        return int(self.posting["num"])
+
 
 class Books:
     """One unit of work on the ledger: post, then close. What is raised before leaves the database as it was."""
@@ -107,7 +112,7 @@ class Books:
         self._categories: dict[str, dict[str, int]] = {}
         self._sealers: dict[str, events.Sealer] = {}
         self._hashers: dict[int, WordHasher] = {}
-        self._rows = LedgerRows.none()
+        self._rows = LedgerRows()
         self._words: list[tuple[int, list[str]]] = []
         self._events: list[OutgoingRecord] = []
 
@@ -145,8 +150,18 @@ class Books:
             self._counters[(account.owner_id or str(num), account.currency.value, account.purpose)] = account
         return account
 
-    def record(self, account: LedgerAccount, entry: NewEntry, *, asked: bool, origin: Origin | None = None) -> Posted:
+    def record(
+        self,
+        account: LedgerAccount,
+        entry: NewEntry,
+        *,
+        asked: bool,
+        origin: Origin | None = None,
+        told: bytes | None = None,
+    ) -> Posted:
         """Post a new entry. ``asked``: a person wants it, and the overdraft limit holds; else the bank says so.
+
+        ``told``: the entry's :func:`content_hash`, where it is known already.
 
         Raises:
             Problem: the account is closed or holds another currency, the limit or 64 bits would be passed, or the
@@ -185,23 +200,13 @@ class Books:
         posted = self.post(account, counter, journal_num, transaction_id, posting, detail, tags)
         if entry.status.value == _PENDING:
             posted.expires_at = None if entry.expires_at is None else to_millis(entry.expires_at)
-            self._rows.holds.append(
-                {"posting_num": posting["num"], "account_num": account.num, "expires_at": posted.expires_at}
-            )
+            self._rows.holds.append((posted.num, account.num, posted.expires_at))
         if entry.external_id is not None:
-            self.name(posted, entry.external_id, content_hash(entry))
+            self._name(posted, entry.external_id, told or content_hash(entry))
         return posted
 
-    def name(self, posted: Posted, external_id: str, told: bytes) -> None:
-        """Keep what an entry is called where it came from, and a hash of what was told of it."""
-        self._rows.externals.append(
-            {
-                "account_num": posted.account.num,
-                "external_id": external_id,
-                "posting_num": posted.posting["num"],
-                "content_hash": told,
-            }
-        )
+    def _name(self, posted: Posted, external_id: str, told: bytes) -> None:
+        self._rows.externals.append((posted.account.num, external_id, posted.posting["num"], told))
 
     def check_open(self, account: LedgerAccount) -> None:
         """Raise a problem if the account is closed."""
@@ -211,14 +216,7 @@ class Books:
     def journal(self, kind: JournalKind) -> tuple[int, str]:
         """Begin a journal transaction: its number, which is that of its first posting, and its id."""
         transaction_id = self._ledger.new_id(self.now_ms)
-        self._rows.journals.append(
-            {
-                "num": self._next_num,
-                "transaction_id": transaction_id,
-                "kind": kind.value,
-                "recorded_at": self.now_ms,
-            }
-        )
+        self._rows.journals.append((self._next_num, transaction_id, kind.value, self.now_ms))
         return self._next_num, transaction_id
 
     def post(
@@ -250,7 +248,7 @@ class Books:
         self._append(counter, other)
         detail.update(posting_num=posting["num"], account_num=account.num, version=1)
         self._rows.details.append(detail)
-        self._rows.tags.extend({"posting_num": posting["num"], "tag": t, "account_num": account.num} for t in tags)
+        self._rows.tags.extend((posting["num"], tag, account.num) for tag in tags)
         self._index(account, posting["num"], detail)
         reverses_entry_id = None if reverses is None else reverses[2]
         self._publish(account, posting, detail, transaction_id, reverses_entry_id)
@@ -258,7 +256,7 @@ class Books:
 
     def end_hold(self, posting_num: int) -> None:
         """A pending entry has ended."""
-        self._rows.ended_holds.append({"num": posting_num})
+        self._rows.ended_holds.append(posting_num)
 
     def split(self, rows: Iterable[dict[str, Any]]) -> None:
         """Rows of ``entry_split`` for an entry that was posted."""
@@ -286,7 +284,7 @@ class Books:
         repository.set_balances(self.connection, list(self._touched.values()))
         add_words(self.connection, self._words)
         self._ledger.outbox.add(self.connection, self._events)
-        self._rows, self._words, self._events = LedgerRows.none(), [], []
+        self._rows, self._words, self._events = LedgerRows(), [], []
         self._touched.clear()
 
     def _open_counter(self, account: LedgerAccount, purpose: Purpose) -> LedgerAccount:

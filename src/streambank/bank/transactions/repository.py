@@ -1,13 +1,15 @@
 """The ledger's statements, built once: to build them costs more than to execute them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from iso4217 import Currency
 from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, select, update
 
 from streambank.bank.events import AccountKind, Role
+from streambank.bank.transactions.bulk import BulkInsert
 from streambank.bank.transactions.models import (
     ACCOUNT,
     ACCOUNT_MEMBER,
@@ -183,13 +185,16 @@ def lock(connection: Connection) -> None:
     take_numbers(connection, 0)
 
 
-_ADD_JOURNAL = insert(JOURNAL)
-_ADD_POSTING = insert(POSTING)
-_ADD_DETAIL = insert(ENTRY_DETAIL)
-_ADD_TAG = insert(ENTRY_TAG)
-_ADD_SPLIT = insert(ENTRY_SPLIT)
-_ADD_HOLD = insert(HOLD)
-_ADD_EXTERNAL = insert(EXTERNAL_ID)
+_ADD_JOURNALS = BulkInsert(JOURNAL)
+_ADD_POSTINGS = BulkInsert(POSTING)
+_ADD_DETAILS = BulkInsert(ENTRY_DETAIL)
+_ADD_TAGS = BulkInsert(ENTRY_TAG)
+_ADD_SPLITS = BulkInsert(ENTRY_SPLIT)
+_ADD_HOLDS = BulkInsert(HOLD)
+_ADD_EXTERNALS = BulkInsert(EXTERNAL_ID)
+_posting_row = itemgetter(*_ADD_POSTINGS.columns)
+_detail_row = itemgetter(*_ADD_DETAILS.columns)
+_split_row = itemgetter(*_ADD_SPLITS.columns)
 _END_HOLD = delete(HOLD).where(HOLD.c.posting_num == bindparam("num"))
 _SET_BALANCE = (
     update(BALANCE)
@@ -206,39 +211,30 @@ _SET_BALANCE = (
 
 @dataclass(slots=True)
 class LedgerRows:
-    """What is to be written to the ledger and beside it, as rows of the tables."""
+    """What is to be written to the ledger and beside it. Tuples are in the order of their table's columns."""
 
-    journals: list[dict[str, Any]]
-    postings: list[dict[str, Any]]
-    details: list[dict[str, Any]]
-    tags: list[dict[str, Any]]
-    splits: list[dict[str, Any]]
-    holds: list[dict[str, Any]]
-    ended_holds: list[dict[str, Any]]
-    externals: list[dict[str, Any]]
-
-    @classmethod
-    def none(cls) -> "LedgerRows":
-        """No rows yet."""
-        return cls([], [], [], [], [], [], [], [])
+    journals: list[tuple[int, str, str, int]] = field(default_factory=list)
+    postings: list[dict[str, Any]] = field(default_factory=list)
+    details: list[dict[str, Any]] = field(default_factory=list)
+    tags: list[tuple[int, str, int]] = field(default_factory=list)
+    splits: list[dict[str, Any]] = field(default_factory=list)
+    holds: list[tuple[int, int, int | None]] = field(default_factory=list)
+    ended_holds: list[int] = field(default_factory=list)
+    externals: list[tuple[int, str, int, bytes]] = field(default_factory=list)
 
 
 def add_rows(connection: Connection, rows: LedgerRows) -> None:
     """Write them."""
-    for statement, values in (
-        (_ADD_JOURNAL, rows.journals),
-        (_ADD_POSTING, rows.postings),
-        (_ADD_DETAIL, rows.details),
-        (_ADD_TAG, rows.tags),
-        (_ADD_SPLIT, rows.splits),
-        (_ADD_HOLD, rows.holds),
-        (_ADD_EXTERNAL, rows.externals),
-    ):
-        if values:
-            connection.execute(statement, values)
-    for hold in rows.ended_holds:
-        ended = connection.execute(_END_HOLD, hold)
-        check(ended.rowcount == 1, f"the pending entry {hold['num']} ended twice")
+    _ADD_JOURNALS(connection, rows.journals)
+    _ADD_POSTINGS(connection, [_posting_row(row) for row in rows.postings])
+    _ADD_DETAILS(connection, [_detail_row(row) for row in rows.details])
+    _ADD_TAGS(connection, rows.tags)
+    _ADD_SPLITS(connection, [_split_row(row) for row in rows.splits])
+    _ADD_HOLDS(connection, rows.holds)
+    _ADD_EXTERNALS(connection, rows.externals)
+    for num in rows.ended_holds:
+        ended = connection.execute(_END_HOLD, {"num": num})
+        check(ended.rowcount == 1, f"the pending entry {num} ended twice")
 
 
 def set_balances(connection: Connection, touched: Sequence[LedgerAccount]) -> None:

@@ -112,6 +112,7 @@ _DUE = (
 def reverse(books: Books, caller_id: str, entry_id: str, *, notes: str | None, asked: bool) -> Posted:
     """Take back a booked entry, once, by one of the opposite sign that names it."""
     account, row = find(books, caller_id, entry_id)
+    books.check_open(account)
     if row.status != _BOOKED:
         raise conflict("entry-pending", "a pending entry is not reversed: void it")
     if row.reverses_num is not None:
@@ -127,7 +128,6 @@ def take_back(
     books: Books, account: LedgerAccount, row: Row[Any], *, origin: Origin, notes: str | None = None
 ) -> Posted:
     """Reverse an entry that can be."""
-    books.check_open(account)
     counter = _other_side(books, row)
     for side, change in ((account, -row.signed_minor), (counter, row.signed_minor)):
         if not INT64_MIN <= side.booked_minor + change <= INT64_MAX:

@@ -67,7 +67,7 @@ POSTGRESQL_WORDS = Table(
 
 SQLITE_WORDS = table("entry_words", column("rowid"), column("words"))
 
-_ADD_SQLITE = insert(SQLITE_WORDS).values(rowid=bindparam("num"), words=bindparam("tokens"))
+_ADD_SQLITE = "INSERT INTO entry_words (rowid, words) VALUES (?, ?)"
 _REMOVE_SQLITE = text("INSERT INTO entry_words (entry_words, rowid, words) VALUES ('delete', :num, :tokens)")
 _ADD_POSTGRESQL = insert(POSTGRESQL_WORDS).values(posting_num=bindparam("num"), words=bindparam("tokens"))
 _REMOVE_POSTGRESQL = delete(POSTGRESQL_WORDS).where(POSTGRESQL_WORDS.c.posting_num == bindparam("num"))
@@ -78,7 +78,7 @@ def add_words(connection: Connection, rows: Sequence[tuple[int, list[str]]]) -> 
     if not rows:
         return
     if connection.dialect.name == "sqlite":
-        connection.execute(_ADD_SQLITE, [{"num": num, "tokens": " ".join(tokens)} for num, tokens in rows])
+        connection.exec_driver_sql(_ADD_SQLITE, [(num, " ".join(tokens)) for num, tokens in rows])
     else:
         connection.execute(_ADD_POSTGRESQL, [{"num": num, "tokens": tokens} for num, tokens in rows])
 
