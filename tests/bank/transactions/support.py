@@ -140,7 +140,8 @@ class Bench:
 
     def edit(self, entry_id: str, user_id: str = "ada", expected: int | None = None, **body: Any) -> TransactionView:
         told = ChangeTransaction(**body)
-        return entry_of(self.do(lambda c: self.service.change_transaction(c, caller(user_id), entry_id, told, expected)))
+        who = caller(user_id)
+        return entry_of(self.do(lambda c: self.service.change_transaction(c, who, entry_id, told, expected)))
 
     def entry(self, entry_id: str, user_id: str = "ada") -> TransactionView:
         return entry_of(self.look(lambda c: self.service.get_transaction(c, caller(user_id), entry_id)))
@@ -216,5 +217,3 @@ def made(folder: Path, where: Path, *user_ids: str, clock: Ticker | None = None)
         finally:
             bench.service.close()
             database.close()
-
-

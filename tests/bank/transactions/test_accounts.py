@@ -8,6 +8,7 @@ from sqlalchemy import select
 from tests.bank.transactions.support import Bench, caller, opened, records, transaction
 
 from streambank.bank.events import ACCOUNT, AccountKind, Role
+from streambank.bank.transactions.models import ACCOUNT as ACCOUNTS
 from streambank.bank.transactions.models import (
     ACCOUNT_MEMBER,
     CATEGORY,
@@ -18,7 +19,6 @@ from streambank.bank.transactions.models import (
     POSTING,
     RULE,
 )
-from streambank.bank.transactions.models import ACCOUNT as ACCOUNTS
 from streambank.bank.transactions.schemas import ChangeAccount, MemberBody, OpenAccount, RuleBody
 from streambank.service.http.problems import Problem
 
@@ -246,4 +246,3 @@ def test_as_many_accounts_as_can_be_listed(bench: Bench, monkeypatch: pytest.Mon
 def test_bodies_that_are_none(body: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="validation error"):
         OpenAccount(**{"name": "a", "currency": "EUR", **body})
-

@@ -1,5 +1,6 @@
 """The rules of balances, and that the database itself refuses to change the ledger."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
@@ -8,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from tests.bank.transactions.support import NOON, Bench, caller, opened, signed
 
 from streambank.bank.events import EntryStatus
-from streambank.bank.events.money import INT64_MAX
+from streambank.bank.events.money import INT64_MAX as MOST
 from streambank.bank.transactions.models import ACCOUNT, BALANCE, JOURNAL, POSTING
 from streambank.service.http.problems import Problem
 from streambank.service.outbox import outbox_length
@@ -41,15 +42,13 @@ CASES = [
     Case("a credit into the red is never refused", 0, [(-9, {"force": True})], (1, {}), None, -8, 0, 0, -8),
     Case("a pending debit holds", 0, [(500, {})], (-200, PENDING), None, 500, 200, 0, 300),
     Case("a pending debit needs cover", 0, [(500, {})], (-501, PENDING), "insufficient-funds", 500, 0, 0, 500),
-    Case(
-        "what is held cannot be spent", 0, [(500, {}), (-200, PENDING)], (-301, {}), "insufficient-funds", 500, 200, 0, 300
-    ),
+    Case("what is held is not there", 0, [(500, {}), (-9, PENDING)], (-492, {}), "insufficient-funds", 500, 9, 0, 491),
     Case("beside what is held", 0, [(500, {}), (-200, PENDING)], (-300, {}), None, 200, 200, 0, 0),
     Case("a pending credit is not there yet", 0, [(500, PENDING)], (-1, {}), "insufficient-funds", 0, 0, 500, 0),
     Case("pending credits add up", 0, [(500, PENDING)], (7, PENDING), None, 0, 0, 507, 0),
-    Case("64 bits", None, [(INT64_MAX, {})], (1, {}), "amount-out-of-range", INT64_MAX, 0, 0, INT64_MAX),
-    Case("64 bits below", None, [(-INT64_MAX, {})], (-2, {}), "amount-out-of-range", -INT64_MAX, 0, 0, -INT64_MAX),
-    Case("64 bits of what is held", None, [(-INT64_MAX, PENDING)], (-1, PENDING), "amount-out-of-range", 0, INT64_MAX, 0, -INT64_MAX),
+    Case("64 bits", None, [(MOST, {})], (1, {}), "amount-out-of-range", MOST, 0, 0, MOST),
+    Case("64 bits below", None, [(-MOST, {})], (-2, {}), "amount-out-of-range", -MOST, 0, 0, -MOST),
+    Case("64 bits held", None, [(-MOST, PENDING)], (-1, PENDING), "amount-out-of-range", 0, MOST, 0, -MOST),
 ]  # fmt: skip
 
 
@@ -123,11 +122,12 @@ def test_a_closed_account_refuses(bench: Bench) -> None:
     kept = bench.post(account, 5)
     bench.post(account, -5)
     bench.do(lambda c: bench.service.close_account(c, caller(), account, None))
-    for work in (
+    works: list[Callable[[], object]] = [
         lambda: bench.post(account, 5),
         lambda: bench.post(account, 5, **PENDING),
         lambda: bench.reverse(kept.id),
-    ):
+    ]
+    for work in works:
         with pytest.raises(Problem) as refused:
             work()
         assert (refused.value.status, refused.value.slug) == (409, "account-closed")

@@ -1,7 +1,7 @@
 """How entries end. Time goes downwards; sums are booked / pending debits / pending credits.
 
-    hold -80        0 / 80 / 0
-    booked as -90   -90 / 0 / 0      one journal transaction: the hold's end and the booked entry
+hold -80        0 / 80 / 0
+booked as -90   -90 / 0 / 0      one journal transaction: the hold's end and the booked entry
 """
 
 from datetime import date, timedelta

@@ -44,10 +44,8 @@ def decode_lines(body: bytes) -> list[Line]:
     """
     if len(body) > BODY_BYTES_MAX:
         raise Problem(413, "body-too-large", f"a batch has {BODY_BYTES_MAX} bytes at most: send it in parts")
-    raw = body.split(b"\n")
-    if raw and not raw[-1].strip():
-        raw.pop()
-    if not raw:
+    raw = body.rstrip().split(b"\n")
+    if raw == [b""]:
         raise unprocessable("", "there is no line", "empty-batch")
     if len(raw) > LINES_MAX:
         raise Problem(413, "too-many-lines", f"a batch has {LINES_MAX} lines at most: send it in parts")
@@ -60,8 +58,8 @@ def decode_line(line: bytes) -> Line:
         entry = _decode(line)
         check_entry(entry)
     except msgspec.ValidationError as error:
-        text, _, path = str(error).rpartition(" - at `$")
-        return unprocessable(pointer_of(path.rstrip("`")), text or str(error))
+        text, _, path = str(error).partition(" - at `$")
+        return unprocessable(pointer_of(path.rstrip("`")), text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Problem(400, "malformed-line", f"the line is not JSON: {error}")
     except Problem as problem:
