@@ -15,6 +15,7 @@ from streambank.bank.events import USER_CLICKED, USER_PROFILE, MailKind
 from streambank.bank.users.repository import signing_keys
 from streambank.bank.users.signing import sign_access_token, signing_key
 from streambank.clock import to_datetime
+from streambank.service.http.cursors import encode_cursor
 
 SIGN_UP = {"email": ADA, "password": PASSWORD, "name": "Ada Lovelace", "timezone": "Europe/London"}
 LOG_IN = {"email": ADA, "password": PASSWORD}
@@ -59,6 +60,8 @@ async def test_from_signing_up_to_being_forgotten(bank: Web) -> None:
         changed = await ada.patch("/v1/users/me", json={"name": "Ada King"}, headers={"If-Match": me.headers["ETag"]})
         assert (changed.status_code, changed.json()["name"], changed.headers["ETag"]) == (200, "Ada King", '"v3"')
         assert changed.headers["X-Log-Position"].startswith("users.outbox/0/")
+        same = await ada.patch("/v1/users/me", json={}, headers={"If-Match": '"v3"'})
+        assert (same.json(), same.headers["ETag"]) == (changed.json(), '"v3"')
         wanted = {"quiet_hours": {"from_minute": 1320, "to_minute": 420}, "digest": "daily"}
         preferences = await ada.put("/v1/users/me/preferences", json=wanted, headers={"If-Match": '"v3"'})
         assert (preferences.status_code, preferences.json()) == (200, wanted)
@@ -369,7 +372,8 @@ async def test_sessions_are_listed_in_pages_and_ended(bank: Web) -> None:
         assert (await client.delete(f"/v1/sessions/{found[-1]}")).status_code == 204
         assert problem(await client.delete(f"/v1/sessions/{found[-1]}")) == (404, "not-found")
         assert problem(await client.delete("/v1/sessions/no-id"))[0] == 422
-        assert problem(await client.get("/v1/sessions", params={"cursor": "x"})) == (400, "bad-cursor")
+        for cursor in ("x", encode_cursor("\0"), encode_cursor(7)):
+            assert problem(await client.get("/v1/sessions", params={"cursor": cursor})) == (400, "bad-cursor")
         assert problem(await client.get("/v1/sessions", params={"limit": 201}))[0] == 422
 
 
