@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import func, select
 from tests.bank.users.support import ADA, BOB, NEW_PASSWORD, PASSWORD, START_MS, World
 from tests.bank.users.web import OWN_PAGE, Web, web
 from tests.service.http.support import problem
@@ -16,6 +17,7 @@ from streambank.bank.users.repository import signing_keys
 from streambank.bank.users.signing import sign_access_token, signing_key
 from streambank.clock import to_datetime
 from streambank.service.http.cursors import encode_cursor
+from streambank.service.tables import IDEMPOTENCY_KEY
 
 SIGN_UP = {"email": ADA, "password": PASSWORD, "name": "Ada Lovelace", "timezone": "Europe/London"}
 LOG_IN = {"email": ADA, "password": PASSWORD}
@@ -273,6 +275,20 @@ async def test_an_address_is_changed(bank: Web) -> None:
         assert (await client.get("/v1/users/me")).json()["email"] == ADA
         await client.post("/v1/users/verify", json={"token": world.mails()[-1].token})
         assert (await client.get("/v1/users/me")).json()["email"] == BOB
+
+
+async def test_erasure_forgets_what_was_answered_too(bank: Web) -> None:
+    world = bank.world
+    world.new_user()
+
+    def stored() -> int:
+        return world.do(lambda c: c.scalar(select(func.count()).select_from(IDEMPOTENCY_KEY)) or 0)
+
+    async with bank.logged_in() as client:
+        await client.post("/v1/api-keys", json=NEW_KEY, headers={"Idempotency-Key": "a"})
+        assert stored() == 1
+        assert (await erase(client, PASSWORD, '"v2"')).status_code == 204
+    assert stored() == 0
 
 
 async def test_erasure_asks_for_the_password(bank: Web) -> None:

@@ -84,9 +84,6 @@ def store_new_hash(connection: Connection, person: Person, password_hash: str) -
 
 def delete_person(connection: Connection, user_id: str) -> None:
     """Delete a person, and with them all that the database holds of theirs: their answered requests too."""
-    if connection.dialect.name == "sqlite":
-        # Or else what was deleted stays readable in the file's free pages until they are used again.
-        connection.exec_driver_sql("PRAGMA secure_delete = ON")
     connection.execute(delete(PERSON).where(PERSON.c.user_id == user_id))
     connection.execute(delete(IDEMPOTENCY_KEY).where(IDEMPOTENCY_KEY.c.scope == user_id))
 
