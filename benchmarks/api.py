@@ -122,8 +122,8 @@ def sign_up(port: int, data: Path) -> list[User]:
     api = f"http://127.0.0.1:{port}/v1"
     keys = count()
 
-    def post(path: str, expect: int, token: str = "", **body: str) -> httpx.Response:
-        headers = {"Idempotency-Key": f"setup-{next(keys)}"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    def post(path: str, expect: int, bearer: str = "", **body: str) -> httpx.Response:
+        headers = {"Idempotency-Key": f"setup-{next(keys)}"} | ({"Authorization": f"Bearer {bearer}"} if bearer else {})
         answer = httpx.post(f"{api}{path}", json=body, headers=headers, timeout=30)
         while answer.status_code == 503:
             time.sleep(0.05)
