@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 from tests.api.support import World, world_of
-from tests.postgres import Databases
+from tests.postgres import Databases, PostgresServer
 
 from streambank.bank import transactions, users
 from streambank.service.database import Database
+from streambank.service.postgres import with_schema
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +27,26 @@ def world(tmp_path: Path, empty_files: Path) -> Iterator[World]:
     """On SQLite."""
     shutil.copytree(empty_files, tmp_path / "databases")
     with world_of(lambda name: tmp_path / "databases" / f"{name}.db") as world:
+        yield world
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def any_databases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    """Of either kind, for all tests of a module."""
+    if request.param == "sqlite":
+        folder = tmp_path_factory.mktemp("databases")
+        yield lambda name: folder / f"{name}.db"
+        return
+    postgres: PostgresServer = request.getfixturevalue("postgres")
+    url = postgres.create_database()
+    yield lambda name: with_schema(url, name)
+    postgres.drop_database(url)
+
+
+@pytest.fixture(scope="module")
+def still_world(any_databases: Databases) -> Iterator[World]:
+    """On SQLite, and on PostgreSQL; for tests that leave it as it is."""
+    with world_of(any_databases) as world:
         yield world
 
 

@@ -213,9 +213,6 @@ class World:
     pending_id: str = ""
     private_account_id: str = ""
 
-    def people(self) -> tuple[Person, ...]:
-        return self.ada, self.bob, self.eve, self.fay
-
 
 SECRETS = ("Ada's household", "Ada's nest egg", "Quentin's Quince Quarter", "ada's note", "ada-tag", "Ada's category")
 """Texts that nobody but those with a share in Ada's accounts may see."""
@@ -226,7 +223,7 @@ def world_of(databases: Databases) -> Iterator[World]:
     """A whole world on such databases."""
     with ExitStack() as stack:
         api = Api(databases, stack)
-        world = World(api, *(api.sign_up(name) for name in ("Ada", "Bob", "Eve", "Fay")))
+        world = World(api, api.sign_up("Ada"), api.sign_up("Bob"), api.sign_up("Eve"), api.sign_up("Fay"))
         _live(world)
         api.settle()
         yield world

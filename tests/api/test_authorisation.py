@@ -66,13 +66,13 @@ def telling(answer: httpx.Response) -> list[str]:
     return [secret for secret in SECRETS if secret in answer.text]
 
 
-def test_what_anybody_may_do_is_known(any_world: World) -> None:
-    open_to_all = {o.operation_id for o in operations(any_world.api.app.openapi()) if o.scope is None}
+def test_what_anybody_may_do_is_known(still_world: World) -> None:
+    open_to_all = {o.operation_id for o in operations(still_world.api.app.openapi()) if o.scope is None}
     assert open_to_all == ANYBODY.keys()
 
 
-def test_as_no_one(any_world: World) -> None:
-    refused(any_world, any_world.api.client(), {401}, walk(any_world))
+def test_as_no_one(still_world: World) -> None:
+    refused(still_world, still_world.api.client(), {401}, walk(still_world))
 
 
 def test_with_an_expired_token(any_world: World) -> None:
@@ -82,24 +82,24 @@ def test_with_an_expired_token(any_world: World) -> None:
 
 
 @pytest.mark.parametrize("kid", ["the right one", "another"])
-def test_with_a_token_that_another_key_signed(any_world: World, kid: str) -> None:
-    published = any_world.api.client().done("GET", "/.well-known/jwks.json")["keys"][0]["kid"]
+def test_with_a_token_that_another_key_signed(still_world: World, kid: str) -> None:
+    published = still_world.api.client().done("GET", "/.well-known/jwks.json")["keys"][0]["kid"]
     forged = tokens.issue(
         tokens.new_signing_key(published if kid == "the right one" else "another"),
-        user_id=any_world.ada.user_id,
+        user_id=still_world.ada.user_id,
         scopes=ALL_SCOPES,
         client_id="test",
         token_id="t",
-        now_ms=any_world.api.clock(),
+        now_ms=still_world.api.clock(),
     )
-    refused(any_world, any_world.api.client(forged), {401}, walk(any_world))
+    refused(still_world, still_world.api.client(forged), {401}, walk(still_world))
 
 
-def test_with_too_small_a_scope(any_world: World) -> None:
+def test_with_too_small_a_scope(still_world: World) -> None:
     for scope in sorted(ALL_SCOPES):
-        others = any_world.api.scoped_token(any_world.ada, ALL_SCOPES - {scope})
-        wanted = [call for call in walk(any_world) if call.operation.scope == scope]
-        refused(any_world, any_world.api.client(others), {403}, wanted)
+        others = still_world.api.scoped_token(still_world.ada, ALL_SCOPES - {scope})
+        wanted = [call for call in walk(still_world) if call.operation.scope == scope]
+        refused(still_world, still_world.api.client(others), {403}, wanted)
 
 
 def test_a_user_who_is_not_verified_sees_no_money(world: World) -> None:
@@ -111,68 +111,68 @@ def test_a_user_who_is_not_verified_sees_no_money(world: World) -> None:
     refused(world, world.api.client(token), {403}, wanted)
 
 
-def test_as_the_wrong_user(any_world: World) -> None:
-    hers = [call for call in walk(any_world) if call.names_ada and not in_body_only(any_world, call)]
+def test_as_the_wrong_user(still_world: World) -> None:
+    hers = [call for call in walk(still_world) if call.names_ada and not in_body_only(still_world, call)]
     filtered = [
         call
         for call in hers
         if call.operation.operation_id in FILTERED_BY_CATEGORY and "category_id" in call.more["params"]
     ]
-    refused(any_world, any_world.bob.ask, {403, 404}, [call for call in hers if call not in filtered])
-    assert [ask(any_world.bob.ask, call).json()["items"] for call in filtered] == [[]]
+    refused(still_world, still_world.bob.ask, {403, 404}, [call for call in hers if call not in filtered])
+    assert [ask(still_world.bob.ask, call).json()["items"] for call in filtered] == [[]]
 
 
-def test_ids_of_others_in_a_body_are_as_good_as_made_up(any_world: World) -> None:
-    before = any_world.api.rows()
-    hers = [call for call in walk(any_world) if in_body_only(any_world, call)]
+def test_ids_of_others_in_a_body_are_as_good_as_made_up(still_world: World) -> None:
+    before = still_world.api.rows()
+    hers = [call for call in walk(still_world) if in_body_only(still_world, call)]
     assert {"record_transaction", "record_batch", "create_rule"} <= {call.operation.operation_id for call in hers}
     for call in hers:
-        answer = ask(any_world.bob.ask, call)
-        text = made_up(any_world, answer.text)
+        answer = ask(still_world.bob.ask, call)
+        text = made_up(still_world, answer.text)
         assert not telling(answer)
         assert answer.text == text, f"{call} tells of an id that is Ada's"
-        call.more = made_up_in(any_world, call.more)
-        elsewhere = ask(any_world.bob.ask, call)
+        call.more = made_up_in(still_world, call.more)
+        elsewhere = ask(still_world.bob.ask, call)
         assert (answer.status_code, text) == (elsewhere.status_code, elsewhere.text), str(call)
         assert answer.status_code in {200, 403, 404, 422}
-    assert any_world.api.rows() == before
+    assert still_world.api.rows() == before
 
 
-def test_lists_hold_nothing_of_others(any_world: World) -> None:
-    own = [call for call in walk(any_world) if call.operation.method == "GET" and not call.names_ada]
-    hers = (*any_world.ids.values(), any_world.pending_id, any_world.ada.user_id, any_world.ada.email)
-    before = any_world.api.rows()
+def test_lists_hold_nothing_of_others(still_world: World) -> None:
+    own = [call for call in walk(still_world) if call.operation.method == "GET" and not call.names_ada]
+    hers = (*still_world.ids.values(), still_world.pending_id, still_world.ada.user_id, still_world.ada.email)
+    before = still_world.api.rows()
     for call in own:
-        answer = ask(any_world.bob.ask, call)
+        answer = ask(still_world.bob.ask, call)
         assert answer.status_code == 200
         assert telling(answer) + [one for one in hers if one in answer.text] == [], str(call)
     assert {"list_transactions", "export_transactions", "export_user"} <= {c.operation.operation_id for c in own}
-    assert any_world.api.rows() == before
+    assert still_world.api.rows() == before
 
 
-def test_a_viewer_changes_nothing(any_world: World) -> None:
+def test_a_viewer_changes_nothing(still_world: World) -> None:
     wanted = [
         call
-        for call in walk(any_world)
-        if call.operation.writes and call.names_ada and not (in_body_only(any_world, call) and is_of_eve(call))
+        for call in walk(still_world)
+        if call.operation.writes and call.names_ada and not (in_body_only(still_world, call) and is_of_eve(call))
     ]
-    before = any_world.api.rows()
+    before = still_world.api.rows()
     for call in wanted:
-        answer = ask(any_world.eve.ask, call)
+        answer = ask(still_world.eve.ask, call)
         allowed = {403, 404, 200} if call.operation.operation_id == "record_batch" else {403, 404}
         assert answer.status_code in allowed, f"{call}: {answer.status_code} {answer.text}"
         assert '"created"' not in answer.text
-    assert any_world.api.rows() == before
+    assert still_world.api.rows() == before
 
 
-def test_a_viewer_sees_the_account_and_no_other(any_world: World) -> None:
-    shared, private = any_world.ids["account_id"], any_world.private_account_id
-    listed = any_world.eve.ask.done("GET", "/v1/accounts")["items"]
+def test_a_viewer_sees_the_account_and_no_other(still_world: World) -> None:
+    shared, private = still_world.ids["account_id"], still_world.private_account_id
+    listed = still_world.eve.ask.done("GET", "/v1/accounts")["items"]
     assert [account["id"] for account in listed] == [shared]
     for path in (f"/v1/accounts/{private}", f"/v1/accounts/{private}/balance", f"/v1/accounts/{private}/members"):
-        assert any_world.eve.ask("GET", path).status_code == 404
+        assert still_world.eve.ask("GET", path).status_code == 404
     for path in ("/v1/transactions", "/v1/transactions/export", "/v1/imports", "/v1/tags"):
-        answer = any_world.eve.ask("GET", path)
+        answer = still_world.eve.ask("GET", path)
         assert answer.status_code == 200
         assert private not in answer.text
 
