@@ -34,7 +34,7 @@ _numbers = count()
 
 
 @schemathesis.hook
-def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:
+def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]) -> None:
     """A key stands for one request; and an integer is written as one, for a fraction of zero is refused with money."""
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
@@ -45,7 +45,7 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwar
 
 @schemathesis.hook
 def filter_failure(
-    context: schemathesis.HookContext, failure: Failure, case: schemathesis.Case, response: Response
+    context: schemathesis.HookContext, failure: Failure, case: schemathesis.Case[Any], response: Response
 ) -> bool:
     """Keep all but the refusals that the rules of the bank explain: a schema knows the form of a request only."""
     match failure:

@@ -10,7 +10,6 @@ from streambank.bank.users.authentication import Proven
 from streambank.bank.users.context import Client
 from streambank.bank.users.cookies import check_same_origin, cookie_of
 from streambank.bank.users.oauth import (
-    VALUE_PATTERN,
     OAuthRefusedError,
     credentials,
     parameter,
