@@ -240,7 +240,12 @@ def _entries(service: TransactionsService, http: ServiceHttp) -> APIRouter:
             lambda c: page_answer(*service.list_transactions(c, read.caller, wanted, cursor, limit), request)
         )
 
-    @api.post("/transactions", status_code=201, response_model=TransactionView)
+    @api.post(
+        "/transactions",
+        status_code=201,
+        response_model=TransactionView,
+        responses={200: {"model": TransactionView, "description": "It was recorded before, by its `external_id`."}},
+    )
     async def record_transaction(body: NewTransaction, write: Annotated[Write, writes]) -> Response:
         """Record an entry. One that would pass the overdraft limit is refused, unless `force` says that it is a fact.
 

@@ -11,7 +11,7 @@ from streambank.bank.transactions import repository
 from streambank.bank.transactions.entries import out_of_range
 from streambank.bank.transactions.ledger import Books, Ledger, Posted, check_funds
 from streambank.bank.transactions.models import HOLD, POSTING, JournalKind
-from streambank.bank.transactions.repository import LedgerAccount
+from streambank.bank.transactions.repository import Detail, LedgerAccount, Terms
 from streambank.errors import check
 from streambank.service.http.problems import conflict, forbidden, not_found
 
@@ -22,16 +22,7 @@ EXPIRED_MAX = 500
 """Pending entries ended in one transaction: some ten milliseconds in which nobody else writes."""
 
 _BOOKED, _PENDING = EntryStatus.BOOKED.value, EntryStatus.PENDING.value
-_DETAILS = (
-    "kind",
-    "counterparty",
-    "counterparty_account",
-    "end_to_end_id",
-    "remittance",
-    "notes",
-    "category_num",
-    "by_rule",
-)
+_DETAILS = Detail._fields
 
 
 def find(books: Books, caller_id: str, entry_id: str) -> tuple[LedgerAccount, Row[Any]]:
@@ -63,17 +54,11 @@ def book(
     journal_num, transaction_id = books.journal(JournalKind.BOOKING)
     tags = repository.tags_of(books.connection, [hold.num]).get(hold.num, [])
     splits = repository.splits_of(books.connection, [hold.num]).get(hold.num, []) if signed == hold.signed_minor else []
-    posting = {
-        "signed_minor": signed,
-        "status": _BOOKED,
-        "origin": hold.origin,
-        "booking_date": (booking_date or books.today).isoformat(),
-        "value_date": hold.value_date,
-        "occurred_at": hold.occurred_at,
-    }
+    day = (booking_date or books.today).isoformat()
+    terms = Terms(signed, _BOOKED, hold.origin, day, hold.value_date, hold.occurred_at)
     _release(books, account, counter, hold, journal_num, transaction_id)
-    posted = books.post(account, counter, journal_num, transaction_id, posting, _details(hold), tags)
-    books.split({**part._asdict(), "posting_num": posted.posting["num"]} for part in splits)
+    posted = books.post(account, counter, journal_num, transaction_id, terms, _details(hold), tags)
+    books.split({**part._asdict(), "posting_num": posted.num} for part in splits)
     return posted
 
 
@@ -134,19 +119,13 @@ def take_back(
             raise out_of_range("/id")
     tags = repository.tags_of(books.connection, [row.num]).get(row.num, [])
     journal_num, transaction_id = books.journal(JournalKind.REVERSAL)
-    posting = {
-        "signed_minor": -row.signed_minor,
-        "status": _BOOKED,
-        "origin": origin.value,
-        "booking_date": books.today.isoformat(),
-        "value_date": row.value_date,
-        "occurred_at": books.now_ms,
-    }
-    detail = {**_details(row), "notes": notes}
+    today = books.today.isoformat()
+    terms = Terms(-row.signed_minor, _BOOKED, origin.value, today, row.value_date, books.now_ms)
+    detail = _details(row)._replace(notes=notes)
     reverses = (row.num, _other_num(books, row), row.entry_id)
-    posted = books.post(account, counter, journal_num, transaction_id, posting, detail, tags, reverses=reverses)
+    posted = books.post(account, counter, journal_num, transaction_id, terms, detail, tags, reverses=reverses)
     parts = repository.splits_of(books.connection, [row.num]).get(row.num, [])
-    books.split({**part._asdict(), "posting_num": posted.posting["num"]} for part in parts)
+    books.split({**part._asdict(), "posting_num": posted.num} for part in parts)
     return posted
 
 
@@ -164,17 +143,10 @@ def _release(
     journal_num: int,
     transaction_id: str,
 ) -> Posted:
-    posting = {
-        "signed_minor": -hold.signed_minor,
-        "status": _PENDING,
-        "origin": hold.origin,
-        "booking_date": books.today.isoformat(),
-        "value_date": None,
-        "occurred_at": books.now_ms,
-    }
+    terms = Terms(-hold.signed_minor, _PENDING, hold.origin, books.today.isoformat(), None, books.now_ms)
     reverses = (hold.num, _other_num(books, hold), hold.entry_id)
     books.end_hold(hold.num)
-    return books.post(account, counter, journal_num, transaction_id, posting, _details(hold), [], reverses=reverses)
+    return books.post(account, counter, journal_num, transaction_id, terms, _details(hold), [], reverses=reverses)
 
 
 def _check_pending(books: Books, account: LedgerAccount, hold: Row[Any]) -> None:
@@ -185,10 +157,8 @@ def _check_pending(books: Books, account: LedgerAccount, hold: Row[Any]) -> None
         raise conflict("entry-ended", "the pending entry has ended already")
 
 
-def _details(row: Row[Any]) -> dict[str, Any]:
-    details = {name: row._mapping[name] for name in _DETAILS}
-    details["by_rule"] = bool(details["by_rule"])
-    return details
+def _details(row: Row[Any]) -> Detail:
+    return Detail(*(row._mapping[name] for name in _DETAILS))._replace(by_rule=bool(row.by_rule))
 
 
 def _other(books: Books, row: Row[Any]) -> Row[Any]:
