@@ -1,10 +1,12 @@
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
+from itertools import count
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, insert
+from tests.postgres import Databases
 from tests.service.support import (
     NUMBERS,
     OUTBOX_ID,
@@ -18,20 +20,24 @@ from tests.service.support import (
     write,
 )
 
-from streambank.log import TopicPartition, encode_headers
+from streambank.log import Record, TopicPartition, encode_headers
 from streambank.log.embedded import EmbeddedLog
 from streambank.service.database import Database
 from streambank.service.errors import StaleDatabaseError
 from streambank.service.outbox import Outbox, OutboxRelay
 from streambank.service.projection import Projection, Received, Subscription
+from streambank.streams.topic import Topic
+
+NUMBER = count()
+"""Names databases: each example has one of its own."""
 
 
 class Harness:
-    def __init__(self, log: EmbeddedLog, database: Database) -> None:
+    def __init__(self, log: EmbeddedLog, database: Database, topic: Topic[str, Number] = NUMBERS) -> None:
         self.fail = False
         self.database = database
         self.projection = Projection(
-            log, database, Outbox(), group="numbers", subscriptions=[Subscription(NUMBERS, self._apply)]
+            log, database, Outbox(), group="numbers", subscriptions=[Subscription(topic, self._apply)]
         )
 
     def _apply(self, connection: Connection, received: Sequence[Received[Number]]) -> None:
@@ -51,10 +57,10 @@ def value(n: int) -> bytes:
     return NUMBERS.value.serialize(Number(n))
 
 
-def test_rows_and_position_are_stored_together(tmp_path: Path) -> None:
+def test_rows_and_position_are_stored_together(any_database: Databases) -> None:
     with EmbeddedLog.open(None) as log:
         log.create_topics([NUMBERS.config])
-        database = open_database(tmp_path / "a.db", log)
+        database = open_database(any_database("a"), log)
         write(log, "numbers", value(1), value(2))
         first = Harness(log, database)
         first.drain()
@@ -73,10 +79,10 @@ def test_rows_and_position_are_stored_together(tmp_path: Path) -> None:
         database.close()
 
 
-def test_the_database_and_not_the_log_says_where_to_go_on(tmp_path: Path) -> None:
+def test_the_database_and_not_the_log_says_where_to_go_on(any_database: Databases) -> None:
     with EmbeddedLog.open(None) as log:
         log.create_topics([NUMBERS.config])
-        database = open_database(tmp_path / "a.db", log)
+        database = open_database(any_database("a"), log)
         write(log, "numbers", value(1))
         first = Harness(log, database)
         first.drain()
@@ -90,17 +96,17 @@ def test_the_database_and_not_the_log_says_where_to_go_on(tmp_path: Path) -> Non
         database.close()
 
 
-def test_a_new_database_goes_on_where_the_group_stood(tmp_path: Path) -> None:
+def test_a_new_database_goes_on_where_the_group_stood(any_database: Databases) -> None:
     with EmbeddedLog.open(None) as log:
         log.create_topics([NUMBERS.config])
-        database = open_database(tmp_path / "a.db", log)
+        database = open_database(any_database("a"), log)
         write(log, "numbers", value(1))
         first = Harness(log, database)
         first.drain()
         first.projection.close()
         database.close()
         write(log, "numbers", value(2))
-        new = open_database(tmp_path / "b.db", log)
+        new = open_database(any_database("b"), log)
         second = Harness(log, new)
         second.drain()
         assert rows(new) == [2]
@@ -109,10 +115,10 @@ def test_a_new_database_goes_on_where_the_group_stood(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("poison", [b"not json", b'{"n":"one"}', b"{}", b"\xff\xfe", None])
-def test_a_record_that_cannot_be_decoded_becomes_a_dead_letter(tmp_path: Path, poison: bytes | None) -> None:
+def test_a_record_that_cannot_be_decoded_becomes_a_dead_letter(any_database: Databases, poison: bytes | None) -> None:
     with EmbeddedLog.open(None) as log:
         log.create_topics([NUMBERS.config])
-        database = open_database(tmp_path / "a.db", log)
+        database = open_database(any_database("a"), log)
         producer = log.producer()
         original = encode_headers([("ce_id", b"\x00\xff"), ("ce_id", None)])
         with producer.transaction() as transaction:
@@ -146,10 +152,50 @@ def test_a_record_that_cannot_be_decoded_becomes_a_dead_letter(tmp_path: Path, p
         database.close()
 
 
-def test_who_lost_its_place_without_noticing_is_fenced(tmp_path: Path) -> None:
+def test_tombstones_are_told_in_their_place(any_database: Databases) -> None:
+    told: list[object] = []
+
+    def apply(_: Connection, received: Sequence[Received[Number]]) -> None:
+        told.append([item.value.n for item in received])
+
+    def remove(_: Connection, tombstones: Sequence[Record]) -> None:
+        told.append([record.key for record in tombstones])
+
     with EmbeddedLog.open(None) as log:
         log.create_topics([NUMBERS.config])
-        database = open_database(tmp_path / "a.db", log)
+        database = open_database(any_database("a"), log)
+        write(log, "numbers", value(1), value(2), None, None, value(3), None)
+        projection = Projection(
+            log, database, Outbox(), group="numbers", subscriptions=[Subscription(NUMBERS, apply, remove)]
+        )
+        for _ in range(3):
+            projection.step(0)
+        assert told == [[1, 2], [b"k", b"k"], [3], [b"k"]]
+        assert projection.dead_letter_count == 0
+        projection.close()
+        database.close()
+
+
+def test_a_new_database_reads_all_of_a_table(any_database: Databases) -> None:
+    table = replace(NUMBERS, name="table", cleanup_policy="compact")
+    with EmbeddedLog.open(None) as log:
+        log.create_topics([table.config])
+        write(log, "table", value(1))
+        found = []
+        for name in ("a", "b"):
+            database = open_database(any_database(name), log)
+            harness = Harness(log, database, table)
+            harness.drain()
+            harness.projection.close()
+            found.append(rows(database))
+            database.close()
+    assert found == [[1], [1]]
+
+
+def test_who_lost_its_place_without_noticing_is_fenced(any_database: Databases) -> None:
+    with EmbeddedLog.open(None) as log:
+        log.create_topics([NUMBERS.config])
+        database = open_database(any_database("a"), log)
         write(log, "numbers", value(1))
         harness = Harness(log, database)
         harness.drain()
@@ -165,10 +211,10 @@ def test_who_lost_its_place_without_noticing_is_fenced(tmp_path: Path) -> None:
         database.close()
 
 
-def test_two_members_share_the_records(tmp_path: Path) -> None:
+def test_two_members_share_the_records(any_database: Databases) -> None:
     with EmbeddedLog.open(None) as log:
         log.create_topics([NUMBERS.config])
-        database = open_database(tmp_path / "a.db", log)
+        database = open_database(any_database("a"), log)
         members = [Harness(log, database), Harness(log, database)]
         for n in range(40):
             write(log, "numbers", value(n), partition=n % 2)
@@ -181,10 +227,10 @@ def test_two_members_share_the_records(tmp_path: Path) -> None:
         database.close()
 
 
-def test_a_log_that_ends_before_the_position_is_refused(tmp_path: Path) -> None:
+def test_a_log_that_ends_before_the_position_is_refused(any_database: Databases) -> None:
     with EmbeddedLog.open(None) as log:
         log.create_topics([NUMBERS.config])
-        database = open_database(tmp_path / "a.db", log)
+        database = open_database(any_database("a"), log)
         write(log, "numbers", value(1))
         first = Harness(log, database)
         first.drain()
@@ -201,11 +247,11 @@ def test_a_log_that_ends_before_the_position_is_refused(tmp_path: Path) -> None:
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["ok", "crash", "close"])), max_size=12))
 def test_whatever_happens_each_record_is_stored_once(
-    tmp_path_factory: pytest.TempPathFactory, happenings: list[tuple[int, str]]
+    any_database: Databases, happenings: list[tuple[int, str]]
 ) -> None:
     with EmbeddedLog.open(None) as log:
         log.create_topics([NUMBERS.config])
-        database = open_database(tmp_path_factory.mktemp("p") / "a.db", log)
+        database = open_database(any_database(f"p{next(NUMBER)}"), log)
         harness, written = Harness(log, database), 0
         for count, happening in happenings:
             write(log, "numbers", *(value(n) for n in range(written, written + count)))

@@ -37,6 +37,7 @@ _COMMANDS = {
         "migrate": "Move everything to another event log, such as to Kafka.",
     },
     "About": {
+        "schemas": "The event contract: JSON Schemas and AsyncAPI.",
         "version": "The versions of streambank and of what it runs on.",
     },
 }
@@ -46,6 +47,7 @@ _TARGETS = {
     "import": "streambank.cli.commands.import_:import_",
     "alerts": "streambank.cli.commands.alerts:app",
     "mailbox": "streambank.cli.commands.mailbox:app",
+    "schemas": "streambank.cli.commands.schemas:app",
 }
 
 

@@ -17,7 +17,7 @@ from tests.bank.transactions.support import Bench, line, made, transaction
 from tests.service.http.support import problem
 
 from streambank.bank.events import USER_KEY
-from streambank.bank.transactions import GROUP
+from streambank.bank.transactions import NAME
 from streambank.bank.transactions.categories import default_id
 from streambank.bank.transactions.endpoints import router
 from streambank.service.group_commit import GroupCommit
@@ -77,15 +77,15 @@ def web(tmp_path: Path, where: Path) -> Iterator[Web]:
     with made(tmp_path, where, "ada", "bob") as bench:
         commits = GroupCommit(bench.database)
         http = ServiceHttp(
-            name=GROUP,
+            name=NAME,
             database=bench.database,
             commits=commits,
             clock=bench.clock,
-            verifier=TokenVerifier(find_key, bench.clock, is_refused=lambda _: False),
+            verifier=TokenVerifier(find_key, bench.clock),
             limits=RateLimits(bench.clock),
-            positions=Positions(bench.log, bench.database, service=GROUP, topics=[USER_KEY.name]),
+            positions=Positions(bench.log, bench.database, service=NAME, topics=[USER_KEY.name]),
         )
-        service = HttpService(GROUP, "Transactions", router(bench.service, http), {})
+        service = HttpService(NAME, "Transactions", router(bench.service, http), {})
         yield Web(bench, create_app([service], bench.clock))
         commits.close()
 

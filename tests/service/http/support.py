@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, insert, select, update
 from starlette.requests import Request
 from starlette.responses import Response
+from tests.postgres import Databases
 from tests.service.support import OUT, ROWS, Number, Ticker, open_database
 
 from streambank.log.embedded import EmbeddedLog
@@ -141,7 +142,6 @@ class Bench:
     clock: Ticker
     http: ServiceHttp
     app: FastAPI
-    refused: set[str] = field(default_factory=set)
     failed_checks: list[str] = field(default_factory=list)
 
     def token(self, user_id: str = "ada", *scopes: str, now_ms: int | None = None) -> str:
@@ -164,15 +164,15 @@ class Bench:
 
 
 @contextmanager
-def bench(path: Path, *, limits: RateLimits | None = None) -> Iterator[Bench]:
+def bench(path: Path, databases: Databases | None = None, *, limits: RateLimits | None = None) -> Iterator[Bench]:
     clock = Ticker()
+    where = databases("numbers") if databases is not None else path / "numbers.db"
     with EmbeddedLog.open(path / "log") as log:
         log.create_topics([OUT.config])
-        database = open_database(path / "service.db", log)
+        database = open_database(where, log)
         commits = GroupCommit(database)
-        refused: set[str] = set()
         failed: list[str] = []
-        verifier = TokenVerifier(find_key, clock, is_refused=refused.__contains__)
+        verifier = TokenVerifier(find_key, clock)
         positions = Positions(log, database, service="numbers", topics=["numbers"])
         http = ServiceHttp(
             name="numbers",
@@ -186,7 +186,7 @@ def bench(path: Path, *, limits: RateLimits | None = None) -> Iterator[Bench]:
         checks = {"database": lambda: failed[0] if failed else None}
         app = create_app([HttpService("numbers", "numbers", router(http), checks)], clock)
         try:
-            yield Bench(log, database, commits, positions, clock, http, app, refused, failed)
+            yield Bench(log, database, commits, positions, clock, http, app, failed)
         finally:
             commits.close()
             database.close()

@@ -64,8 +64,11 @@ from streambank.service.outbox import Outbox, OutboxRelay
 from streambank.service.projection import Projection, Received, Subscription
 from streambank.service.workers import GRACE_S, run_workers
 
-GROUP = "transactions"
-"""The consumer group. Dead letters go to ``transactions.dlq``."""
+NAME = "transactions"
+"""The service's name, also of its consumer group: dead letters go to ``transactions.dlq``."""
+
+RECEIVES = (USER_KEY,)
+"""What its projection reads."""
 
 EXPIRY_INTERVAL_S = 10.0
 """How often pending entries whose time is over are looked for; banks tell such times in days."""
@@ -110,12 +113,12 @@ class TransactionsService:
         outbox = Outbox()
         self._database = database
         self._ledger = Ledger(outbox, clock, random_bytes)
-        self.relay = OutboxRelay(log, database, service=GROUP, outbox_id=outbox_id, clock=clock)
+        self.relay = OutboxRelay(log, database, service=NAME, outbox_id=outbox_id, clock=clock)
         self.projection = Projection(
             log,
             database,
             outbox,
-            group=GROUP,
+            group=NAME,
             subscriptions=[Subscription(USER_KEY, self._learn, self._erase)],
         )
         self.expiry = Expiry(self)
@@ -453,7 +456,7 @@ class TransactionsService:
 class Expiry:
     """The worker that ends pending entries whose time is over."""
 
-    name = f"{GROUP}-expiry"
+    name = f"{NAME}-expiry"
 
     def __init__(self, service: TransactionsService) -> None:
         self._service = service

@@ -14,32 +14,32 @@ from streambank.cli.output import OutputOption
 
 @dataclass(frozen=True, slots=True)
 class CsvOptions:
-    """How a CSV file is to be read, where what is detected is not right.
+    """How a CSV file is to be read, where what is detected is not right. Some are for other files too.
 
     Attributes
     ----------
     currency
-        The ISO 4217 code, where the file does not say.
+        The ISO 4217 code, where the file does not say. Also for QIF and OFX.
     account
-        The account's name, where the file does not say.
+        The account's name, where the file does not say. For files of every format.
     number
-        The account's number; its last four digits are kept.
+        The account's number; its last four digits are kept. Also for QIF.
     opening_balance
-        What the account held before the first row.
+        What the account held before the first row. For files of every format.
     column
         ROLE=NAME or ROLE=NUMBER (from 1), as often as needed. Roles: date, value_date, amount, debit, credit,
         indicator, currency, balance, counterparty, counterparty_account, remittance, category, kind, id,
         end_to_end_id, account.
     date_style
-        The order of day, month and year.
+        The order of day, month and year. Also for QIF.
     decimal_mark
-        What is before the cents.
+        What is before the cents. Also for QIF.
     sign
-        negated for credit cards that show spending as positive.
+        negated for credit cards that show spending as positive. Also for QIF.
     row_order
         Which rows come first.
     encoding
-        Such as utf-8 or cp1250.
+        Such as utf-8 or cp1250. Also for QIF, OFX and MT940.
     delimiter
         What is between the columns.
     header_line
@@ -69,7 +69,7 @@ class CsvOptions:
     timezone: str = "UTC"
 
 
-CsvOption: TypeAlias = Annotated[CsvOptions, Parameter(name="*", group="CSV files")]
+CsvOption: TypeAlias = Annotated[CsvOptions, Parameter(name="*", group="How the file is read")]
 Flag: TypeAlias = Annotated[bool, Parameter(negative="")]
 NumberOption: TypeAlias = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
 
@@ -81,11 +81,11 @@ class ImportOptions:
     Attributes
     ----------
     format
-        auto tells the Berka data set from CSV by itself.
+        auto finds it out by the file's content.
     email
-        CSV: whose accounts these are, and where their alerts go.
+        Whose accounts these are, and where their alerts go. The Berka data set has its own.
     name
-        CSV: the owner's name.
+        The owner's name.
     live
         Treat the entries as if they happened now, so that alerts are raised.
     alert_below
@@ -103,7 +103,7 @@ class ImportOptions:
         folder, named after FILE.
     """
 
-    format: Literal["auto", "csv", "berka"] = "auto"
+    format: Literal["auto", "csv", "ofx", "camt", "mt940", "qif", "berka"] = "auto"
     email: str | None = None
     name: str | None = None
     live: Flag = False
@@ -128,7 +128,7 @@ def import_(
     place: PlaceOption = USUAL_PLACE,
     output: OutputOption = "table",
 ) -> int:
-    """Read a bank's statements in: a CSV file of any layout, or the Berka data set (its transactions or folder).
+    """Read a bank's statements in: CSV of any layout, OFX or QFX, CAMT.053, MT940, QIF, or the Berka data set.
 
     Shows first how the file is understood, and asks before anything is written. Importing a file again, or another
     that overlaps with it, adds only what is new. Works beside a running `streambank up`.
