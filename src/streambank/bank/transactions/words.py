@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any
 
-from sqlalchemy import ARRAY, Column, Connection, MetaData, Table, Text, bindparam, column, delete, insert, table, text
+from sqlalchemy import Column, Connection, MetaData, Table, Text, bindparam, column, delete, insert, table, text
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from streambank.service.tables import BigKey
 
