@@ -356,7 +356,7 @@ _SPLITS = (
     .where(ENTRY_SPLIT.c.posting_num.in_(bindparam("nums", expanding=True)))
     .order_by(ENTRY_SPLIT.c.posting_num, ENTRY_SPLIT.c.part)
 )
-_JOURNAL_POSTINGS = select(POSTING).where(POSTING.c.journal_num == bindparam("journal")).order_by(POSTING.c.num)
+_POSTINGS = select(POSTING).where(POSTING.c.num.in_(bindparam("nums", expanding=True)))
 _ENTRY_IDS = select(POSTING.c.num, POSTING.c.entry_id).where(POSTING.c.num.in_(bindparam("nums", expanding=True)))
 
 
@@ -386,6 +386,6 @@ def entry_ids(connection: Connection, nums: Sequence[int]) -> dict[int, str]:
     return {row[0]: row[1] for row in connection.execute(_ENTRY_IDS, {"nums": list(nums)})} if nums else {}
 
 
-def journal_postings(connection: Connection, journal_num: int) -> Sequence[Row[Any]]:
-    """All postings of a journal transaction."""
-    return connection.execute(_JOURNAL_POSTINGS, {"journal": journal_num}).all()
+def postings(connection: Connection, nums: Sequence[int]) -> Sequence[Row[Any]]:
+    """Postings by their numbers."""
+    return connection.execute(_POSTINGS, {"nums": list(nums)}).all()
