@@ -21,6 +21,21 @@ _COMMANDS = {
         "demo": "See it live: generated people, their payments, alerts and e-mails. Needs no file and no network.",
         "import": "Read a bank's statements in: CSV, or the Berka data set.",
     },
+    "Use the bank": {
+        "signup": "Sign up with the bank, by e-mail address and password.",
+        "verify": "Prove by the code in a mail that your e-mail address is yours.",
+        "login": "Log in with the bank, by password or API key.",
+        "logout": "Log out.",
+        "whoami": "Show who is logged in.",
+        "account": "Your accounts: list, open, rename, close, share; statements.",
+        "tx": "Your transactions: list, search, add, edit, reverse, export.",
+        "category": "Your categories: list, add.",
+        "rule": "Your rules that categorise: list, add, preview, apply, remove.",
+        "imports": "What was imported into your accounts: list, undo.",
+        "api-key": "API keys for programs of yours: list, make, revoke.",
+        "export": "Write everything that the bank knows of you into a folder.",
+        "erase": "Erase everything that the bank knows of you, for ever.",
+    },
     "Look at the bank": {
         "balances": "Every account's balance, and each person's totals.",
         "alerts": "The alerts raised, and when their e-mails went out; set what to be alerted of.",
@@ -46,6 +61,15 @@ _TARGETS = {
     "import": "streambank.cli.commands.import_:import_",
     "alerts": "streambank.cli.commands.alerts:app",
     "mailbox": "streambank.cli.commands.mailbox:app",
+    "verify": "streambank.cli.commands.signup:verify",
+    "logout": "streambank.cli.commands.login:logout",
+    "whoami": "streambank.cli.commands.login:whoami",
+    "account": "streambank.cli.commands.account:app",
+    "tx": "streambank.cli.commands.tx:app",
+    "category": "streambank.cli.commands.category:app",
+    "rule": "streambank.cli.commands.rule:app",
+    "imports": "streambank.cli.commands.imports:app",
+    "api-key": "streambank.cli.commands.api_key:app",
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.bank.client.support import ACCOUNT, FakeServer, problem
 
 from streambank.bank.client import AnswerError, ApiError
-from streambank.bank.client.batch import CHUNK_BYTES_MAX, CHUNK_LINES, line_of, requests
+from streambank.bank.client.batch import CHUNK_BYTES_MAX, CHUNK_LINES, IMPORT_LINES, line_of, requests
 from streambank.bank.events import CreditDebit
 from streambank.bank.transactions.schemas import Money, NewTransaction
 
@@ -101,7 +101,7 @@ def test_the_rest_of_an_import_names_it() -> None:
     answer = httpx.Response(201, json=IMPORT, headers={"ETag": '"v1"'})
     server = FakeServer(answers=[answer, problem(503, "overloaded"), answer])
     with server.client() as client:
-        views = list(client.imports.send("a-1", [b"{}"] * (CHUNK_LINES + 1)))
+        views = list(client.imports.send("a-1", [b"{}"] * (IMPORT_LINES + 1)))
     assert len(views) == 2
     assert [r.url.params.get("import_id") for r in server.requests] == [None, "i-1", "i-1"]
     first, second, again = (request.headers["idempotency-key"] for request in server.requests)

@@ -65,6 +65,17 @@ def test_a_refused_token_is_renewed_once() -> None:
     assert (failed.value.status, len(server.forms)) == (401, 2)
 
 
+def test_a_token_from_before_the_address_was_verified_is_renewed() -> None:
+    server = FakeServer(answers=[problem(403, "insufficient-scope"), account()])
+    with server.client() as client:
+        client.accounts.get("a-1")
+    assert len(server.forms) == 2
+    server = FakeServer(answers=[problem(403, "forbidden")])
+    with server.client() as client, pytest.raises(ApiError):
+        client.accounts.get("a-1")
+    assert len(server.forms) == 1
+
+
 def test_the_first_token_comes_of_a_password_and_the_next_of_what_it_gave() -> None:
     server = FakeServer(answers=[account(), account()])
     credentials = Password("ada@example.org", "correct horse")

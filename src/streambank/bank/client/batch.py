@@ -15,8 +15,11 @@ BatchLine: TypeAlias = NewTransaction | bytes
 CHUNK_LINES = 5_000
 """Lines of a request: half of what the server takes, about a quarter of a second of its work."""
 
+IMPORT_LINES = 10_000
+"""Lines of a request of an import, which is taken whole or not at all: as many as the server takes."""
+
 CHUNK_BYTES_MAX = 4 * 1024 * 1024
-"""And half of the bytes that it takes."""
+"""Half of what the server takes."""
 
 
 class LineResult(msgspec.Struct, frozen=True):
@@ -39,13 +42,13 @@ class LineResult(msgspec.Struct, frozen=True):
 _decode = msgspec.json.Decoder(LineResult).decode
 
 
-def requests(lines: Iterable[BatchLine]) -> Iterator[tuple[bytes, int]]:
+def requests(lines: Iterable[BatchLine], lines_max: int = CHUNK_LINES) -> Iterator[tuple[bytes, int]]:
     """Bodies of requests, each with the number of its lines. A line too long for any goes out alone, to be refused."""
     chunk: list[bytes] = []
     size_bytes = 0
     for line in lines:
         encoded = line_of(line)
-        if chunk and (len(chunk) == CHUNK_LINES or size_bytes + len(encoded) > CHUNK_BYTES_MAX):
+        if chunk and (len(chunk) == lines_max or size_bytes + len(encoded) > CHUNK_BYTES_MAX):
             yield b"".join(chunk), len(chunk)
             chunk, size_bytes = [], 0
         chunk.append(encoded)

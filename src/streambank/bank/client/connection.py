@@ -6,7 +6,8 @@ A request is sent again
 2. when the connection broke later, if the request is repeatable: it reads, or carries an Idempotency-Key under which
    the server does it once;
 3. when the server says that it did nothing and will be able to: 409 ``request-in-flight``, 425, 429, 503;
-4. once, when the access token was refused (401), with a new one.
+4. once, when the access token was refused, with a new one: it ended early (401), or it is from before its user could
+   do as much (403 ``insufficient-scope``), such as before they verified their address.
 """
 
 import os
@@ -145,11 +146,11 @@ class ApiConnection:
                 continue
             except httpx.HTTPError as error:
                 raise AnswerError(f"{call.path}: the answer cannot be read: {type(error).__name__}") from None
-            if response.status_code == 401 and token is not None and not renewed:
+            problem = refusal(response)
+            if token is not None and not renewed and _wants_another_token(problem):
                 renewed = True
                 self.tokens.forget(token)
                 continue
-            problem = refusal(response)
             after_ms = _retry_after_ms(response)
             passing = _is_passing(problem) and after_ms <= self._patience.wait_ms_max
             if not passing or attempt >= self._patience.attempts_max:
@@ -223,6 +224,10 @@ def _address(base_url: str) -> httpx.URL:
 
 def _is_passing(problem: ApiError) -> bool:
     return problem.status in (425, 429, 503) or (problem.status == 409 and problem.slug == "request-in-flight")
+
+
+def _wants_another_token(problem: ApiError) -> bool:
+    return problem.status == 401 or (problem.status == 403 and problem.slug == "insufficient-scope")
 
 
 def _retry_after_ms(response: httpx.Response) -> int:

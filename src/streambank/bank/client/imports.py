@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from streambank.bank.client.batch import BatchLine, requests
+from streambank.bank.client.batch import IMPORT_LINES, BatchLine, requests
 from streambank.bank.client.connection import Call
 from streambank.bank.client.part import Part, pages, parse_versioned, path_of
 from streambank.bank.client.versioned import Versioned
@@ -16,14 +16,14 @@ class Imports(Part):
     service = "transactions"
 
     def send(self, account_id: str, lines: Iterable[BatchLine]) -> Iterator[Versioned[ImportView]]:
-        """Import the entries of a file, by the thousands: after each request, the import as it is then.
+        """Import the entries of a file, ten thousand a request: after each of them, the import as it is then.
 
         A request is taken whole or refused whole, with a problem that names its lines. What went before it stays, and
         can be undone. Entries that an overlapping file brought already are counted as duplicates.
         """
         path = path_of("accounts", account_id, "imports")
         import_id: str | None = None
-        for body, _ in requests(lines):
+        for body, _ in requests(lines, IMPORT_LINES):
             call = Call(
                 service=self.service,
                 method="POST",
