@@ -116,11 +116,71 @@ def test_the_berka_files_are_recognised(call: Call, tmp_path: Path) -> None:
     assert "imported 2 entries" in done.stdout
 
 
+SAMPLES = Path(__file__).parents[1] / "bank/imports/samples"
+WHO = ("--email", "ann@example.org", "--name", "Ann Lee")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "format_", "imported"),
+    [
+        ("sgml.ofx", (), "OFX", 5),
+        ("v02.xml", ("--account", "Giro"), "CAMT.053", 4),
+        ("german.sta", (), "MT940", 8),
+        ("quicken.qif", ("--currency", "USD", "--date-style", "mdy"), "QIF", 4),
+    ],
+)
+def test_statements_are_recognised(
+    call: Call, tmp_path: Path, name: str, options: tuple[str, ...], format_: str, imported: int
+) -> None:
+    arguments = ("import", str(SAMPLES / name), *WHO, *options, "--yes", "--data", str(tmp_path / "data"))
+    done, again = call(*arguments), call(*arguments)
+    assert (done.code, again.code) == (0, 0), done.stderr
+    assert re.search(rf"^format +{re.escape(format_)} +sure +by its content$", done.stdout, re.MULTILINE)
+    assert f"imported {imported} entries" in done.stdout
+    assert f"imported 0 entries; there already: {imported}" in again.stdout
+
+
+def test_what_the_bank_has_not_booked_is_left_out_and_said(call: Call, tmp_path: Path) -> None:
+    found = call("import", str(SAMPLES / "v02.xml"), *WHO, "--dry-run", "--data", str(tmp_path / "data"))
+    assert "note: v02.xml: entries that the bank has not booked yet: 1; left out until it has" in found.stderr
+
+
+def test_a_wrong_transaction_of_a_statement_is_kept_with_the_reason(call: Call, tmp_path: Path) -> None:
+    path, rejects = tmp_path / "bank.ofx", tmp_path / "rejects.csv"
+    path.write_text((SAMPLES / "sgml.ofx").read_text().replace("-12,50", "much"))
+    options = ("--yes", "--rejects", str(rejects), "--data", str(tmp_path / "data"))
+    done = call("import", str(path), *WHO, *options)
+    assert "not imported: bank.ofx, line 29: TRNAMT: 'much' is not an amount (transaction 2)" in done.stderr
+    assert rejects.read_text().splitlines()[0] == "rejected line,rejected because,DTPOSTED,TRNAMT,NAME,MEMO,FITID"
+    assert "much,,Coffee <3 beans,2024011500004" in rejects.read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "code", "expected"),
+    [
+        ("sgml.ofx", (), 2, "--email ADDRESS"),
+        ("sgml.ofx", (*WHO, "--delimiter", ";"), 2, "--delimiter: only for CSV files, and sgml.ofx is OFX"),
+        ("v02.xml", (*WHO, "--column", "date=1", "--sign", "negated"), 2, "--sign, --column: only for CSV files"),
+        ("german.sta", (*WHO, "--header-line", "0"), 2, "--header-line: only for CSV files"),
+        ("quicken.qif", WHO, 1, "a QIF file does not say its currency: give it (--currency)"),
+        ("sgml.ofx", (*WHO, "--opening-balance", "5"), 1, "only for a file of one account (--opening-balance)"),
+        ("sgml.ofx", (*WHO, "--format", "mt940"), 1, "no account (:25:)"),
+        ("sgml.ofx", (*WHO, "--format", "berka"), 1, "Berka"),
+    ],
+)
+def test_a_statement_that_cannot_be(
+    call: Call, tmp_path: Path, name: str, arguments: tuple[str, ...], code: int, expected: str
+) -> None:
+    found = call("import", str(SAMPLES / name), *arguments, "--yes", "--data", str(tmp_path / "data"))
+    assert (found.code, expected in found.stderr) == (code, True), found.stderr
+    assert not (tmp_path / "data" / "log").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "expected"),
     [
         ((), 1, "--currency"),
-        (("--currency", "EUR", "--account", "Main"), 2, "--email ADDRESS"),
+        (("--currency", "EUR", "--account", "Main"), 1, "streambank login"),
         (("--currency", "EUR", "--account", "Main", "--email", "nobody"), 2, "--email: "),
         ((*IMPORT_OPTIONS, "--column", "colour=Date"), 2, "'colour' is no role"),
         ((*IMPORT_OPTIONS, "--column", "date"), 2, "write date=NAME"),

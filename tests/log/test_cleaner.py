@@ -9,8 +9,9 @@ from tests.log.conformance import drain, everything, values_of
 
 from streambank.log import OffsetAndMetadata, OffsetOutOfRangeError, TopicConfig, TopicPartition
 from streambank.log.embedded import EmbeddedLog, compaction
-from streambank.log.embedded.cleaner import Cleaner
+from streambank.log.embedded.cleaner import Cleaner, CleaningReport
 from streambank.log.embedded.locks import FileLock
+from streambank.log.topics import MAX_COMPACTION_LAG_MS
 
 DAY_MS = 86_400_000
 STATE = TopicPartition("state", 0)
@@ -148,6 +149,73 @@ def test_compaction_waits_for_half_to_be_dirty(log: EmbeddedLog) -> None:
     put(log, "state", ("key-1", "z"))
     assert log.clean().partitions_compacted == 0
     assert log.clean(min_dirty_ratio=0.0).records_compacted == 2
+
+
+def test_what_was_replaced_long_ago_goes_however_little_is_new(log: EmbeddedLog, clock: FakeClock) -> None:
+    put(log, "state", *[(f"key-{number}", "x" * 100) for number in range(100)])
+    put(log, "state", ("z", "1"))
+    log.clean()
+    put(log, "state", ("key-1", None))
+    clock.now += MAX_COMPACTION_LAG_MS - 1
+    assert log.clean().partitions_compacted == 0
+    clock.now += 1
+    assert log.clean() == CleaningReport(partitions_compacted=1, records_compacted=1)
+    assert [value for _, key, value in pairs(log, STATE) if key == "key-1"] == [None]
+    assert log.clean().partitions_compacted == 0
+
+
+def test_the_newest_batch_is_cleaned_when_that_is_overdue_and_its_end_stays(log: EmbeddedLog, clock: FakeClock) -> None:
+    put(log, "state", ("a", "1"), ("b", "1"), ("a", None))
+    clock.now += MAX_COMPACTION_LAG_MS
+    assert log.clean().records_compacted == 1
+    assert pairs(log, STATE) == [(1, "b", "1"), (2, "a", None)]
+    assert log.watermarks(STATE) == (0, 3)
+    assert log.clean().partitions_compacted == 0
+    put(log, "state", ("c", "1"))
+    clock.now += MAX_COMPACTION_LAG_MS
+    log.clean()
+    assert pairs(log, STATE) == [(1, "b", "1"), (3, "c", "1")]
+
+
+def test_a_consumer_comes_to_the_end_of_a_partition_that_has_only_a_tombstone(
+    log: EmbeddedLog, clock: FakeClock
+) -> None:
+    put(log, "state", ("a", "1"))
+    put(log, "state", ("a", None))
+    for _ in range(3):
+        clock.now += MAX_COMPACTION_LAG_MS
+        log.clean()
+    assert pairs(log, STATE) == [(1, "a", None)]
+    consumer = log.consumer("group", ["state"])
+    drain(consumer, 1)
+    assert consumer.position(STATE) == log.watermarks(STATE).high == 2
+
+
+def test_what_compaction_removes_is_not_left_in_the_file(tmp_path: Path, clock: FakeClock) -> None:
+    secret = "a key that somebody wants erased"
+    with EmbeddedLog.open(tmp_path / "log", clock=clock, background_cleaning=False) as log:
+        log.create_topics([TopicConfig(name="state", partitions=1, cleanup_policy="compact")])
+        # As most builds of SQLite have it; Debian's overwrites what is deleted by itself.
+        log._database._writer.execute("PRAGMA secure_delete = OFF")
+        put(log, "state", ("a", secret), ("b", "x" * 20_000))
+        put(log, "state", ("a", None))
+        put(log, "state", ("b", "y"))
+        # Into the database file, from where it has to be removed again.
+        checkpoint(log)
+        assert secret.encode() in files(tmp_path)
+        log.clean(0.0)
+        checkpoint(log)
+    assert secret.encode() not in files(tmp_path)
+
+
+def checkpoint(log: EmbeddedLog) -> None:
+    with log._database.write():
+        pass
+    log._database._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def files(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
 
 
 def test_a_small_memory_takes_more_passes(log: EmbeddedLog, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 from sqlalchemy import Column, Integer, MetaData, Table, insert, select
+from sqlalchemy.engine import URL
 
 from streambank.log import EventLog, Record, TopicPartition, Transaction
 from streambank.log.embedded import EmbeddedLog
@@ -37,8 +38,8 @@ class Ticker:
         return self.now_ms
 
 
-def open_database(path: Path, log: EventLog) -> Database:
-    database = Database.open(path, KIT_MIGRATIONS)
+def open_database(where: Path | str | URL, log: EventLog) -> Database:
+    database = Database.open(where, KIT_MIGRATIONS)
     with database.begin() as connection:
         ROWS.metadata.create_all(connection)
     database.bind_log(log.log_id, OUTBOX_ID)

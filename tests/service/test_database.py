@@ -6,6 +6,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import MetaData, insert
+from tests.postgres import Databases
 from tests.service.support import OUTBOX_ID, ROWS, CrashError, add_row, open_database, rows
 
 from streambank.bank.mailbox.models import DATABASE as MAILBOX
@@ -27,9 +28,9 @@ from streambank.service.tables import KIT
     ],
 )
 def test_migrations_make_what_the_models_say(
-    tmp_path: Path, histories: tuple[Migrations, ...], tables: tuple[MetaData, ...]
+    any_database: Databases, histories: tuple[Migrations, ...], tables: tuple[MetaData, ...]
 ) -> None:
-    database = Database.open(tmp_path / "a.db", *histories)
+    database = Database.open(any_database("a"), *histories)
     merged = MetaData()
     for metadata in tables:
         for table in metadata.tables.values():
@@ -45,12 +46,12 @@ def test_migrations_make_what_the_models_say(
     database.close()
 
 
-def test_opening_twice_keeps_the_rows(tmp_path: Path) -> None:
+def test_opening_twice_keeps_the_rows(any_database: Databases) -> None:
     with EmbeddedLog.open(None) as log:
-        database = open_database(tmp_path / "a.db", log)
+        database = open_database(any_database("a"), log)
         add_row(database, 7)
         database.close()
-        again = open_database(tmp_path / "a.db", log)
+        again = open_database(any_database("a"), log)
         assert rows(again) == [7]
         again.close()
 
@@ -66,13 +67,13 @@ def test_settings_of_sqlite_and_of_the_file(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "folder" / "a.db").stat().st_mode) == 0o600
 
 
-def test_a_newer_database_is_refused(tmp_path: Path) -> None:
-    database = Database.open(tmp_path / "a.db", KIT_MIGRATIONS)
+def test_a_newer_database_is_refused(any_database: Databases) -> None:
+    database = Database.open(any_database("a"), KIT_MIGRATIONS)
     with database.begin() as connection:
         connection.exec_driver_sql("UPDATE service_version SET version_num = '9999'")
     database.close()
     with pytest.raises(DatabaseVersionError, match="newer streambank"):
-        Database.open(tmp_path / "a.db", KIT_MIGRATIONS)
+        Database.open(any_database("a"), KIT_MIGRATIONS)
 
 
 def test_looking_needs_an_existing_file(tmp_path: Path) -> None:
@@ -81,10 +82,10 @@ def test_looking_needs_an_existing_file(tmp_path: Path) -> None:
     assert not (tmp_path / "a.db").exists()
 
 
-def test_a_block_that_raises_leaves_nothing(tmp_path: Path) -> None:
+def test_a_block_that_raises_leaves_nothing(any_database: Databases) -> None:
     calls: list[int] = []
     with EmbeddedLog.open(None) as log:
-        database = open_database(tmp_path / "a.db", log)
+        database = open_database(any_database("a"), log)
         database.after_commit(lambda: calls.append(1))
         with pytest.raises(CrashError):  # noqa: PT012, SIM117 - the block is what is tested
             with database.begin() as connection:
@@ -96,9 +97,9 @@ def test_a_block_that_raises_leaves_nothing(tmp_path: Path) -> None:
         database.close()
 
 
-def test_readers_do_not_wait_for_a_writer(tmp_path: Path) -> None:
+def test_readers_do_not_wait_for_a_writer(any_database: Databases) -> None:
     with EmbeddedLog.open(None) as log:
-        database = open_database(tmp_path / "a.db", log)
+        database = open_database(any_database("a"), log)
         with database.begin() as connection:
             connection.execute(insert(ROWS).values(n=1))
             assert rows(database) == []
@@ -106,10 +107,21 @@ def test_readers_do_not_wait_for_a_writer(tmp_path: Path) -> None:
         database.close()
 
 
-def test_writers_of_two_processes_take_turns(tmp_path: Path) -> None:
+def test_a_read_is_one_snapshot(any_database: Databases) -> None:
+    with EmbeddedLog.open(None) as log:
+        database = open_database(any_database("a"), log)
+        with database.read() as connection:
+            before = connection.exec_driver_sql("SELECT count(*) FROM rows").scalar_one()
+            add_row(database, 1)
+            assert (before, connection.exec_driver_sql("SELECT count(*) FROM rows").scalar_one()) == (0, 0)
+        assert rows(database) == [1]
+        database.close()
+
+
+def test_writers_of_two_processes_take_turns(any_database: Databases) -> None:
     # Two objects on one file stand for two processes: they share no lock but the file's.
     with EmbeddedLog.open(None) as log:
-        databases = [open_database(tmp_path / "a.db", log) for _ in range(2)]
+        databases = [open_database(any_database("a"), log) for _ in range(2)]
 
         def work(database: Database) -> None:
             for _ in range(20):
@@ -127,9 +139,9 @@ def test_writers_of_two_processes_take_turns(tmp_path: Path) -> None:
             database.close()
 
 
-def test_a_database_belongs_to_one_log(tmp_path: Path) -> None:
+def test_a_database_belongs_to_one_log(any_database: Databases) -> None:
     with EmbeddedLog.open(None) as log, EmbeddedLog.open(None) as other:
-        database = open_database(tmp_path / "a.db", log)
+        database = open_database(any_database("a"), log)
         assert database.bind_log(log.log_id, "another") == OUTBOX_ID
         with pytest.raises(WrongLogError, match=other.log_id):
             database.bind_log(other.log_id, "another")

@@ -3,11 +3,11 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, insert
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
+from tests.postgres import Databases
 from tests.service.support import ROWS, open_database, rows
 
 from streambank.log.embedded import EmbeddedLog
@@ -18,8 +18,8 @@ from streambank.service.group_commit import GroupCommit
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with closing(EmbeddedLog.open(tmp_path / "log")) as log, closing(open_database(tmp_path / "s.db", log)) as database:
+def database(any_database: Databases) -> Iterator[Database]:
+    with EmbeddedLog.open(None) as log, closing(open_database(any_database("service"), log)) as database:
         yield database
 
 
@@ -100,7 +100,7 @@ def test_where_the_database_ends_the_transaction_only_who_did_it_fails(
     failing = commits.submit(lambda connection: connection.exec_driver_sql("ROLLBACK"))
     after = commits.submit(add(2))
     gate.open()
-    with pytest.raises(OperationalError):
+    with pytest.raises(DBAPIError):
         failing.result(10)
     assert (before.result(10), after.result(10)) == (10, 20)
     assert rows(database) == [1, 2]

@@ -1,10 +1,10 @@
 import random
 import threading
 import time
-from pathlib import Path
 
 import pytest
 from sqlalchemy import insert
+from tests.postgres import Databases
 from tests.service.support import (
     OUT,
     OUTBOX_ID,
@@ -43,9 +43,9 @@ def published(log: EmbeddedLog) -> list[int]:
     return [OUT.value.deserialize(r.value or b"").n for r in read(log, "out")]
 
 
-def test_records_arrive_once_in_order_as_they_were(tmp_path: Path) -> None:
+def test_records_arrive_once_in_order_as_they_were(any_database: Databases) -> None:
     with EmbeddedLog.open(None) as log:
-        database = open_database(tmp_path / "a.db", log)
+        database = open_database(any_database("a"), log)
         relay = relay_of(log, database)
         put(database, 1, 2)
         put(database, 3)
@@ -60,9 +60,9 @@ def test_records_arrive_once_in_order_as_they_were(tmp_path: Path) -> None:
         database.close()
 
 
-def test_a_rolled_back_transaction_publishes_nothing(tmp_path: Path) -> None:
+def test_a_rolled_back_transaction_publishes_nothing(any_database: Databases) -> None:
     with EmbeddedLog.open(None) as log:
-        database = open_database(tmp_path / "a.db", log)
+        database = open_database(any_database("a"), log)
         relay = relay_of(log, database)
         with pytest.raises(CrashError):  # noqa: PT012, SIM117 - the block is what is tested
             with database.begin() as connection:
@@ -76,10 +76,10 @@ def test_a_rolled_back_transaction_publishes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("where", ["before commit", "after commit"])
-def test_a_crash_around_the_commit_neither_loses_nor_repeats(tmp_path: Path, where: str) -> None:
+def test_a_crash_around_the_commit_neither_loses_nor_repeats(any_database: Databases, where: str) -> None:
     log = CrashingLog.open(None)
     assert isinstance(log, CrashingLog)
-    database = open_database(tmp_path / "a.db", log)
+    database = open_database(any_database("a"), log)
     relay = relay_of(log, database)
     put(database, 1, 2)
     log.crash = where
@@ -97,11 +97,11 @@ def test_a_crash_around_the_commit_neither_loses_nor_repeats(tmp_path: Path, whe
     log.close()
 
 
-def test_crashes_anywhere(tmp_path: Path) -> None:
+def test_crashes_anywhere(any_database: Databases) -> None:
     chance = random.Random(11)
     log = CrashingLog.open(None)
     assert isinstance(log, CrashingLog)
-    database = open_database(tmp_path / "a.db", log)
+    database = open_database(any_database("a"), log)
     relay, written = relay_of(log, database), 0
     for _ in range(60):
         count = chance.randrange(4)
@@ -120,10 +120,10 @@ def test_crashes_anywhere(tmp_path: Path) -> None:
     log.close()
 
 
-def test_the_newer_relay_works_and_the_older_takes_over_when_it_is_gone(tmp_path: Path) -> None:
+def test_the_newer_relay_works_and_the_older_takes_over_when_it_is_gone(any_database: Databases) -> None:
     clock = Ticker()
     with EmbeddedLog.open(None) as log:
-        database = open_database(tmp_path / "a.db", log)
+        database = open_database(any_database("a"), log)
         older, newer = relay_of(log, database, clock), relay_of(log, database, clock)
         put(database, 1)
         assert older.step() == 1
@@ -143,16 +143,16 @@ def test_the_newer_relay_works_and_the_older_takes_over_when_it_is_gone(tmp_path
         database.close()
 
 
-def test_a_new_database_starts_anew_and_an_older_copy_is_refused(tmp_path: Path) -> None:
+def test_a_new_database_starts_anew_and_an_older_copy_is_refused(any_database: Databases) -> None:
     with EmbeddedLog.open(None) as log:
-        database = open_database(tmp_path / "a.db", log)
+        database = open_database(any_database("a"), log)
         relay = relay_of(log, database)
         put(database, 1, 2, 3)
         relay.step()
         relay.close()
         database.close()
 
-        stale = open_database(tmp_path / "b.db", log)
+        stale = open_database(any_database("b"), log)
         put(stale, 8)
         with pytest.raises(StaleDatabaseError, match="older copy"):
             relay_of(log, stale).step()
@@ -164,16 +164,16 @@ def test_a_new_database_starts_anew_and_an_older_copy_is_refused(tmp_path: Path)
         stale.close()
 
 
-def test_an_outbox_without_a_log_is_a_bug(tmp_path: Path) -> None:
-    database = Database.open(tmp_path / "a.db", KIT_MIGRATIONS)
+def test_an_outbox_without_a_log_is_a_bug(any_database: Databases) -> None:
+    database = Database.open(any_database("a"), KIT_MIGRATIONS)
     with pytest.raises(InvariantError), database.begin() as connection:
         Outbox().add(connection, [OutgoingRecord("out", None, b"x", None, 1)])
     database.close()
 
 
-def test_batches_are_bounded_by_bytes_and_by_records(tmp_path: Path) -> None:
+def test_batches_are_bounded_by_bytes_and_by_records(any_database: Databases) -> None:
     with EmbeddedLog.open(None) as log:
-        database = open_database(tmp_path / "a.db", log)
+        database = open_database(any_database("a"), log)
         relay = relay_of(log, database)
         with database.begin() as connection:
             Outbox().add(connection, [OutgoingRecord("out", b"k", b"x" * 900_000, None, 1)] * 5)
@@ -183,9 +183,9 @@ def test_batches_are_bounded_by_bytes_and_by_records(tmp_path: Path) -> None:
         database.close()
 
 
-def test_a_running_relay_is_woken_by_a_commit(tmp_path: Path) -> None:
+def test_a_running_relay_is_woken_by_a_commit(any_database: Databases) -> None:
     with EmbeddedLog.open(None) as log:
-        database = open_database(tmp_path / "a.db", log)
+        database = open_database(any_database("a"), log)
         relay, stop = relay_of(log, database), threading.Event()
         thread = threading.Thread(target=relay.run, args=(stop,))
         thread.start()

@@ -1,10 +1,11 @@
 from collections.abc import Sequence
-from pathlib import Path
+from itertools import count
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, insert
+from tests.postgres import Databases
 from tests.service.support import (
     NUMBERS,
     OUTBOX_ID,
@@ -24,6 +25,9 @@ from streambank.service.database import Database
 from streambank.service.errors import StaleDatabaseError
 from streambank.service.outbox import Outbox, OutboxRelay
 from streambank.service.projection import Projection, Received, Subscription
+
+NUMBER = count()
+"""Names databases: each example has one of its own."""
 
 
 class Harness:
@@ -51,10 +55,10 @@ def value(n: int) -> bytes:
     return NUMBERS.value.serialize(Number(n))
 
 
-def test_rows_and_position_are_stored_together(tmp_path: Path) -> None:
+def test_rows_and_position_are_stored_together(any_database: Databases) -> None:
     with EmbeddedLog.open(None) as log:
         log.create_topics([NUMBERS.config])
-        database = open_database(tmp_path / "a.db", log)
+        database = open_database(any_database("a"), log)
         write(log, "numbers", value(1), value(2))
         first = Harness(log, database)
         first.drain()
@@ -73,10 +77,10 @@ def test_rows_and_position_are_stored_together(tmp_path: Path) -> None:
         database.close()
 
 
-def test_the_database_and_not_the_log_says_where_to_go_on(tmp_path: Path) -> None:
+def test_the_database_and_not_the_log_says_where_to_go_on(any_database: Databases) -> None:
     with EmbeddedLog.open(None) as log:
         log.create_topics([NUMBERS.config])
-        database = open_database(tmp_path / "a.db", log)
+        database = open_database(any_database("a"), log)
         write(log, "numbers", value(1))
         first = Harness(log, database)
         first.drain()
@@ -90,17 +94,17 @@ def test_the_database_and_not_the_log_says_where_to_go_on(tmp_path: Path) -> Non
         database.close()
 
 
-def test_a_new_database_goes_on_where_the_group_stood(tmp_path: Path) -> None:
+def test_a_new_database_goes_on_where_the_group_stood(any_database: Databases) -> None:
     with EmbeddedLog.open(None) as log:
         log.create_topics([NUMBERS.config])
-        database = open_database(tmp_path / "a.db", log)
+        database = open_database(any_database("a"), log)
         write(log, "numbers", value(1))
         first = Harness(log, database)
         first.drain()
         first.projection.close()
         database.close()
         write(log, "numbers", value(2))
-        new = open_database(tmp_path / "b.db", log)
+        new = open_database(any_database("b"), log)
         second = Harness(log, new)
         second.drain()
         assert rows(new) == [2]
@@ -109,10 +113,10 @@ def test_a_new_database_goes_on_where_the_group_stood(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("poison", [b"not json", b'{"n":"one"}', b"{}", b"\xff\xfe", None])
-def test_a_record_that_cannot_be_decoded_becomes_a_dead_letter(tmp_path: Path, poison: bytes | None) -> None:
+def test_a_record_that_cannot_be_decoded_becomes_a_dead_letter(any_database: Databases, poison: bytes | None) -> None:
     with EmbeddedLog.open(None) as log:
         log.create_topics([NUMBERS.config])
-        database = open_database(tmp_path / "a.db", log)
+        database = open_database(any_database("a"), log)
         producer = log.producer()
         original = encode_headers([("ce_id", b"\x00\xff"), ("ce_id", None)])
         with producer.transaction() as transaction:
@@ -146,10 +150,10 @@ def test_a_record_that_cannot_be_decoded_becomes_a_dead_letter(tmp_path: Path, p
         database.close()
 
 
-def test_who_lost_its_place_without_noticing_is_fenced(tmp_path: Path) -> None:
+def test_who_lost_its_place_without_noticing_is_fenced(any_database: Databases) -> None:
     with EmbeddedLog.open(None) as log:
         log.create_topics([NUMBERS.config])
-        database = open_database(tmp_path / "a.db", log)
+        database = open_database(any_database("a"), log)
         write(log, "numbers", value(1))
         harness = Harness(log, database)
         harness.drain()
@@ -165,10 +169,10 @@ def test_who_lost_its_place_without_noticing_is_fenced(tmp_path: Path) -> None:
         database.close()
 
 
-def test_two_members_share_the_records(tmp_path: Path) -> None:
+def test_two_members_share_the_records(any_database: Databases) -> None:
     with EmbeddedLog.open(None) as log:
         log.create_topics([NUMBERS.config])
-        database = open_database(tmp_path / "a.db", log)
+        database = open_database(any_database("a"), log)
         members = [Harness(log, database), Harness(log, database)]
         for n in range(40):
             write(log, "numbers", value(n), partition=n % 2)
@@ -181,10 +185,10 @@ def test_two_members_share_the_records(tmp_path: Path) -> None:
         database.close()
 
 
-def test_a_log_that_ends_before_the_position_is_refused(tmp_path: Path) -> None:
+def test_a_log_that_ends_before_the_position_is_refused(any_database: Databases) -> None:
     with EmbeddedLog.open(None) as log:
         log.create_topics([NUMBERS.config])
-        database = open_database(tmp_path / "a.db", log)
+        database = open_database(any_database("a"), log)
         write(log, "numbers", value(1))
         first = Harness(log, database)
         first.drain()
@@ -201,11 +205,11 @@ def test_a_log_that_ends_before_the_position_is_refused(tmp_path: Path) -> None:
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["ok", "crash", "close"])), max_size=12))
 def test_whatever_happens_each_record_is_stored_once(
-    tmp_path_factory: pytest.TempPathFactory, happenings: list[tuple[int, str]]
+    any_database: Databases, happenings: list[tuple[int, str]]
 ) -> None:
     with EmbeddedLog.open(None) as log:
         log.create_topics([NUMBERS.config])
-        database = open_database(tmp_path_factory.mktemp("p") / "a.db", log)
+        database = open_database(any_database(f"p{next(NUMBER)}"), log)
         harness, written = Harness(log, database), 0
         for count, happening in happenings:
             write(log, "numbers", *(value(n) for n in range(written, written + count)))

@@ -4,6 +4,7 @@ import time
 import pytest
 from tests.service.support import CrashError
 
+from streambank.service.errors import DatabaseBusyError, DatabaseUnavailableError
 from streambank.service.workers import run_workers
 
 
@@ -56,3 +57,18 @@ def test_a_thread_that_does_not_hear_is_left_behind() -> None:
     run_for(0.0, deaf, Waiting())
     assert time.monotonic() - started < 0.6
     deaf.release()
+
+
+def test_an_outage_of_the_database_is_outlived() -> None:
+    class Unlucky(Waiting):
+        lives = 0
+
+        def run(self, stop: threading.Event) -> None:
+            self.lives += 1
+            if self.lives < 3:
+                raise [DatabaseUnavailableError("gone"), DatabaseBusyError("held")][self.lives - 1]
+            stopped.set()
+
+    stopped, unlucky, other = threading.Event(), Unlucky(), Waiting()
+    run_workers(stopped, [unlucky, other], random=lambda: 0.0)
+    assert (unlucky.lives, other.ended) == (3, True)

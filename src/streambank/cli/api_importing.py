@@ -85,7 +85,7 @@ def run_api_import(
         account = find_account(client, csv.account or "").value
         currency = currency_of(account)
         source = open_for_account(file, options, replace(csv, account=account.name), folder, currency)
-        source_id = _account_in(source, currency)
+        source_id = _account_in(source, account, currency)
         tally, seen = Tally(), Seen()
         for entry in _entries(source, source_id, tally):
             seen.add(entry)
@@ -108,17 +108,18 @@ def run_api_import(
     return 0
 
 
-def _account_in(source: Source, currency: Currency) -> str:
-    """The account of the file whose entries are meant. Raises CommandError where that is not clear."""
-    fitting = [account for account in source.accounts.values() if account.currency is currency]
-    if len(source.accounts) == 1 and fitting:
-        return fitting[0].account_id
-    there = ", ".join(sorted(f"{account.name} in {account.currency.value}" for account in source.accounts.values()))
+def _account_in(source: Source, account: AccountView, currency: Currency) -> str:
+    """The account of the file whose entries are meant. Raises CommandError where that is not clear, or another."""
+    there = ", ".join(sorted(f"{one.name} in {one.currency.value}" for one in source.accounts.values()))
+    fitting = [one for one in source.accounts.values() if one.currency is currency]
     if not fitting:
         raise CommandError(f"{source.label} is of another currency than the account, {currency.value}: {there}")
-    if len(fitting) == 1:
-        return fitting[0].account_id
-    raise CommandError(f"{source.label} has entries of several accounts: {there}. Split it into a file for each")
+    if len(fitting) > 1:
+        raise CommandError(f"{source.label} has entries of several accounts: {there}. Split it into a file for each")
+    told, known = fitting[0].number_last4, account.number_last4
+    if told is not None and known is not None and told != known:
+        raise CommandError(f"{source.label} is of the account …{told}, and {account.name} is …{known}")
+    return fitting[0].account_id
 
 
 def _is_new(client: Client, account: AccountView) -> bool:

@@ -52,6 +52,7 @@ _COMMANDS = {
         "migrate": "Move everything to another event log, such as to Kafka.",
     },
     "About": {
+        "schemas": "The event contract: JSON Schemas and AsyncAPI.",
         "version": "The versions of streambank and of what it runs on.",
     },
 }
@@ -70,6 +71,7 @@ _TARGETS = {
     "rule": "streambank.cli.commands.rule:app",
     "imports": "streambank.cli.commands.imports:app",
     "api-key": "streambank.cli.commands.api_key:app",
+    "schemas": "streambank.cli.commands.schemas:app",
 }
 
 

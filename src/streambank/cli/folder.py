@@ -66,10 +66,9 @@ class DataFolder:
         """Whether there is an event log to look at; one elsewhere is taken to be there."""
         return self.log_url is not None or self.embedded_log.is_dir()
 
-    @property
-    def notifications(self) -> Path:
-        """The notifications service's database."""
-        return self.path / "notifications.db"
+    def database(self, service: str) -> Path:
+        """A service's database."""
+        return self.path / f"{service}.db"
 
     @property
     def mailbox(self) -> Path:

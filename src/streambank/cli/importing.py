@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from streambank.bank.events import Currency, Direction, Origin, to_decimal
 from streambank.bank.imports import (
+    FORMAT_NAMES,
     BerkaSource,
+    BookedOnly,
     CsvOverrides,
     CsvSource,
     ImportedAccount,
@@ -26,9 +28,13 @@ from streambank.bank.imports import (
     Role,
     Setting,
     Source,
+    StatementFormat,
     berka_trans,
     detect,
+    open_statement,
     preview,
+    sniff,
+    unfit,
 )
 from streambank.bank.notifications.addresses import AddressError, parse_address
 from streambank.cli.asking import confirmed
@@ -88,11 +94,18 @@ def run_import(file: Path, options: ImportOptions, csv: CsvOptions, folder: Data
 
 
 def _open(file: Path, options: ImportOptions, csv: CsvOptions, folder: DataFolder) -> Source:
-    is_berka = options.format == "berka" or (options.format == "auto" and berka_trans(file) is not None)
-    if is_berka:
+    wanted = options.format
+    if wanted == "berka" or (wanted == "auto" and berka_trans(file) is not None):
         return BerkaSource(file)
     if file.is_dir():
-        raise ImportFileError(f"{file} is a folder without the Berka data set; name one CSV file")
+        raise ImportFileError(f"{file} is a folder without the Berka data set; name one file of a bank")
+    found = sniff(file) if wanted == "auto" else wanted
+    if found == "csv":
+        return _open_csv(file, options, csv, folder)
+    return _open_statement(file, found, options, csv, folder)
+
+
+def _open_csv(file: Path, options: ImportOptions, csv: CsvOptions, folder: DataFolder) -> Source:
     detection = detect(file, _overrides(csv))
     if detection.problems:
         for setting in detection.settings:
@@ -117,14 +130,44 @@ def open_for_account(
 def _names_no_currency(file: Path, options: ImportOptions, csv: CsvOptions) -> bool:
     if file.is_dir() or options.format == "berka":
         raise UsageError("the Berka data set has accounts of its own: leave --account out")
+    if (kind := sniff(file) if options.format == "auto" else options.format) != "csv":
+        # The others name it themselves.
+        return kind == "qif"
     found = detect(file, _overrides(csv))
     return found.currency is None and Role.CURRENCY not in found.columns
+
+
+def _open_statement(
+    file: Path, found: StatementFormat, options: ImportOptions, csv: CsvOptions, folder: DataFolder
+) -> Source:
+    """A file that is not CSV. What the bank has not booked is in no balance yet, so it is left out."""
+    overrides = _overrides(csv)
+    if wrong := unfit(found, overrides):
+        names = ", ".join(f"--{_option(name)}" for name in wrong)
+        raise UsageError(f"{names}: only for CSV files, and {file.name} is {FORMAT_NAMES[found]}; leave it out")
+    owner = _owner(options, csv, folder)
+    try:
+        return BookedOnly(open_statement(file, owner, overrides, found))
+    except ImportFileError as error:
+        raise ImportFileError(_with_options(str(error))) from error
+
+
+def _option(name: str) -> str:
+    """The option that gives an override."""
+    return {"columns": "column", "debit_words": "debit-word", "credit_words": "credit-word"}.get(
+        name, name.replace("_", "-")
+    )
 
 
 def _with_options(problem: str) -> str:
     """The problem, with the settings it names written as options of this command."""
     problem = re.sub(r"\(columns: (\w+)\)", r"(--column \1=NAME)", problem)
-    return re.sub(r"\(([a-z_]+)\)", lambda match: f"(--{match[1].replace('_', '-')})", problem)
+    return re.sub(
+        r"\(([a-z_]+)\)", lambda match: f"(--{_option(match[1])})" if match[1] in _NAMED else match[0], problem
+    )
+
+
+_NAMED = frozenset(field.name for field in fields(CsvOverrides))
 
 
 def _owner(options: ImportOptions, csv: CsvOptions, folder: DataFolder) -> ImportedUser:

@@ -1,12 +1,16 @@
-"""What ``streambank migrate`` does: move the event log, and what the data folder's databases say of it."""
+"""What ``streambank migrate`` does: move the event log, and what the services' databases say of it."""
 
 from __future__ import annotations
 
 import sys
 from collections import defaultdict
 from contextlib import ExitStack, closing
+from pathlib import Path
+
+from sqlalchemy.engine import URL
 
 from streambank.bank.notifications import DATABASE
+from streambank.cli.databases import service_database
 from streambank.cli.errors import say
 from streambank.cli.folder import DataFolder
 from streambank.cli.formats import counted
@@ -14,23 +18,36 @@ from streambank.cli.output import Column, Format, print_listing
 from streambank.cli.running import RunningLock
 from streambank.log import EventLog, TopicPartition, open_log
 from streambank.log.migration import MigratedTopic, Migration, MigrationProgress
-from streambank.service.database import Database
+from streambank.service.database import Database, Migrations
+from streambank.service.errors import DatabaseMissingError
 from streambank.service.moving import move_to_log, stored_positions
 
+_SERVICES = {"notifications": DATABASE}
+"""The services whose databases store positions in the log, and what to open each with."""
 
-def migrate(folder: DataFolder, target_url: str, output: Format) -> None:
+
+def migrate(folder: DataFolder, database_url: str | None, target_url: str, output: Format) -> None:
     """Run the command."""
     with ExitStack() as stack:
         source = stack.enter_context(folder.open_log())
         stack.enter_context(RunningLock(folder, "migrate"))
         target = stack.enter_context(closing(open_log(target_url)))
         databases = []
-        if folder.notifications.exists():
-            database = Database.open(folder.notifications, *DATABASE)
-            stack.callback(database.close)
-            databases.append(database)
+        for service, histories in _SERVICES.items():
+            database = _open_existing(service_database(folder, database_url, service), histories)
+            if database is not None:
+                stack.callback(database.close)
+                databases.append(database)
         topics = _migrate(source, target, databases)
     _tell(topics, output)
+
+
+def _open_existing(where: Path | URL, histories: tuple[Migrations, ...]) -> Database | None:
+    try:
+        Database.open(where, *histories, create=False).close()
+    except DatabaseMissingError:
+        return None
+    return Database.open(where, *histories)
 
 
 def _migrate(source: EventLog, target: EventLog, databases: list[Database]) -> list[MigratedTopic]:

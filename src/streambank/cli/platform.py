@@ -13,6 +13,7 @@ from streambank.bank.events import TOPICS
 from streambank.bank.mailbox import MailboxServer, read_or_create_secret
 from streambank.bank.notifications import DATABASE, NotificationsService, NotificationsSettings, SmtpMailer
 from streambank.bank.topologies import alerts, balances
+from streambank.cli.databases import service_database
 from streambank.cli.folder import DataFolder
 from streambank.cli.roles import FunctionRole, TopologyRole
 from streambank.cli.running import RunningLock
@@ -42,6 +43,7 @@ class Platform:
         *,
         roles: Sequence[str] = ROLES,
         threads: int = 1,
+        database_url: str | None = None,
         smtp: NotificationsSettings | None = None,
         mailbox_port: int = 0,
         mailbox_smtp_port: int = 0,
@@ -49,15 +51,15 @@ class Platform:
     ) -> None:
         """Open what the ``roles`` need; with ``smtp`` e-mails go there, else to the built-in mailbox.
 
-        Topologies run in so many ``threads`` each. Notifications have a database in the folder, which they take for
-        themselves.
+        Topologies run in so many ``threads`` each. Notifications take the folder for themselves: the mailbox is there,
+        and without a ``database_url`` the database.
 
         Raises:
             CommandError: another process has taken the folder.
-            StreambankError: a port is taken, or a file cannot be used.
+            StreambankError: a port is taken, or a file or a database cannot be used.
         """
         folder.create()
-        self.folder, self.smtp = folder, smtp
+        self.folder, self.smtp, self._database_url = folder, smtp, database_url
         self.mailbox: MailboxServer | None = None
         self._grace_s = GRACE_S if folder.log_url is None else KAFKA_GRACE_S
         with ExitStack() as stack:
@@ -88,7 +90,8 @@ class Platform:
         return NotificationsSettings(sender=SENDER, port=self.mailbox.smtp_port, user="streambank", password=secret)
 
     def _notifications(self, stack: ExitStack, smtp: NotificationsSettings) -> Role:
-        database = Database.open(self.folder.notifications, *DATABASE)
+        where = service_database(self.folder, self._database_url, NOTIFICATIONS)
+        database = Database.open(where, *DATABASE)
         stack.callback(database.close)
         service = NotificationsService(self.log, database, SmtpMailer(smtp), smtp)
         # Its own threads end before it does.

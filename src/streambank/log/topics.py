@@ -9,6 +9,11 @@ CleanupPolicy: TypeAlias = Literal["delete", "compact", "compact,delete"]
 DELETE_RETENTION_MS = 86_400_000
 """Kafka's ``delete.retention.ms``: a day."""
 
+MAX_COMPACTION_LAG_MS = 7 * 86_400_000
+"""Kafka's ``max.compaction.lag.ms``, which has no bound by default: whatever a later record of its key replaced is gone
+that long after, however little is written. Erasing a person rests on it. A week is well within the month that people
+may be made to wait (GDPR article 12), and seldom enough to go through a large partition for little."""
+
 _NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 
 

@@ -1,25 +1,23 @@
-"""A service's own database: SQLAlchemy, migrated when it is opened, one file of SQLite by default."""
+"""A service's own database: SQLAlchemy, migrated when it is opened.
 
-import os
+By default it is one file of SQLite (:mod:`streambank.service.sqlite`); by a URL, PostgreSQL
+(:mod:`streambank.service.postgres`). Both keep the same promises.
+"""
+
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, select
+from sqlalchemy import Connection, Engine, insert, select
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
-from streambank.errors import StreambankError
-from streambank.service.errors import DatabaseMissingError, DatabaseVersionError, WrongLogError
+from streambank.service import postgres, sqlite
+from streambank.service.errors import DatabaseUrlError, DatabaseVersionError, WrongLogError
+from streambank.service.failures import clear_failures
 from streambank.service.tables import SERVICE_STATE
-
-BUSY_TIMEOUT_MS = 30_000
-"""How long a writer waits for another process's transaction. Transactions here take milliseconds; a full disk flush on
-a slow machine takes seconds; beyond half a minute somebody holds the file by hand, and an error is of more use."""
-
-_READ_ONLY = "streambank_read_only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,56 +35,66 @@ KIT_MIGRATIONS = Migrations("streambank.service:migrations/versions", "service_v
 class Database:
     """One service's database. May be shared by threads; several processes may open the same one.
 
-    On SQLite every write transaction is ``BEGIN IMMEDIATE`` (no deadlock between two that first read) and durable when
-    it ends: WAL with ``synchronous=FULL``.
+    Write transactions take turns, those of other processes too, so that each finds what the one before left, and no two
+    deadlock. Each is durable when it ends: on SQLite by WAL with ``synchronous=FULL``, on PostgreSQL as its server is
+    configured.
+
+    :meth:`begin`, :meth:`read` and what is built on them raise DatabaseUnavailableError and DatabaseBusyError, as
+    :mod:`streambank.service.failures` says; the next transaction connects anew.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._reading = engine.execution_options(**{_READ_ONLY: True})
+    def __init__(self, name: str, writing: Engine, reading: Engine) -> None:
+        self._name = name
+        self._engine = writing
+        self._reading = reading
         self._after_commit: list[Callable[[], None]] = []
-        # SQLite takes one writer at a time, and one that finds it taken sleeps for milliseconds before it looks again.
-        # Threads of one process can queue up without that.
-        self._one_writer = threading.Lock() if engine.dialect.name == "sqlite" else nullcontext()
+        # One that finds the database taken by another process sleeps before it looks again (SQLite), or waits with a
+        # connection (PostgreSQL). Threads of one process can queue up without that.
+        self._one_writer = threading.Lock()
 
     @classmethod
-    def open(cls, where: Path | str, *migrations: Migrations, create: bool = True) -> "Database":
-        """Open a file of SQLite (a path) or the database of an SQLAlchemy URL, and bring its tables up to date.
+    def open(cls, where: Path | str | URL, *migrations: Migrations, create: bool = True) -> "Database":
+        """Open a file of SQLite (a path) or the database of a URL, and bring its tables up to date.
 
-        Without ``create`` nothing is migrated and the file must exist: that is for those who only look.
+        Without ``create`` nothing is migrated and the database must exist: that is for those who only look.
 
         Raises:
-            DatabaseMissingError: no such file, and ``create`` is False.
+            DatabaseMissingError: no such database, and ``create`` is False.
+            DatabaseUrlError: the URL is neither one of SQLite nor of PostgreSQL, psycopg is not installed, or the user
+                may not create tables.
+            DatabaseUnavailableError: the server cannot be reached, or does not let us in.
             DatabaseVersionError: a newer streambank wrote it.
         """
-        url = URL.create("sqlite", database=str(where)) if isinstance(where, Path) else make_url(where)
-        if url.get_backend_name() == "sqlite" and url.database:
-            _prepare_file(Path(url.database), create)
-        engine = create_engine(url, connect_args=_connect_args(url))
-        if url.get_backend_name() == "sqlite":
-            _set_up_sqlite(engine)
-        database = cls(engine)
-        try:
-            if create:
-                for history in migrations:
-                    database._migrate(history)
-        except BaseException:
-            database.close()
-            raise
+        url = database_url(where)
+        name = _shown(url)
+        with clear_failures(name):
+            if url.get_backend_name() == "sqlite":
+                engines = sqlite.open_engines(url, create=create)
+            else:
+                tables = [history.version_table for history in migrations]
+                engines = postgres.open_engines(url, create=create, version_tables=tables, name=name)
+            database = cls(name, *engines)
+            try:
+                if create:
+                    for history in migrations:
+                        database._migrate(history)
+            except BaseException:
+                database.close()
+                raise
         return database
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         """A write transaction: commits durably when the block ends, rolls back when it raises. They do not nest."""
-        with self._one_writer, self._engine.begin() as connection:
+        with self._one_writer, clear_failures(self._name), self._engine.begin() as connection:
             yield connection
         for hook in self._after_commit:
             hook()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A consistent view for reading that blocks no writer."""
-        with self._reading.connect() as connection:
+        """One consistent view for reading, as of its first query, that blocks no writer."""
+        with clear_failures(self._name), self._reading.connect() as connection:
             yield connection
 
     def after_commit(self, hook: Callable[[], None]) -> None:
@@ -119,7 +127,7 @@ class Database:
     @property
     def name(self) -> str:
         """The database's URL without its password, for messages."""
-        return self._engine.url.render_as_string(hide_password=True)
+        return self._name
 
     def close(self) -> None:
         """Close the connections. Idempotent."""
@@ -136,7 +144,7 @@ class Database:
         config.set_main_option("path_separator", "newline")
         config.set_main_option("version_locations", history.package)
         config.attributes["version_table"] = history.version_table
-        with self._engine.begin() as connection:
+        with self._engine.execution_options(**{postgres.MIGRATING: True}).begin() as connection:
             config.attributes["connection"] = connection
             try:
                 command.upgrade(config, "head")
@@ -147,32 +155,33 @@ class Database:
                 ) from error
 
 
-def _connect_args(url: URL) -> dict[str, Any]:
-    return {"timeout": BUSY_TIMEOUT_MS / 1000} if url.get_backend_name() == "sqlite" else {}
+def database_url(where: Path | str | URL) -> URL:
+    """The URL of a file of SQLite (a path), or the URL itself.
 
-
-def _prepare_file(path: Path, create: bool) -> None:
-    if path.exists():
-        return
-    if not create:
-        raise DatabaseMissingError(f"{path} does not exist: nothing has been stored there yet")
+    Raises:
+        DatabaseUrlError: it is neither one of SQLite nor of PostgreSQL.
+    """
+    if isinstance(where, Path):
+        return URL.create("sqlite", database=str(where))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Only the owner may read it: it holds names, addresses and amounts. SQLite gives its -wal file the same mode.
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    except OSError as error:
-        raise StreambankError(f"cannot create the database {path}: {error.strerror}") from error
+        url = make_url(where)
+    except (ArgumentError, ValueError) as error:
+        # Its text is not shown: there may be a password in it.
+        raise DatabaseUrlError(
+            "the database's URL cannot be read. Write postgresql://USER:PASSWORD@HOST:PORT/DATABASE, and in the "
+            "password %40 for @, %3A for :, %2F for / and %25 for %"
+        ) from error
+    if url.drivername not in _DRIVERS:
+        raise DatabaseUrlError(f"{url.drivername}:// is no database of streambank's: use postgresql:// or sqlite:///")
+    return url
 
 
-def _set_up_sqlite(engine: Engine) -> None:
-    @event.listens_for(engine, "connect")
-    def _on_connect(connection: Any, _: Any) -> None:
-        # The driver must not begin transactions by itself: it would begin them deferred, and not before a SELECT.
-        connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")
+_DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgres", "postgresql+psycopg")
 
-    @event.listens_for(engine, "begin")
-    def _on_begin(connection: Connection) -> None:
-        reading = connection.get_execution_options().get(_READ_ONLY, False)
-        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+_SHOWN = ("host", "port", "schema")
+
+
+def _shown(url: URL) -> str:
+    # Parameters of libpq may be secrets.
+    shown = {name: value for name, value in url.query.items() if name in _SHOWN}
+    return url.set(query=shown).render_as_string(hide_password=True)

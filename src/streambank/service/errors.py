@@ -29,3 +29,18 @@ class PositionFencedError(ServiceError):
 
 class OverloadedError(ServiceError):
     """More was asked for than can be done in time: to be asked again later."""
+
+
+class DatabaseUrlError(ServiceError):
+    """The URL does not lead to a database that can be used."""
+
+
+class DatabaseUnavailableError(ServiceError):
+    """The database cannot be reached, or the connection broke; the next transaction connects anew.
+
+    Where a commit raises this, nobody knows whether it came to be.
+    """
+
+
+class DatabaseBusyError(ServiceError):
+    """The database was held by another for too long; nothing of the transaction was stored."""

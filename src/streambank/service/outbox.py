@@ -202,8 +202,12 @@ class OutboxRelay:
     def _next_rows(self) -> list[Row[Any]]:
         rows: list[Row[Any]] = []
         size_bytes = 0
-        with self._database.read() as connection:
-            found = connection.execution_options(yield_per=50).execute(_NEXT, {"position": self._position})
+        place = {"position": self._position}
+        with (
+            self._database.read() as connection,
+            # Left in the midst, it has to be closed: on PostgreSQL it is a cursor of the server's.
+            connection.execution_options(yield_per=50).execute(_NEXT, place) as found,
+        ):
             for row in found:
                 size_bytes += _ROW_OVERHEAD_BYTES + len(row.value or b"") + len(row.headers or b"")
                 if rows and size_bytes > BATCH_BYTES_MAX:

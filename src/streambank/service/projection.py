@@ -187,7 +187,7 @@ class Projection:
         return sum(map(len, batches))
 
     def close(self) -> None:
-        """Leave the group. Idempotent. Call it from the thread that polls."""
+        """Leave the group; :meth:`step` joins again. Idempotent. Call it from the thread that polls."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             self._tell_lag(consumer)

@@ -1,8 +1,38 @@
 """The tables that every service's database has beside its own."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
 
 KIT = MetaData()
+
+
+def plain_text(text: str) -> str:
+    """The text with U+FFFD for U+0000, which PostgreSQL has no way to store."""
+    return text.replace("\x00", "\ufffd")
+
+
+class PlainText(TypeDecorator[str]):
+    """Text that may come from anywhere: what is stored, and what is looked for, is its :func:`plain_text`."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """See :class:`sqlalchemy.types.TypeDecorator`."""
+        return plain_text(value) if value is not None else None
+
 
 BigKey = BigInteger().with_variant(Integer(), "sqlite")
 """A 64-bit primary key; SQLite's INTEGER is one, and only that name makes it the row's own id."""

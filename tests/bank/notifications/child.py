@@ -1,6 +1,7 @@
 """A process that forks a notifications service for each line it reads: a life costs no imports, and can be killed.
 
-Arguments: the data folder, the SMTP port, the secret. It prints each service's process id, and when it died.
+Arguments: the data folder, the SMTP port, the secret, the database's URL. It prints each service's
+process id, and when it died.
 """
 
 import logging
@@ -19,7 +20,7 @@ from streambank.service.backoff import Backoff
 from streambank.service.database import Database
 
 
-def live(folder: Path, port: int, secret: str) -> None:
+def live(folder: Path, port: int, secret: str, database_url: str) -> None:
     """Run a service until it is killed."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     settings = NotificationsSettings(
@@ -30,25 +31,25 @@ def live(folder: Path, port: int, secret: str) -> None:
         server_backoff=Backoff(first_ms=20, most_ms=100),
     )
     log = EmbeddedLog.open(folder / "log")
-    database = Database.open(folder / "notifications.db", *DATABASE)
+    database = Database.open(database_url, *DATABASE)
     NotificationsService(log, database, SmtpMailer(settings), settings).run(threading.Event())
 
 
-def warm_up(folder: Path) -> None:
+def warm_up(folder: Path, database_url: str) -> None:
     """Load what a service loads when it first needs it, so that a forked one is at work at once."""
     form_email(notification(), SETTINGS, 0)
     EmbeddedLog.open(folder / "log").close()
-    Database.open(folder / "notifications.db", *DATABASE).close()
+    Database.open(database_url, *DATABASE).close()
 
 
-def main(folder: str, port: str, secret: str) -> None:
+def main(folder: str, port: str, secret: str, database_url: str) -> None:
     """Fork a service per line of input, one after another."""
-    warm_up(Path(folder))
+    warm_up(Path(folder), database_url)
     for _ in sys.stdin:
         pid = os.fork()
         if pid == 0:
             try:
-                live(Path(folder), int(port), secret)
+                live(Path(folder), int(port), secret, database_url)
             finally:
                 os._exit(1)
         print(pid, flush=True)

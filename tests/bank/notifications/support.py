@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from sqlalchemy.engine import URL
 
 from streambank.bank.events import (
     ALERT_NOTIFICATION,
@@ -128,12 +129,12 @@ class FakeMailer:
 
 def make_service(
     log: EventLog,
-    path: Path,
+    where: Path | URL,
     mailer: Mailer,
     clock: Callable[[], int],
     settings: NotificationsSettings = SETTINGS,
 ) -> tuple[NotificationsService, Database]:
-    database = Database.open(path, *DATABASE)
+    database = Database.open(where, *DATABASE)
     log.create_topics([ALERT_NOTIFICATION.config])
     return NotificationsService(log, database, mailer, settings, clock=clock, random=lambda: 0.5), database
 

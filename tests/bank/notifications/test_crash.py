@@ -1,4 +1,4 @@
-"""The service is killed at random moments, in real processes, on real files, with a real mail server."""
+"""The service is killed at random moments, in real processes, on real databases, with a real mail server."""
 
 import os
 import random
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 from tests.bank.notifications.support import emails_sent, notification, publish, read
+from tests.postgres import Databases
 
 from streambank.bank.events import ALERT_NOTIFICATION, EMAIL_SENT
 from streambank.bank.mailbox import MailboxServer, MailboxStore
@@ -21,7 +22,7 @@ from streambank.bank.notifications import DATABASE, repository
 from streambank.bank.notifications.models import EMAIL
 from streambank.log import TopicPartition
 from streambank.log.embedded import EmbeddedLog
-from streambank.service.database import Database
+from streambank.service.database import Database, database_url
 
 CHILD = Path(__file__).with_name("child.py")
 ROOT = Path(__file__).parents[3]
@@ -52,9 +53,9 @@ class Lives:
 
 
 @contextmanager
-def lives_in(folder: Path, port: int) -> Iterator[Lives]:
-    command = [sys.executable, str(CHILD), str(folder), str(port), SECRET]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+def lives_in(folder: Path, port: int, where: str) -> Iterator[Lives]:
+    command = [sys.executable, str(CHILD), str(folder), str(port), SECRET, where]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=env
     ) as process:
@@ -84,13 +85,14 @@ def mails_by_alert(path: Path) -> dict[str, list[bytes]]:
     return found
 
 
-def test_killed_at_random_moments(tmp_path: Path) -> None:
+def test_killed_at_random_moments(tmp_path: Path, any_database: Databases) -> None:
     chance = random.Random(20261124)
+    where = database_url(any_database("notifications")).render_as_string(hide_password=False)
     wanted = [f"alert-{n}" for n in range(ALERTS)]
     with (
         EmbeddedLog.open(tmp_path / "log") as log,
         MailboxServer(tmp_path / "mailbox.db", secret=SECRET) as mailbox,
-        lives_in(tmp_path, mailbox.smtp_port) as lives,
+        lives_in(tmp_path, mailbox.smtp_port, where) as lives,
     ):
         log.create_topics([ALERT_NOTIFICATION.config, EMAIL_SENT.config])
         published = 0
@@ -110,7 +112,7 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
         events = emails_sent(log)
         dead = read(log, "notifications.dlq")
 
-    database = Database.open(tmp_path / "notifications.db", *DATABASE)
+    database = Database.open(where, *DATABASE)
     with database.read() as connection:
         rows = connection.execute(select(EMAIL.c.alert_id, EMAIL.c.state)).all()
         suspected = repository.suspected_repeats(connection)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.engine import URL
 from tests.bank.notifications.support import (
     NOON_MS,
     SETTINGS,
@@ -21,6 +22,7 @@ from tests.bank.notifications.support import (
     read,
     settle,
 )
+from tests.postgres import Databases
 
 from streambank.bank.events import ALERT_NOTIFICATION
 from streambank.bank.notifications import DATABASE, GROUP, NotificationsService, NotificationsSettings, SmtpMailer
@@ -40,12 +42,11 @@ from streambank.service.errors import WrongLogError
 class Bench:
     """One service on a log in memory, with a clock and a mailer to play with."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, database: Path | URL) -> None:
         self.clock = Ticker()
         self.mailer = FakeMailer()
         self.log = EmbeddedLog.open(None)
-        self.service, self.database = make_service(self.log, folder / "n.db", self.mailer, self.clock)
+        self.service, self.database = make_service(self.log, database, self.mailer, self.clock)
 
     def publish_and_settle(self, *numbers_and_users: tuple[int, str]) -> None:
         publish(self.log, [notification(n, user) for n, user in numbers_and_users])
@@ -71,8 +72,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path)
+def bench(any_database: Databases) -> Iterator[Bench]:
+    made = Bench(any_database("notifications"))
     yield made
     made.close()
 
@@ -96,6 +97,16 @@ def test_the_same_alert_again_is_ignored(bench: Bench) -> None:
     bench.publish_and_settle((1, "jana"))
     assert bench.mailer.recipients == ["jana"]
     assert len(emails_sent(bench.log)) == 1
+
+
+def test_characters_that_a_database_cannot_store_stop_nothing(bench: Bench) -> None:
+    odd = [notification(1, "jana", alert_id="alert\x00"), notification(2, "ja\x00na", email="jana@example.org")]
+    publish(bench.log, odd)
+    settle(bench.service)
+    publish(bench.log, odd)
+    settle(bench.service)
+    assert bench.mailer.recipients == ["jana", "jana"]
+    assert sorted(event.user_id for event in emails_sent(bench.log)) == ["ja\x00na", "jana"]
 
 
 def test_what_an_email_said_is_deleted_once_it_is_sent(bench: Bench) -> None:
@@ -299,11 +310,11 @@ def test_nothing_personal_is_logged(bench: Bench, capsys: pytest.CaptureFixture[
         assert personal not in shown
 
 
-def test_a_running_service_sends_at_once_and_stops_at_once(tmp_path: Path) -> None:
+def test_a_running_service_sends_at_once_and_stops_at_once(tmp_path: Path, any_database: Databases) -> None:
     server = ScriptedServer({})
     settings = NotificationsSettings(sender="a@x.org", port=server.port)
     with EmbeddedLog.open(tmp_path / "log") as log:
-        database = Database.open(tmp_path / "n.db", *DATABASE)
+        database = Database.open(any_database("notifications"), *DATABASE)
         log.create_topics([ALERT_NOTIFICATION.config])
         service = NotificationsService(log, database, SmtpMailer(settings), settings)
         stop = threading.Event()
@@ -324,11 +335,11 @@ def test_a_running_service_sends_at_once_and_stops_at_once(tmp_path: Path) -> No
     server.close()
 
 
-def test_a_service_whose_server_hangs_stops_at_once(tmp_path: Path) -> None:
+def test_a_service_whose_server_hangs_stops_at_once(tmp_path: Path, any_database: Databases) -> None:
     server = ScriptedServer({".": [""]})
     settings = NotificationsSettings(sender="a@x.org", port=server.port)
     with EmbeddedLog.open(tmp_path / "log") as log:
-        database = Database.open(tmp_path / "n.db", *DATABASE)
+        database = Database.open(any_database("notifications"), *DATABASE)
         log.create_topics([ALERT_NOTIFICATION.config])
         publish(log, [notification(1)])
         service = NotificationsService(log, database, SmtpMailer(settings), settings)

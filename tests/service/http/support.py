@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, insert, select, update
 from starlette.requests import Request
 from starlette.responses import Response
+from tests.postgres import Databases
 from tests.service.support import OUT, ROWS, Number, Ticker, open_database
 
 from streambank.log.embedded import EmbeddedLog
@@ -164,11 +165,12 @@ class Bench:
 
 
 @contextmanager
-def bench(path: Path, *, limits: RateLimits | None = None) -> Iterator[Bench]:
+def bench(path: Path, databases: Databases | None = None, *, limits: RateLimits | None = None) -> Iterator[Bench]:
     clock = Ticker()
+    where = databases("numbers") if databases is not None else path / "numbers.db"
     with EmbeddedLog.open(path / "log") as log:
         log.create_topics([OUT.config])
-        database = open_database(path / "service.db", log)
+        database = open_database(where, log)
         commits = GroupCommit(database)
         refused: set[str] = set()
         failed: list[str] = []

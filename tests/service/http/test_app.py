@@ -7,6 +7,7 @@ import pytest
 import structlog
 from tests.service.http.support import bench, problem
 
+from streambank.service.errors import DatabaseUnavailableError
 from streambank.service.http.app import BODY_BYTES_MAX
 
 KEYED = {"Idempotency-Key": "a"}
@@ -88,6 +89,20 @@ async def test_a_failure_tells_an_incident_and_nothing_else(tmp_path: Path) -> N
         assert entry["error"] == "RuntimeError"
         assert "in add" in entry["where"]
         assert "0x500" not in str(entry).replace('RuntimeError("a secret: 0x500")', "")
+
+
+async def test_what_may_pass_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away() -> None:
+        raise DatabaseUnavailableError("db.example cannot be reached")
+
+    with bench(tmp_path) as numbers:
+        monkeypatch.setattr(numbers.database, "begin", away)
+        async with numbers.client() as client:
+            answer = await client.post("/v1/numbers", json={"n": 1}, headers=KEYED)
+            assert problem(answer) == (503, "unavailable")
+            assert (answer.headers["Retry-After"], "db.example" in answer.text) == ("1", False)
+            monkeypatch.undo()
+            assert (await client.post("/v1/numbers", json={"n": 1}, headers=KEYED)).status_code == 201
 
 
 async def test_only_for_names_of_this_machine(tmp_path: Path) -> None:

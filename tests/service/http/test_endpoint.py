@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, select
+from tests.postgres import Databases
 from tests.service.http.support import bench, problem
 from tests.service.support import rows
 
@@ -21,8 +22,8 @@ def key(name: str) -> dict[str, str]:
     return {"Idempotency-Key": name}
 
 
-async def test_a_write_says_where_it_is_and_which_version(tmp_path: Path) -> None:
-    with bench(tmp_path) as numbers:
+async def test_a_write_says_where_it_is_and_which_version(tmp_path: Path, any_database: Databases) -> None:
+    with bench(tmp_path, any_database) as numbers:
         async with numbers.client() as client:
             answer = await client.post(ADD, json={"n": 7}, headers=key("a"))
             assert (answer.status_code, answer.json()) == (201, {"id": 1, "n": 7})
@@ -38,8 +39,10 @@ async def test_a_write_says_where_it_is_and_which_version(tmp_path: Path) -> Non
             assert (same.status_code, same.content) == (304, b"")
 
 
-async def test_a_request_that_is_sent_again_is_answered_from_what_was_stored(tmp_path: Path) -> None:
-    with bench(tmp_path) as numbers:
+async def test_a_request_that_is_sent_again_is_answered_from_what_was_stored(
+    tmp_path: Path, any_database: Databases
+) -> None:
+    with bench(tmp_path, any_database) as numbers:
         async with numbers.client() as client:
             first = await client.post(ADD, json={"n": 7}, headers=key("a"))
             for name in ("a", '"a"', " a "):
@@ -57,8 +60,8 @@ async def test_a_request_that_is_sent_again_is_answered_from_what_was_stored(tmp
 
 
 @pytest.mark.parametrize("name", [None, "", '""', "é", "x" * 256, "a\tb"])
-async def test_a_write_needs_a_key(tmp_path: Path, name: str | None) -> None:
-    with bench(tmp_path) as numbers:
+async def test_a_write_needs_a_key(tmp_path: Path, any_database: Databases, name: str | None) -> None:
+    with bench(tmp_path, any_database) as numbers:
         async with numbers.client() as client:
             headers = {} if name is None else {b"Idempotency-Key": name.encode()}
             answer = await client.post(ADD, json={"n": 7}, headers=headers)
@@ -66,8 +69,10 @@ async def test_a_write_needs_a_key(tmp_path: Path, name: str | None) -> None:
             assert rows(numbers.database) == []
 
 
-async def test_what_is_refused_leaves_nothing_and_may_be_tried_again_with_its_key(tmp_path: Path) -> None:
-    with bench(tmp_path) as numbers:
+async def test_what_is_refused_leaves_nothing_and_may_be_tried_again_with_its_key(
+    tmp_path: Path, any_database: Databases
+) -> None:
+    with bench(tmp_path, any_database) as numbers:
         async with numbers.client() as client:
             assert problem(await client.post(ADD, json={"n": 13}, headers=key("a"))) == (409, "unlucky")
             with numbers.database.read() as connection:
@@ -77,8 +82,8 @@ async def test_what_is_refused_leaves_nothing_and_may_be_tried_again_with_its_ke
             assert (await client.post(ADD, json={"n": 14}, headers=key("a"))).status_code == 201
 
 
-async def test_an_answer_with_a_secret_is_not_kept(tmp_path: Path) -> None:
-    with bench(tmp_path) as numbers:
+async def test_an_answer_with_a_secret_is_not_kept(tmp_path: Path, any_database: Databases) -> None:
+    with bench(tmp_path, any_database) as numbers:
         async with numbers.client() as client:
             assert (await client.post(ADD, json={"n": 42}, headers=key("a"))).json()["n"] == 42
             assert problem(await client.post(ADD, json={"n": 42}, headers=key("a"))) == (409, "answer-not-kept")
@@ -87,8 +92,8 @@ async def test_an_answer_with_a_secret_is_not_kept(tmp_path: Path) -> None:
                 assert connection.execute(select(IDEMPOTENCY_KEY.c.body)).scalar_one() is None
 
 
-async def test_the_same_request_while_it_is_being_done(tmp_path: Path) -> None:
-    with bench(tmp_path) as numbers:
+async def test_the_same_request_while_it_is_being_done(tmp_path: Path, any_database: Databases) -> None:
+    with bench(tmp_path, any_database) as numbers:
         entered, go_on = threading.Event(), threading.Event()
 
         def hold(_: Connection) -> None:
@@ -109,8 +114,8 @@ async def test_the_same_request_while_it_is_being_done(tmp_path: Path) -> None:
         assert rows(numbers.database) == [7]
 
 
-async def test_keys_are_forgotten_after_a_day(tmp_path: Path) -> None:
-    with bench(tmp_path) as numbers:
+async def test_keys_are_forgotten_after_a_day(tmp_path: Path, any_database: Databases) -> None:
+    with bench(tmp_path, any_database) as numbers:
         async with numbers.client() as client:
             await client.post(ADD, json={"n": 7}, headers=key("a"))
         numbers.clock.now_ms += idempotency.KEEP_MS + 1
@@ -120,8 +125,8 @@ async def test_keys_are_forgotten_after_a_day(tmp_path: Path) -> None:
             assert connection.execute(select(IDEMPOTENCY_KEY.c.key)).scalars().all() == ["b"]
 
 
-async def test_a_request_of_another_process_with_the_same_key(tmp_path: Path) -> None:
-    with bench(tmp_path) as numbers, numbers.database.begin() as connection:
+async def test_a_request_of_another_process_with_the_same_key(tmp_path: Path, any_database: Databases) -> None:
+    with bench(tmp_path, any_database) as numbers, numbers.database.begin() as connection:
 
         def twice(connection: Connection) -> Answer:
             # The other process's transaction commits after this one has looked.
@@ -141,8 +146,8 @@ async def test_a_request_of_another_process_with_the_same_key(tmp_path: Path) ->
         ("x" * 5_000, "invalid-token"),
     ],
 )
-async def test_only_with_a_token(tmp_path: Path, token: str | None, kind: str) -> None:
-    with bench(tmp_path) as numbers:
+async def test_only_with_a_token(tmp_path: Path, any_database: Databases, token: str | None, kind: str) -> None:
+    with bench(tmp_path, any_database) as numbers:
         async with numbers.client(token) as client:
             for answer in (
                 await client.post(ADD, json={"n": 7}, headers=key("a")),
@@ -154,8 +159,8 @@ async def test_only_with_a_token(tmp_path: Path, token: str | None, kind: str) -
         assert rows(numbers.database) == []
 
 
-async def test_only_with_the_scope_and_in_time(tmp_path: Path) -> None:
-    with bench(tmp_path) as numbers:
+async def test_only_with_the_scope_and_in_time(tmp_path: Path, any_database: Databases) -> None:
+    with bench(tmp_path, any_database) as numbers:
         token = numbers.token("ada", "transactions:read")
         async with numbers.client(token) as client:
             answer = await client.post(ADD, json={"n": 7}, headers=key("a"))
@@ -170,8 +175,8 @@ async def test_only_with_the_scope_and_in_time(tmp_path: Path) -> None:
             assert problem(await client.get("/v1/numbers/1")) == (401, "invalid-token")
 
 
-async def test_a_change_says_which_version_it_changes(tmp_path: Path) -> None:
-    with bench(tmp_path) as numbers:
+async def test_a_change_says_which_version_it_changes(tmp_path: Path, any_database: Databases) -> None:
+    with bench(tmp_path, any_database) as numbers:
         async with numbers.client() as client:
             await client.post(ADD, json={"n": 7}, headers=key("a"))
             change = {"json": {"n": 8}}
@@ -185,8 +190,8 @@ async def test_a_change_says_which_version_it_changes(tmp_path: Path) -> None:
             assert rows(numbers.database) == [8]
 
 
-async def test_a_hundred_at_once(tmp_path: Path) -> None:
-    with bench(tmp_path) as numbers:
+async def test_a_hundred_at_once(tmp_path: Path, any_database: Databases) -> None:
+    with bench(tmp_path, any_database) as numbers:
         async with numbers.client() as client:
             answers = await asyncio.gather(
                 *(client.post(ADD, json={"n": n}, headers=key(str(n))) for n in range(100) if n not in (13, 42))

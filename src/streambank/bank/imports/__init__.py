@@ -1,4 +1,4 @@
-"""Bringing in what banks export: CSV files with any layout, and the Berka bank files."""
+"""Bringing in what banks export: CSV files with any layout, OFX, CAMT.053, MT940, QIF, and the Berka bank files."""
 
 from streambank.bank.imports.berka import BerkaSource, berka_trans
 from streambank.bank.imports.columns import Role
@@ -15,10 +15,14 @@ from streambank.bank.imports.entries import (
 from streambank.bank.imports.errors import ImportFencedError, ImportFileError
 from streambank.bank.imports.importer import Importer, ImportProgress, ImportResult
 from streambank.bank.imports.preview import Preview, PreviewRow, Total, preview
+from streambank.bank.imports.sniff import FORMAT_NAMES, StatementFormat, open_statement, sniff, unfit
+from streambank.bank.imports.statement import BookedOnly, StatementSource
 from streambank.bank.imports.thresholds import thresholds_for
 
 __all__ = [
+    "FORMAT_NAMES",
     "BerkaSource",
+    "BookedOnly",
     "CsvOverrides",
     "CsvSource",
     "Detection",
@@ -36,10 +40,15 @@ __all__ = [
     "Role",
     "Setting",
     "Source",
+    "StatementFormat",
+    "StatementSource",
     "Total",
     "berka_trans",
     "detect",
     "open_csv",
+    "open_statement",
     "preview",
+    "sniff",
     "thresholds_for",
+    "unfit",
 ]

@@ -20,6 +20,9 @@ LANGUAGES = ("en", "cs", "de", "fr", "es", "pl", "it", "nl", "sk", "pt")
 EARLIEST = date(1970, 1, 1)
 """The log counts time from here, so nothing before it can be a record."""
 
+LATEST = date(9999, 12, 30)
+"""A day later, some time zones are beyond what a date can say."""
+
 _NUMERIC = re.compile(r"(\d{1,4})\s?([./\-])\s?(\d{1,2})\s?\2\s?(\d{1,4})(?!\d)")
 _COMPACT = re.compile(r"(\d{8})(?!\d)")
 _DAY_NAMED = re.compile(r"(\d{1,2})(?:st|nd|rd|th)?[.\-/\s]*([^\W\d_]{3,}\.?)[.\-/,\s]*(\d{4}|\d{2})(?!\d)")
@@ -65,14 +68,14 @@ def parse_date(text: str, style: DateStyle) -> Moment:
     if parts is None:
         raise ValueProblem("date", f"{text!r} is not a date")
     year, month, day, rest = parts
-    if year < 100:
-        year += 1900 if year >= _PIVOT else 2000
     try:
         found = date(year, month, day)
     except ValueError:
         raise ValueProblem("date", f"{text!r} is not a date in {STYLE_NAMES[style]} order") from None
     if found < EARLIEST:
         raise ValueProblem("date", f"{text!r} is before 1970-01-01, the earliest day that can be stored")
+    if found > LATEST:
+        raise ValueProblem("date", f"{text!r} is after {LATEST}, the latest day that can be stored")
     return Moment(found, _time_of_day(text, found, rest))
 
 
@@ -88,7 +91,7 @@ def _split(text: str, style: DateStyle) -> tuple[int, int, int, str] | None:
             month, day, year = first, second, third
         if len(year) not in (2, 4) or len(day) > 2 or len(month) > 2:
             return None
-        return int(year), int(month), int(day), text[match.end() :]
+        return _year(year), int(month), int(day), text[match.end() :]
     if match := _COMPACT.match(text):
         digits = match[1]
         cuts = {"ymd": (0, 4, 6), "dmy": (4, 2, 0), "mdy": (4, 0, 2)}[style]
@@ -100,10 +103,17 @@ def _split(text: str, style: DateStyle) -> tuple[int, int, int, str] | None:
             text[match.end() :],
         )
     if (match := _DAY_NAMED.match(text)) and (month_number := month_named(match[2])):
-        return int(match[3]), month_number, int(match[1]), text[match.end() :]
+        return _year(match[3]), month_number, int(match[1]), text[match.end() :]
     if (match := _NAMED_DAY.match(text)) and (month_number := month_named(match[1])):
-        return int(match[3]), month_number, int(match[2]), text[match.end() :]
+        return _year(match[3]), month_number, int(match[2]), text[match.end() :]
     return None
+
+
+def _year(digits: str) -> int:
+    year = int(digits)
+    if len(digits) > 2:
+        return year
+    return year + (1900 if year >= _PIVOT else 2000)
 
 
 def _time_of_day(text: str, day: date, rest: str) -> datetime | None:

@@ -48,6 +48,9 @@ class ImportedEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_de
     set it holds the bank's own id and an equal one is the same entry; else equal rows are told apart by counting them.
     ``only_if_new`` marks an entry that is written only to an account that has none yet. ``line`` is where the row
     begins in its file, from 1; 0 for an entry that is no row. ``occurred_ms`` is milliseconds since the epoch.
+
+    ``pending`` marks what the bank has announced and not booked: it is in no balance of the bank. Where the bank gives
+    it an id of its own, it has the identity that it will have when it is booked on that day with that amount.
     """
 
     account_id: str
@@ -66,6 +69,7 @@ class ImportedEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_de
     end_to_end_id: str | None = None
     remittance: str | None = None
     balance_after_minor: int | None = None
+    pending: bool = False
 
 
 @dataclass(frozen=True, slots=True)

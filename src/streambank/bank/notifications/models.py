@@ -2,10 +2,10 @@
 
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, text
 
 from streambank.service.database import KIT_MIGRATIONS, Migrations
-from streambank.service.tables import BigKey
+from streambank.service.tables import BigKey, PlainText
 
 DATABASE: tuple[Migrations, ...] = (
     KIT_MIGRATIONS,
@@ -29,8 +29,8 @@ EMAIL = Table(
     "email",
     METADATA,
     Column("id", BigKey, primary_key=True, autoincrement=True),
-    Column("alert_id", Text, nullable=False, unique=True),
-    Column("user_id", Text, nullable=False),
+    Column("alert_id", PlainText, nullable=False, unique=True),
+    Column("user_id", PlainText, nullable=False),
     Column("state", String(7), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("suspected_repeats", Integer, nullable=False),
@@ -38,9 +38,9 @@ EMAIL = Table(
     Column("due_at", BigInteger, nullable=False),
     Column("first_attempt_at", BigInteger),
     Column("settled_at", BigInteger),
-    Column("claimed_by", Text),
-    Column("message_id", Text),
-    Column("last_error", Text),
+    Column("claimed_by", PlainText),
+    Column("message_id", PlainText),
+    Column("last_error", PlainText),
     Column("record_partition", Integer, nullable=False),
     Column("record_offset", BigInteger, nullable=False),
     Column("record_timestamp", BigInteger, nullable=False),

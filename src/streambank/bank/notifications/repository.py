@@ -21,6 +21,7 @@ from streambank.bank.events import ALERT_NOTIFICATION, AlertNotification
 from streambank.bank.notifications.models import EMAIL, State
 from streambank.log import Record, decode_headers, encode_headers
 from streambank.service.projection import Received
+from streambank.service.tables import plain_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Claim:
 
 def add(connection: Connection, received: Sequence[Received[AlertNotification]], now_ms: int) -> int:
     """Put new alerts on record; those already there are left alone. How many were new."""
-    by_alert = {item.value.alert_id: item for item in reversed(received)}
+    by_alert = {plain_text(item.value.alert_id): item for item in reversed(received)}
     known = set(connection.scalars(_KNOWN, {"alerts": list(by_alert)}))
     rows = [_row(item, now_ms) for alert_id, item in reversed(by_alert.items()) if alert_id not in known]
     if rows:

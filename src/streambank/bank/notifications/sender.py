@@ -122,6 +122,7 @@ class Sender:
                 if wait_s > 0:
                     self._wake.wait(wait_s)
         finally:
+            self._connected = False
             self._mailer.close()
 
     def send_due(self, stop: threading.Event | None = None) -> int:

@@ -15,33 +15,33 @@ from streambank.cli.output import OutputOption
 
 @dataclass(frozen=True, slots=True)
 class CsvOptions:
-    """How a CSV file is to be read, where what is detected is not right.
+    """How a CSV file is to be read, where what is detected is not right. Some are for other files too.
 
     Attributes
     ----------
     currency
-        The ISO 4217 code, where the file does not say.
+        The ISO 4217 code, where the file does not say. Also for QIF and OFX.
     account
-        The account with the bank that the entries are for: its name or id. With --email: the account's name, where the
-        file does not say.
+        The account with the bank that the entries are for: its name or id. With --email: the account's name, where
+        the file does not say.
     number
-        The account's number; its last four digits are kept.
+        The account's number; its last four digits are kept. Also for QIF.
     opening_balance
-        What the account held before the first row.
+        What the account held before the first row. For files of every format.
     column
         ROLE=NAME or ROLE=NUMBER (from 1), as often as needed. Roles: date, value_date, amount, debit, credit,
         indicator, currency, balance, counterparty, counterparty_account, remittance, category, kind, id,
         end_to_end_id, account.
     date_style
-        The order of day, month and year.
+        The order of day, month and year. Also for QIF.
     decimal_mark
-        What is before the cents.
+        What is before the cents. Also for QIF.
     sign
-        negated for credit cards that show spending as positive.
+        negated for credit cards that show spending as positive. Also for QIF.
     row_order
         Which rows come first.
     encoding
-        Such as utf-8 or cp1250.
+        Such as utf-8 or cp1250. Also for QIF, OFX and MT940.
     delimiter
         What is between the columns.
     header_line
@@ -71,7 +71,7 @@ class CsvOptions:
     timezone: str = "UTC"
 
 
-CsvOption: TypeAlias = Annotated[CsvOptions, Parameter(name="*", group="CSV files")]
+CsvOption: TypeAlias = Annotated[CsvOptions, Parameter(name="*", group="How the file is read")]
 Flag: TypeAlias = Annotated[bool, Parameter(negative="")]
 NumberOption: TypeAlias = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
 
@@ -83,11 +83,12 @@ class ImportOptions:
     Attributes
     ----------
     format
-        auto tells the Berka data set from CSV by itself.
+        auto finds it out by the file's content.
     email
-        CSV, straight into the log without a bank's API: whose accounts these are, and where their alerts go.
+        Straight into the log, without a bank's API: whose accounts these are, and where their alerts go. The Berka
+        data set has its own.
     name
-        CSV: the owner's name.
+        The owner's name.
     live
         Treat the entries as if they happened now, so that alerts are raised.
     alert_below
@@ -105,7 +106,7 @@ class ImportOptions:
         folder, named after FILE.
     """
 
-    format: Literal["auto", "csv", "berka"] = "auto"
+    format: Literal["auto", "csv", "ofx", "camt", "mt940", "qif", "berka"] = "auto"
     email: str | None = None
     name: str | None = None
     live: Flag = False
@@ -131,7 +132,7 @@ def import_(
     server: ServerOption = DEFAULT_SERVER,
     output: OutputOption = "table",
 ) -> int:
-    """Read a bank's statements in: a CSV file of any layout, or the Berka data set (its transactions or folder).
+    """Read a bank's statements in: CSV of any layout, OFX or QFX, CAMT.053, MT940, QIF, or the Berka data set.
 
     With --account its entries go to an account of yours with the bank: see `streambank login`. With --email they go
     straight into the log.

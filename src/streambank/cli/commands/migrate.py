@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from streambank.cli.databases import DatabaseOption
 from streambank.cli.folder import USUAL_PLACE, PlaceOption
 from streambank.cli.output import OutputOption
 
 
-def migrate(target: str, /, *, place: PlaceOption = USUAL_PLACE, output: OutputOption = "table") -> None:
+def migrate(
+    target: str,
+    /,
+    *,
+    place: PlaceOption = USUAL_PLACE,
+    database: DatabaseOption = None,
+    output: OutputOption = "table",
+) -> None:
     """Move to another event log, such as from the one in the data folder to Kafka: all topics, and all positions.
 
     Stop everything first. What was copied is read back and compared, record by record; of compacted topics, the last
@@ -20,4 +28,4 @@ def migrate(target: str, /, *, place: PlaceOption = USUAL_PLACE, output: OutputO
     """
     from streambank.cli import migrating
 
-    migrating.migrate(place.folder(), target, output)
+    migrating.migrate(place.folder(), database, target, output)

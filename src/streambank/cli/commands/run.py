@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from cyclopts import Parameter
 
+from streambank.cli.databases import DatabaseOption
 from streambank.cli.errors import UsageError
 from streambank.cli.folder import USUAL_PLACE, PlaceOption
 from streambank.cli.smtp import BUILT_IN_MAILBOX, SmtpOption
@@ -26,6 +27,7 @@ def run(
     processes: Annotated[int, Parameter(name=["--processes", "-p"])] = 1,
     threads: Annotated[int, Parameter(name=["--threads", "-t"])] = 1,
     place: PlaceOption = USUAL_PLACE,
+    database: DatabaseOption = None,
     port: Annotated[int, Parameter(name="--port")] = 8025,
     mailbox_smtp_port: Annotated[int, Parameter(name="--mailbox-smtp-port")] = 1025,
     smtp: SmtpOption = BUILT_IN_MAILBOX,
@@ -38,7 +40,7 @@ def run(
     Parameters
     ----------
     roles
-        balances and alerts are stream topologies; notifications sends the e-mails, from a database in the data folder.
+        balances and alerts are stream topologies; notifications sends the e-mails, from a database of its own.
     processes
         How many processes; one that dies is started again. Only for topologies.
     threads
@@ -67,6 +69,7 @@ def run(
         f"run {' '.join(roles)}",
         roles=roles,
         threads=threads,
+        database_url=database,
         smtp=smtp.settings(),
         mailbox_port=port,
         mailbox_smtp_port=mailbox_smtp_port,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from streambank.cli.databases import DatabaseOption
 from streambank.cli.folder import USUAL_PLACE, PlaceOption
 from streambank.cli.output import print_starting
 from streambank.cli.smtp import BUILT_IN_MAILBOX, SmtpOption
@@ -22,6 +23,7 @@ MailPortOption = Annotated[
 def up(
     *,
     place: PlaceOption = USUAL_PLACE,
+    database: DatabaseOption = None,
     port: PortOption = 8025,
     mailbox_smtp_port: MailPortOption = 1025,
     smtp: SmtpOption = BUILT_IN_MAILBOX,
@@ -45,6 +47,7 @@ def up(
     with Platform(
         folder,
         "up",
+        database_url=database,
         smtp=smtp.settings(),
         mailbox_port=port,
         mailbox_smtp_port=mailbox_smtp_port,

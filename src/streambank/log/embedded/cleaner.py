@@ -15,6 +15,7 @@ from streambank.log.embedded.locks import FileLock
 from streambank.log.embedded.schema import batch_id, last_offset
 from streambank.log.errors import ClosedError, LogError
 from streambank.log.records import TopicPartition
+from streambank.log.topics import MAX_COMPACTION_LAG_MS
 
 _logger = logging.getLogger(__name__)
 
@@ -99,7 +100,10 @@ class Cleaner:
                     rows, records = self._expire(partition_id, now - topic.config.retention_ms)
                     batches += rows
                     expired += records
-                if topic.config.compacted and self._is_due(topic, partition_id, now, min_dirty_ratio):
+                if not topic.config.compacted:
+                    continue
+                overdue = self._is_overdue(partition_id, now)
+                if overdue or self._is_due(topic, partition_id, now, min_dirty_ratio):
                     compactor = Compactor(
                         self._database,
                         TopicPartition(name, number),
@@ -108,7 +112,7 @@ class Cleaner:
                         topic.config.delete_retention_ms,
                         self._stop.is_set,
                     )
-                    partitions += compactor.run(self._is_tombstone_due(topic, partition_id, now))
+                    partitions += compactor.run(self._is_tombstone_due(topic, partition_id, now), overdue)
                     compacted += compactor.removed
         return CleaningReport(partitions, compacted, batches, expired)
 
@@ -118,6 +122,16 @@ class Cleaner:
                 "SELECT total_bytes, dirty_bytes FROM partitions WHERE partition_id = ?", (partition_id,)
             ).fetchone()
         return (dirty > 0 and dirty >= min_dirty_ratio * total) or self._is_tombstone_due(topic, partition_id, now)
+
+    def _is_overdue(self, partition_id: int, now: int) -> bool:
+        """Whether something was written so long ago that what it replaced must not stay, be it ever so little."""
+        with self._database.read() as connection:
+            oldest = connection.execute(
+                "SELECT written_at FROM partitions JOIN batches ON batch_id BETWEEN ? + clean_end AND ?"
+                " WHERE partition_id = ? ORDER BY batch_id LIMIT 1",
+                (batch_id(partition_id, 0), batch_id(partition_id + 1, 0) - 1, partition_id),
+            ).fetchone()
+        return oldest is not None and oldest[0] + MAX_COMPACTION_LAG_MS <= now
 
     def _is_tombstone_due(self, topic: StoredTopic, partition_id: int, now: int) -> bool:
         with self._database.read() as connection:

@@ -44,7 +44,10 @@ class _Group:
 
 
 class Compactor:
-    """Compacts one partition as far as it was written when it starts, except its newest batch."""
+    """Compacts one partition as far as it was written when it starts; its newest batch only when that is overdue.
+
+    What it removes is overwritten with zeros in the file: a key that was erased must not be left in free pages.
+    """
 
     def __init__(
         self,
@@ -63,10 +66,13 @@ class Compactor:
         self._is_stopped = is_stopped
         self._latest: dict[bytes | None, int] = {}
         self._tombstones_since: int | None = None
+        self._newest_row_id: int | None = None
         self.removed = 0
 
-    def run(self, tombstones_due: bool = False) -> bool:
+    def run(self, tombstones_due: bool = False, overdue: bool = False) -> bool:
         """Compact: whether there was anything to go through. With ``tombstones_due`` also where nothing is new.
+
+        With ``overdue`` the newest batch too, whose last record always stays: a partition never looks shorter.
 
         1. Remember the last offset of each key from where the previous pass ended.
         2. From the start on, write the batches anew without the records that have a later one, a few at a time.
@@ -74,7 +80,7 @@ class Compactor:
         """
         worked = False
         while True:
-            clean_end, last = self._bounds()
+            clean_end, last = self._bounds(overdue)
             if last is None:
                 return worked
             map_end = self._remember(clean_end)
@@ -93,8 +99,9 @@ class Compactor:
             if end >= last:
                 return worked
 
-    def _bounds(self) -> tuple[int, int | None]:
-        """Where the dirty part begins, and the last offset that may be cleaned: the newest batch is left alone."""
+    def _bounds(self, overdue: bool) -> tuple[int, int | None]:
+        """Where the dirty part begins, and the last offset that may be cleaned: the newest batch is left alone, unless
+        cleaning it is overdue."""
         with self._database.read() as connection:
             (clean_end,) = connection.execute(
                 "SELECT clean_end FROM partitions WHERE partition_id = ?", (self._partition_id,)
@@ -103,7 +110,9 @@ class Compactor:
                 "SELECT batch_id FROM batches WHERE batch_id BETWEEN ? AND ? ORDER BY batch_id DESC LIMIT 2",
                 self._id_range(0),
             ).fetchall()
-        return clean_end, last_offset(newest[1][0]) if len(newest) == 2 else None
+        self._newest_row_id = newest[0][0] if newest else None
+        cleanable = newest if overdue else newest[1:]
+        return clean_end, last_offset(cleanable[0][0]) if cleanable else None
 
     def _remember(self, start: int) -> int:
         """Map the keys from ``start`` on to their last offsets; returns the last offset that is in the map."""
@@ -150,7 +159,8 @@ class Compactor:
             for i, (key, offset) in enumerate(zip(batch.keys, batch.offsets, strict=True))
             if latest.get(key, -1) <= offset
         ]
-        if None not in batch.values:
+        if None not in batch.values or row.row_id == self._newest_row_id:
+            # Tombstones of the newest batch wait for the pass after it is the newest no longer.
             return keep, False
         if row.written_at + self._delete_retention_ms <= self._now:
             keep = [i for i in keep if batch.values[i] is not None]
@@ -185,7 +195,11 @@ class Compactor:
             return
         first, last = group.rows[0], group.rows[-1]
         with self._database.write() as connection:
+            (before,) = connection.execute("PRAGMA secure_delete").fetchone()
+            connection.execute("PRAGMA secure_delete = ON")
             connection.execute("DELETE FROM batches WHERE batch_id BETWEEN ? AND ?", (first.row_id, last.row_id))
+            # Elsewhere it would cost retention as many bytes written as it frees.
+            connection.execute(f"PRAGMA secure_delete = {int(before)}")
             if group.offsets:
                 self._insert(connection, group, first.base_offset, last_offset(last.row_id))
         self.removed += group.removed

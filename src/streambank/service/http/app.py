@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streambank.clock import Clock
 from streambank.ids import uuid7
-from streambank.service.errors import OverloadedError
+from streambank.service.errors import DatabaseBusyError, DatabaseUnavailableError, OverloadedError
 from streambank.service.http.docs import add_docs
 from streambank.service.http.problems import FieldProblem, Problem
 
@@ -81,7 +81,9 @@ def create_app(services: Sequence[HttpService], clock: Clock, *, hosts: Sequence
         ],
         exception_handlers={
             Problem: _on_problem,
-            OverloadedError: _on_overload,
+            OverloadedError: _on_unavailable,
+            DatabaseBusyError: _on_unavailable,
+            DatabaseUnavailableError: _on_unavailable,
             RequestValidationError: _on_invalid,
             HTTPException: _on_http_error,
         },
@@ -145,8 +147,11 @@ async def _on_problem(_: Request, problem: Exception) -> Response:
     return problem.response()
 
 
-async def _on_overload(_: Request, error: Exception) -> Response:
-    return Problem(503, "overloaded", str(error), headers={"Retry-After": "1"}).response()
+async def _on_unavailable(_: Request, error: Exception) -> Response:
+    # The text of a database's error names its address.
+    logger.warning("a request was refused", error=type(error).__name__)
+    detail = "too much is asked for at once, or the database is away: try again in a while, with the same key"
+    return Problem(503, "unavailable", detail, headers={"Retry-After": "1"}).response()
 
 
 async def _on_invalid(_: Request, error: Exception) -> Response:

@@ -1,0 +1,28 @@
+"""The bank's contract: every event type of its topics, and who sends and who receives each."""
+
+from __future__ import annotations
+
+from streambank.bank import contract
+from streambank.bank.contract import EventType, Participant
+from streambank.bank.events import ALERT_NOTIFICATION, TOPICS
+from streambank.cli.platform import NOTIFICATIONS, TOPOLOGIES
+
+SERVICE_RECEIVES = {NOTIFICATIONS: (ALERT_NOTIFICATION,)}
+"""What each service subscribes to. The rest follows from the code: what a service sends from its events' source, and
+what a topology sends and receives from the topology itself."""
+
+
+def event_types() -> tuple[EventType, ...]:
+    """Every event type, in the order in which facts flow."""
+    return contract.event_types(TOPICS)
+
+
+def participants() -> tuple[Participant, ...]:
+    """Every service and topology."""
+    topologies = (contract.topology(name, build()) for name, build in TOPOLOGIES.items())
+    return (*contract.services(event_types(), SERVICE_RECEIVES), *topologies)
+
+
+def files() -> dict[str, str]:
+    """The contract's files, by their paths."""
+    return contract.files(event_types(), participants())
