@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from streambank.bank.client import ApiError, Client, ClientError
 from streambank.bank.events import Currency
-from streambank.bank.imports import ImportedEntry, ImportFileError, Reject, Source
+from streambank.bank.imports import ImportedAccount, ImportedEntry, ImportFileError, Reject, Source
 from streambank.bank.imports.entries import Tally
 from streambank.bank.imports.rejects import RejectsFile
 from streambank.bank.transactions.schemas import AccountView, ImportView
@@ -115,11 +115,22 @@ def _account_in(source: Source, account: AccountView, currency: Currency) -> str
     if not fitting:
         raise CommandError(f"{source.label} is of another currency than the account, {currency.value}: {there}")
     if len(fitting) > 1:
-        raise CommandError(f"{source.label} has entries of several accounts: {there}. Split it into a file for each")
+        fitting = _same(fitting, account)
+    if len(fitting) != 1:
+        raise CommandError(
+            f"{source.label} has entries of several accounts: {there}. Which of them {account.name} is cannot be told:"
+            " open it with --number-last4, or rename it to what the file calls it"
+        )
     told, known = fitting[0].number_last4, account.number_last4
     if told is not None and known is not None and told != known:
         raise CommandError(f"{source.label} is of the account …{told}, and {account.name} is …{known}")
     return fitting[0].account_id
+
+
+def _same(candidates: list[ImportedAccount], account: AccountView) -> list[ImportedAccount]:
+    """Those that have the account's number, or else its name."""
+    numbered = [one for one in candidates if one.number_last4 is not None and one.number_last4 == account.number_last4]
+    return numbered or [one for one in candidates if one.name.casefold() == account.name.casefold()]
 
 
 def _is_new(client: Client, account: AccountView) -> bool:
