@@ -14,6 +14,7 @@ from streambank.bank.mailbox.models import METADATA as MAILBOX_TABLES
 from streambank.bank.notifications.models import DATABASE as NOTIFICATIONS
 from streambank.bank.notifications.models import METADATA as NOTIFICATIONS_TABLES
 from streambank.log.embedded import EmbeddedLog
+from streambank.service import sqlite
 from streambank.service.database import KIT_MIGRATIONS, Database, Migrations
 from streambank.service.errors import DatabaseMissingError, DatabaseVersionError, WrongLogError
 from streambank.service.tables import KIT
@@ -59,12 +60,37 @@ def test_opening_twice_keeps_the_rows(any_database: Databases) -> None:
 def test_settings_of_sqlite_and_of_the_file(tmp_path: Path) -> None:
     database = Database.open(tmp_path / "folder" / "a.db", KIT_MIGRATIONS)
     with database.read() as connection:
-        found = [
-            connection.exec_driver_sql(f"PRAGMA {p}").scalar() for p in ("journal_mode", "synchronous", "foreign_keys")
-        ]
+        names = ("journal_mode", "synchronous", "foreign_keys", "secure_delete")
+        found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names]
     database.close()
-    assert found == ["wal", 2, 1]
+    assert found == ["wal", 2, 1, 1]
     assert stat.S_IMODE((tmp_path / "folder" / "a.db").stat().st_mode) == 0o600
+
+
+def test_what_was_deleted_is_in_no_file_after_a_scrub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "SCRUB_WAIT_MS", 10)
+    database = Database.open(tmp_path / "a.db", KIT_MIGRATIONS)
+
+    def has_it() -> bool:
+        return any(b"a secret of somebody" in path.read_bytes() for path in tmp_path.iterdir())
+
+    with database.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE secret (text TEXT)")
+        connection.exec_driver_sql("INSERT INTO secret VALUES ('a secret of somebody')")
+    assert database.scrub()
+    assert has_it()
+    with database.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM secret")
+    assert has_it()
+    with database.read() as reader:
+        assert reader.exec_driver_sql("SELECT count(*) FROM secret").scalar() == 0
+        with database.begin() as connection:
+            connection.exec_driver_sql("INSERT INTO secret VALUES ('nothing')")
+        # Who reads an older state needs the write-ahead log.
+        assert not database.scrub()
+    assert database.scrub()
+    assert not has_it()
+    database.close()
 
 
 def test_a_newer_database_is_refused(any_database: Databases) -> None:

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -19,23 +20,24 @@ from tests.service.support import (
     write,
 )
 
-from streambank.log import TopicPartition, encode_headers
+from streambank.log import Record, TopicPartition, encode_headers
 from streambank.log.embedded import EmbeddedLog
 from streambank.service.database import Database
 from streambank.service.errors import StaleDatabaseError
 from streambank.service.outbox import Outbox, OutboxRelay
 from streambank.service.projection import Projection, Received, Subscription
+from streambank.streams.topic import Topic
 
 NUMBER = count()
 """Names databases: each example has one of its own."""
 
 
 class Harness:
-    def __init__(self, log: EmbeddedLog, database: Database) -> None:
+    def __init__(self, log: EmbeddedLog, database: Database, topic: Topic[str, Number] = NUMBERS) -> None:
         self.fail = False
         self.database = database
         self.projection = Projection(
-            log, database, Outbox(), group="numbers", subscriptions=[Subscription(NUMBERS, self._apply)]
+            log, database, Outbox(), group="numbers", subscriptions=[Subscription(topic, self._apply)]
         )
 
     def _apply(self, connection: Connection, received: Sequence[Received[Number]]) -> None:
@@ -148,6 +150,46 @@ def test_a_record_that_cannot_be_decoded_becomes_a_dead_letter(any_database: Dat
         harness.projection.close()
         relay.close()
         database.close()
+
+
+def test_tombstones_are_told_in_their_place(any_database: Databases) -> None:
+    told: list[object] = []
+
+    def apply(_: Connection, received: Sequence[Received[Number]]) -> None:
+        told.append([item.value.n for item in received])
+
+    def remove(_: Connection, tombstones: Sequence[Record]) -> None:
+        told.append([record.key for record in tombstones])
+
+    with EmbeddedLog.open(None) as log:
+        log.create_topics([NUMBERS.config])
+        database = open_database(any_database("a"), log)
+        write(log, "numbers", value(1), value(2), None, None, value(3), None)
+        projection = Projection(
+            log, database, Outbox(), group="numbers", subscriptions=[Subscription(NUMBERS, apply, remove)]
+        )
+        for _ in range(3):
+            projection.step(0)
+        assert told == [[1, 2], [b"k", b"k"], [3], [b"k"]]
+        assert projection.dead_letter_count == 0
+        projection.close()
+        database.close()
+
+
+def test_a_new_database_reads_all_of_a_table(any_database: Databases) -> None:
+    table = replace(NUMBERS, name="table", cleanup_policy="compact")
+    with EmbeddedLog.open(None) as log:
+        log.create_topics([table.config])
+        write(log, "table", value(1))
+        found = []
+        for name in ("a", "b"):
+            database = open_database(any_database(name), log)
+            harness = Harness(log, database, table)
+            harness.drain()
+            harness.projection.close()
+            found.append(rows(database))
+            database.close()
+    assert found == [[1], [1]]
 
 
 def test_who_lost_its_place_without_noticing_is_fenced(any_database: Databases) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from streambank.bank import contract
 from streambank.bank.contract import EventType, Participant
-from streambank.bank.events import ALERT_NOTIFICATION, TOPICS
+from streambank.bank.events import ALERT_NOTIFICATION, MAIL_REQUESTED, TOPICS, USER_KEY
 from streambank.cli.platform import NOTIFICATIONS, TOPOLOGIES
 
-SERVICE_RECEIVES = {NOTIFICATIONS: (ALERT_NOTIFICATION,)}
+SERVICE_RECEIVES = {NOTIFICATIONS: (USER_KEY, MAIL_REQUESTED, ALERT_NOTIFICATION)}
 """What each service subscribes to. The rest follows from the code: what a service sends from its events' source, and
 what a topology sends and receives from the topology itself."""
 

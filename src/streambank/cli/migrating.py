@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL
 
-from streambank.bank.notifications import DATABASE
+from streambank.bank import notifications, transactions, users
 from streambank.cli.databases import service_database
 from streambank.cli.errors import say
 from streambank.cli.folder import DataFolder
@@ -22,7 +22,11 @@ from streambank.service.database import Database, Migrations
 from streambank.service.errors import DatabaseMissingError
 from streambank.service.moving import move_to_log, stored_positions
 
-_SERVICES = {"notifications": DATABASE}
+_SERVICES = {
+    users.NAME: users.DATABASE,
+    transactions.NAME: transactions.DATABASE,
+    "notifications": notifications.DATABASE,
+}
 """The services whose databases store positions in the log, and what to open each with."""
 
 

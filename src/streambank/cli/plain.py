@@ -21,6 +21,8 @@ def print_places(platform: Platform, terminal: bool) -> None:
     print(f"data     {tilde(platform.folder.path)}")
     if platform.folder.log_url is not None:
         print(f"log      {platform.folder}")
+    if platform.services is not None:
+        print(f"api      {platform.services.server.url}/docs")
     if platform.mailbox is None:
         if platform.smtp is not None:
             print(f"e-mails  go out through {platform.smtp.host}:{platform.smtp.port} ({platform.smtp.tls})")

@@ -1,13 +1,14 @@
-"""One process of the bank, or all of it: topologies, the notifications service and the mailbox, on one event log."""
+"""One process of the bank, or all of it: topologies, services and the mailbox, on one event log."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from streambank.bank.events import TOPICS
 from streambank.bank.mailbox import MailboxServer, read_or_create_secret
@@ -22,11 +23,20 @@ from streambank.log import open_log
 from streambank.service.database import Database
 from streambank.streams import OnRestore
 
+if TYPE_CHECKING:
+    from streambank.cli.services import Services
+
 SENDER = "alerts@streambank.example"
 
 TOPOLOGIES = {"balances": balances.build, "alerts": alerts.build}
 NOTIFICATIONS = "notifications"
-ROLES = (*TOPOLOGIES, NOTIFICATIONS)
+SERVICES = ("users", "transactions")
+"""Those that answer over HTTP: :data:`streambank.cli.services.SERVICES`, which takes long to import."""
+
+WATCHING_ROLES = (*TOPOLOGIES, NOTIFICATIONS)
+"""What turns entries into balances, alerts and e-mails, whoever writes the entries."""
+
+ROLES = (*SERVICES, *WATCHING_ROLES)
 
 KAFKA_GRACE_S = 5.0
 """How long stopping waits on Kafka: a member tells the brokers that it leaves, or else its partitions lie idle for the
@@ -47,12 +57,13 @@ class Platform:
         smtp: NotificationsSettings | None = None,
         mailbox_port: int = 0,
         mailbox_smtp_port: int = 0,
+        api_port: int = 0,
         on_restore: OnRestore | None = None,
     ) -> None:
         """Open what the ``roles`` need; with ``smtp`` e-mails go there, else to the built-in mailbox.
 
-        Topologies run in so many ``threads`` each. Notifications take the folder for themselves: the mailbox is there,
-        and without a ``database_url`` the database.
+        Topologies run in so many ``threads`` each. The services' API is on ``api_port``. Notifications take the folder
+        for themselves: the mailbox is there, and without a ``database_url`` the database.
 
         Raises:
             CommandError: another process has taken the folder.
@@ -61,6 +72,7 @@ class Platform:
         folder.create()
         self.folder, self.smtp, self._database_url = folder, smtp, database_url
         self.mailbox: MailboxServer | None = None
+        self.services: Services | None = None
         self._grace_s = GRACE_S if folder.log_url is None else KAFKA_GRACE_S
         with ExitStack() as stack:
             lock = stack.enter_context(RunningLock(folder, command)) if NOTIFICATIONS in roles else None
@@ -73,10 +85,23 @@ class Platform:
                 if name in roles
                 for _ in range(threads)
             ]
+            if services := [name for name in SERVICES if name in roles]:
+                self.services = self._start_services(stack, services, api_port)
+                self._roles += self.services.roles
             if lock is not None:
                 self.smtp = smtp or self._start_mailbox(stack, lock, mailbox_port, mailbox_smtp_port)
+                if self.services is not None:
+                    # Links in e-mails lead to where this process answers.
+                    self.smtp = replace(self.smtp, public_url=self.services.server.url)
                 self._roles.append(self._notifications(stack, self.smtp))
             self._resources = stack.pop_all()
+
+    def _start_services(self, stack: ExitStack, names: Sequence[str], port: int) -> Services:
+        # Here, since FastAPI takes a third of a second to import and topologies do not need it.
+        from streambank.cli.services import Services
+
+        grace_s = self._grace_s / 2
+        return Services(names, self.log, self.folder, self._database_url, stack, port=port, grace_s=grace_s)
 
     def _start_mailbox(
         self, stack: ExitStack, lock: RunningLock, http_port: int, smtp_port: int

@@ -73,17 +73,25 @@ def values(log: EventLog, topic: Topic[K, V]) -> Iterator[V]:
 
 def latest(log: EventLog, topic: Topic[str, V]) -> dict[str, V]:
     """The last value of each key; a key whose last record is a tombstone is left out."""
+    return latest_and_removed(log, topic)[0]
+
+
+def latest_and_removed(log: EventLog, topic: Topic[str, V]) -> tuple[dict[str, V], set[str]]:
+    """The last value of each key, and the keys whose last record is a tombstone, as long as compaction keeps it."""
     found: dict[bytes, tuple[TopicPartition, int, bytes | None]] = {}
     for batch in _all_batches(log, topic.name):
         for offset, key, raw in zip(batch.offsets, batch.keys, batch.values, strict=True):
             if key is not None:
                 found[key] = (batch.topic_partition, offset, raw)
     decoded: dict[str, V] = {}
+    removed: set[str] = set()
     for key, (at, offset, raw) in found.items():
+        if raw is None:
+            removed.add(topic.key.deserialize(key))
         value = _decode(topic, at, offset, raw)
         if value is not None:
             decoded[topic.key.deserialize(key)] = value
-    return decoded
+    return decoded, removed
 
 
 def _all_batches(log: EventLog, name: str) -> Iterator[RecordBatch]:

@@ -148,7 +148,7 @@ class Screen:
             Cell(people.account_name(balance.scope_id)),
             Cell(money(balance.after_minor, balance.currency), style),
             Cell(signed(change, balance.currency), colour if fresh else "dim"),
-            Cell(balance.entry.counterparty or balance.entry.kind or "", "dim"),
+            Cell(people.counterparty(balance) or balance.entry.kind or "", "dim"),
         )
 
     def _feed_lines(self, rows: int, width: int) -> list[Text]:

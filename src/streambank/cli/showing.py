@@ -21,7 +21,7 @@ from streambank.cli.folder import DataFolder, tilde
 from streambank.cli.formats import amount, clock_time, milliseconds, money
 from streambank.cli.lagging import LagView
 from streambank.cli.output import stdout_console
-from streambank.cli.platform import Platform
+from streambank.cli.platform import WATCHING_ROLES, Platform
 from streambank.cli.restores import Restores
 from streambank.cli.screen import Screen
 from streambank.cli.supervisor import stop_on_signals
@@ -116,9 +116,7 @@ def show(options: DemoOptions) -> None:
     with _folder(options.data) as (folder, kept):
         logs.configure(level="info" if terminal else "warning", file=folder.path / logs.LOG_FILE if terminal else None)
         restores = Restores()
-        with Platform(
-            folder, "demo", smtp=None, mailbox_port=options.port, mailbox_smtp_port=0, on_restore=restores
-        ) as platform:
+        with Platform(folder, "demo", roles=WATCHING_ROLES, mailbox_port=options.port, on_restore=restores) as platform:
             demo = _Demo(platform, options, restores)
             (demo.run_on_terminal if terminal else demo.run_plain)()
             demo.print_summary(kept)

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from heapq import merge
 from typing import Any
 
+from streambank.bank.events import USER_KEY
 from streambank.cli.formats import rfc3339
 from streambank.cli.output import Format, print_json, print_json_line, printable
+from streambank.cli.personal import Keys
 from streambank.cli.reading import offset_at, require_topic
 from streambank.cli.selecting import Filter, in_time_order
 from streambank.log import EventLog, Record, TopicPartition
@@ -22,11 +24,17 @@ FOLLOW_WAIT_S = 0.5
 class Tail:
     """Prints records of one topic."""
 
-    def __init__(self, log: EventLog, topic: str, chosen: Filter, output: Format, headers: bool) -> None:
+    def __init__(
+        self, log: EventLog, topic: str, chosen: Filter, output: Format, *, headers: bool = False, unseal: bool = False
+    ) -> None:
+        """``headers``: show those too. ``unseal``: open what is personal in the values."""
         self._log = log
         self._filter = chosen
         self._output = output
         self._headers = headers
+        self._unseal = unseal
+        self._keys = Keys()
+        self._keys_read_to: list[int] | None = None
         count = require_topic(log, topic)
         self._partitions = [TopicPartition(topic, number) for number in chosen.partitions(count)]
         # Where to read on; set by print_first.
@@ -73,14 +81,56 @@ class Tail:
             reach = max(reach, 1) * 4
 
     def _print(self, records: Iterator[Record]) -> None:
+        if self._unseal:
+            self._read_keys()
         if self._output == "json":
-            print_json([_item(record, self._headers) for record in records])
+            print_json([self._item(record) for record in records])
         elif self._output == "jsonl":
             for record in records:
-                print_json_line(_item(record, self._headers))
+                print_json_line(self._item(record))
         else:
             for record in records:
-                sys.stdout.write(_line(record, self._headers) + "\n")
+                sys.stdout.write(self._line(record) + "\n")
+
+    def _read_keys(self) -> None:
+        """Again only if there are others now: following looks twice a second."""
+        topic = self._log.topics().get(USER_KEY.name)
+        places = [TopicPartition(USER_KEY.name, number) for number in range(topic.partitions if topic else 0)]
+        ends = [self._log.watermarks(at).high for at in places]
+        if ends != self._keys_read_to:
+            self._keys, self._keys_read_to = Keys.read(self._log), ends
+
+    def _value(self, raw: bytes | None) -> Any:
+        text = _text(raw)
+        if text is None:
+            return None
+        try:
+            value = json.loads(text)
+        except ValueError:
+            return text
+        return self._keys.unsealed_in(value) if self._unseal else value
+
+    def _item(self, record: Record) -> dict[str, Any]:
+        item = {
+            "topic": record.topic,
+            "partition": record.partition,
+            "offset": record.offset,
+            "timestamp": rfc3339(record.timestamp),
+            "key": _text(record.key),
+            "value": self._value(record.value),
+        }
+        if self._headers:
+            item["headers"] = [[name, _text(value)] for name, value in record.headers]
+        return item
+
+    def _line(self, record: Record) -> str:
+        value = self._value(record.value)
+        shown = "(deleted)" if record.value is None else json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+        place = f"{record.partition}-{record.offset}"
+        line = f"{rfc3339(record.timestamp)}  {place:>9}  {printable(_text(record.key) or '-')}  {printable(shown)}"
+        if self._headers:
+            line += "".join(f"\n    {printable(name)}: {printable(_text(raw) or '')}" for name, raw in record.headers)
+        return line
 
 
 def _limited(records: Iterator[Record], lines: int | None) -> Iterator[Record]:
@@ -98,37 +148,3 @@ def _text(raw: bytes | None) -> str | None:
         return raw.decode()
     except UnicodeDecodeError:
         return f"0x{raw.hex()}"
-
-
-def _value(raw: bytes | None) -> Any:
-    text = _text(raw)
-    if text is None:
-        return None
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def _item(record: Record, headers: bool) -> dict[str, Any]:
-    item = {
-        "topic": record.topic,
-        "partition": record.partition,
-        "offset": record.offset,
-        "timestamp": rfc3339(record.timestamp),
-        "key": _text(record.key),
-        "value": _value(record.value),
-    }
-    if headers:
-        item["headers"] = [[name, _text(value)] for name, value in record.headers]
-    return item
-
-
-def _line(record: Record, headers: bool) -> str:
-    value = _value(record.value)
-    shown = "(deleted)" if record.value is None else json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
-    place = f"{record.partition}-{record.offset}"
-    line = f"{rfc3339(record.timestamp)}  {place:>9}  {printable(_text(record.key) or '-')}  {printable(shown)}"
-    if headers:
-        line += "".join(f"\n    {printable(name)}: {printable(_text(raw) or '')}" for name, raw in record.headers)
-    return line

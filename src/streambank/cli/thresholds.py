@@ -77,7 +77,7 @@ def find_scope(log: EventLog, account: str | None, user: str | None, currency: s
     people = People.read(log)
     if account is not None:
         found = people.account(account)
-        label = f"{people.name(found.user_id)}, {found.name}"
+        label = f"{people.name(found.user_id)}, {people.account_name(found.account_id)}"
         return ScopeChoice(found.user_id, Scope.ACCOUNT, found.account_id, found.currency, label)
     assert user is not None
     users = people.matching(user)

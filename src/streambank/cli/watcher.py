@@ -14,6 +14,7 @@ from streambank.bank.events import (
     ALERT_RAISED,
     BALANCE_CHANGED,
     EMAIL_SENT,
+    USER_KEY,
     USER_PROFILE,
 )
 from streambank.cli.activity import Activity
@@ -42,6 +43,7 @@ class Watcher:
         self._activity = activity
         activity.people = People.read(log)
         self._takes: dict[str, Callable[[RecordBatch], None]] = {
+            USER_KEY.name: self._take_keys,
             ACCOUNT.name: self._take_accounts,
             USER_PROFILE.name: self._take_profiles,
             BALANCE_CHANGED.name: self._take_events,
@@ -89,13 +91,21 @@ class Watcher:
         chosen = sorted(found[-count:], key=lambda b: (people.name(b.user_id), people.account_name(b.scope_id)))
         self._activity.add_balances(chosen)
 
+    def _take_keys(self, batch: RecordBatch) -> None:
+        keys = self._activity.people.keys.by_user
+        keys |= {value.user_id: value.key for value in _decoded(USER_KEY, batch)}
+        for user_id in _removed(batch):
+            keys.pop(user_id, None)
+
     def _take_accounts(self, batch: RecordBatch) -> None:
-        for account in _decoded(ACCOUNT, batch):
-            self._activity.people.accounts[account.account_id] = account
+        people = self._activity.people
+        people.accounts |= {account.account_id: account for account in _decoded(ACCOUNT, batch)}
+        people.erased_accounts |= _removed(batch)
 
     def _take_profiles(self, batch: RecordBatch) -> None:
-        for profile in _decoded(USER_PROFILE, batch):
-            self._activity.people.profiles[profile.user_id] = profile
+        people = self._activity.people
+        people.profiles |= {profile.user_id: profile for profile in _decoded(USER_PROFILE, batch)}
+        people.erased_users |= _removed(batch)
 
     def _take_events(self, batch: RecordBatch) -> None:
         self._activity.add_events(len(batch))
@@ -112,6 +122,12 @@ class Watcher:
     def _take_emails(self, batch: RecordBatch) -> None:
         for email in _decoded(EMAIL_SENT, batch):
             self._activity.add_email(email)
+
+
+def _removed(batch: RecordBatch) -> set[str]:
+    """The keys of the tombstones. Nothing comes after one: ids are not used again."""
+    rows = zip(batch.keys, batch.values, strict=True)
+    return {key.decode() for key, value in rows if value is None and key is not None}
 
 
 def _decoded(topic: Topic[str, Any], batch: RecordBatch, rows: list[int] | None = None) -> list[Any]:

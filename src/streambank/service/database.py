@@ -129,6 +129,17 @@ class Database:
         """The database's URL without its password, for messages."""
         return self._name
 
+    def scrub(self) -> bool:
+        """Take what was deleted out of SQLite's files, where the write-ahead log still has it; False: still read.
+
+        What was deleted is overwritten in the database itself by ``secure_delete``. PostgreSQL has its own way
+        (vacuum), and nothing is done. Not within a transaction of the same thread.
+        """
+        if self._engine.dialect.name != "sqlite":
+            return True
+        with self._one_writer, clear_failures(self._name):
+            return sqlite.empty_write_ahead_log(self._engine)
+
     def close(self) -> None:
         """Close the connections. Idempotent."""
         self._engine.dispose()

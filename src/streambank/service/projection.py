@@ -14,7 +14,8 @@ in 3, since the new owner's position is another, and rolls back.
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from itertools import groupby
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import structlog
 from sqlalchemy import Connection, bindparam, insert, select, update
@@ -65,11 +66,24 @@ class Received(Generic[V]):
 class Subscription(Generic[V]):
     """A topic, and what to do with its records within the projection's transaction. ``apply`` does no I/O but that.
 
-    What ``apply`` raises stops the projection, with nothing of the batch stored.
+    ``remove`` is for tombstones, in their place among the other records; without it they are dead letters. What either
+    raises stops the projection, with nothing of the batch stored.
+
+    A compacted topic is a table: a database that is new reads it from its beginning, wherever the group stood.
     """
 
     topic: Topic[Any, V]
     apply: Callable[[Connection, Sequence[Received[V]]], None]
+    remove: Callable[[Connection, Sequence[Record]], None] | None = None
+
+    def store(self, connection: Connection, received: Sequence[Received[V] | Record]) -> None:
+        """Hand values to ``apply`` and tombstones to ``remove``, in the order they came in."""
+        for is_tombstone, run in groupby(received, key=lambda item: isinstance(item, Record)):
+            if is_tombstone:
+                check(self.remove is not None, f"{self.topic.name}: a tombstone that nobody asked for")
+                self.remove(connection, cast("list[Record]", list(run)))  # type: ignore[misc]
+            else:
+                self.apply(connection, cast("list[Received[V]]", list(run)))
 
 
 class PartitionsListener(Protocol):
@@ -86,7 +100,7 @@ class PartitionsListener(Protocol):
 class _Batch:
     expected: dict[TopicPartition, int] = field(default_factory=dict)
     reached: dict[TopicPartition, int] = field(default_factory=dict)
-    received: dict[str, list[Received[Any]]] = field(default_factory=dict)
+    received: dict[str, list[Received[Any] | Record]] = field(default_factory=dict)
     dead: list[OutgoingRecord] = field(default_factory=list)
 
 
@@ -234,7 +248,8 @@ class Projection:
         low, high = self._log.watermarks(partition)
         stored = connection.execute(select(PROJECTION_POSITION.c.next_offset).where(self._is(partition))).scalar()
         if stored is None:
-            stored = consumer.position(partition)
+            is_table = self._subscriptions[partition.topic].topic.cleanup_policy == "compact"
+            stored = low if is_table else consumer.position(partition)
             if stored > low:
                 logger.warning(
                     "the database is new but the group has read before: what came earlier is not in it",
@@ -269,13 +284,17 @@ class Projection:
 
     def _decode(self, records: RecordBatch, into: _Batch) -> None:
         partition = records.topic_partition
-        topic = self._subscriptions[partition.topic].topic
+        subscription = self._subscriptions[partition.topic]
+        topic = subscription.topic
         received = into.received.setdefault(partition.topic, [])
         into.expected.setdefault(partition, self._positions[partition])
         for record in records:
             try:
                 if record.value is None:
-                    raise DeserializationError("a record without a value")
+                    if subscription.remove is None:
+                        raise DeserializationError("a record without a value")
+                    received.append(record)
+                    continue
                 received.append(Received(topic.value.deserialize(record.value), record))
             except ValueError as error:
                 name = type(error).__name__
@@ -299,7 +318,7 @@ class Projection:
                 raise PositionFencedError(f"another process moved {self._group}'s position in {partition}")
         for topic, received in batch.received.items():
             if received:
-                self._subscriptions[topic].apply(connection, received)
+                self._subscriptions[topic].store(connection, received)
         self._outbox.add(connection, batch.dead)
 
     def _tell_lag(self, consumer: Consumer) -> None:

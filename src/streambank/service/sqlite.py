@@ -14,6 +14,9 @@ BUSY_TIMEOUT_MS = 30_000
 """How long a writer waits for another process's transaction. Transactions here take milliseconds; a full disk flush on
 a slow machine takes seconds; beyond half a minute somebody holds the file by hand, and an error is of more use."""
 
+SCRUB_WAIT_MS = 2_000
+"""How long :func:`empty_write_ahead_log` waits for who still reads. Reads take milliseconds; later is soon enough."""
+
 _READ_ONLY = "streambank_read_only"
 
 
@@ -32,7 +35,8 @@ def open_engines(url: URL, *, create: bool) -> tuple[Engine, Engine]:
     def _on_connect(connection: Any, _: Any) -> None:
         # The driver must not begin transactions by itself: it would begin them deferred, and not before a SELECT.
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        # secure_delete: what was erased must not stay in the free parts of the file. Not every build has it on.
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
@@ -41,6 +45,19 @@ def open_engines(url: URL, *, create: bool) -> tuple[Engine, Engine]:
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
     return engine, engine.execution_options(**{_READ_ONLY: True})
+
+
+def empty_write_ahead_log(engine: Engine) -> bool:
+    """Move what it has into the database, and leave nothing; False: somebody still reads an older state."""
+    raw = engine.raw_connection()
+    try:
+        cursor = raw.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={SCRUB_WAIT_MS}")
+        busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    finally:
+        raw.close()
+    return not busy
 
 
 def _prepare_file(path: Path, create: bool) -> None:

@@ -11,10 +11,11 @@ import threading
 from pathlib import Path
 
 import structlog
-from tests.bank.notifications.support import SETTINGS, notification
+from tests.bank.notifications.support import SETTINGS, notification, request
 
 from streambank.bank.notifications import DATABASE, NotificationsService, NotificationsSettings, SmtpMailer
 from streambank.bank.notifications.email import form_email
+from streambank.bank.notifications.requested import form_requested
 from streambank.log.embedded import EmbeddedLog
 from streambank.service.backoff import Backoff
 from streambank.service.database import Database
@@ -38,6 +39,7 @@ def live(folder: Path, port: int, secret: str, database_url: str) -> None:
 def warm_up(folder: Path, database_url: str) -> None:
     """Load what a service loads when it first needs it, so that a forked one is at work at once."""
     form_email(notification(), SETTINGS, 0)
+    form_requested(request(), SETTINGS, 0, 0)
     EmbeddedLog.open(folder / "log").close()
     Database.open(database_url, *DATABASE).close()
 

@@ -4,7 +4,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,21 @@ from sqlalchemy.engine import URL
 from streambank.bank.events import (
     ALERT_NOTIFICATION,
     EMAIL_SENT,
+    MAIL_REQUESTED,
+    USER_KEY,
     AlertNotification,
     AlertRaised,
     Currency,
     Direction,
     EmailSent,
     EntrySummary,
+    MailKind,
+    MailRequested,
     Scope,
     Threshold,
+    UserKey,
 )
+from streambank.bank.events.personal import seal
 from streambank.bank.notifications import DATABASE, Mailer, NotificationsService, NotificationsSettings
 from streambank.bank.notifications.mailer import MailError
 from streambank.log import EventLog, Record, TopicPartition
@@ -31,6 +37,10 @@ from streambank.service.database import Database
 NOON = datetime(2026, 11, 24, 11, 0, tzinfo=UTC)
 NOON_MS = round(NOON.timestamp() * 1000)
 SETTINGS = NotificationsSettings(sender="alerts@streambank.example", settings_url="https://bank.example/settings")
+
+
+KEY = bytes(range(64))
+TOKEN = "tok-3nGq_very.secret~0123456789"
 
 
 class Ticker:
@@ -80,6 +90,63 @@ def notification(n: int = 1, user: str = "user-1", **changes: Any) -> AlertNotif
         timezone="Europe/Prague",
     )
     return msgspec.structs.replace(whole, **parts[AlertNotification])
+
+
+def request(n: int = 1, user: str = "user-1", **changes: Any) -> MailRequested:
+    """The n-th e-mail that a service asks for: to verify an address, within an hour."""
+    whole = MailRequested(
+        user_id=user,
+        occurred_at=NOON,
+        recorded_at=NOON,
+        event_id=f"event-{n}",
+        kind=MailKind.VERIFY_EMAIL,
+        email=f"{user}@example.org",
+        name="Jana Nováková",
+        timezone="Europe/Prague",
+        token=TOKEN,
+        expires_at=NOON + timedelta(hours=1),
+    )
+    return msgspec.structs.replace(whole, **changes)
+
+
+def sealed_alert(item: AlertNotification, key: bytes = KEY) -> AlertNotification:
+    """The alert as it is after services that seal."""
+    replace, alert, entry, user = msgspec.structs.replace, item.alert, item.alert.entry, item.user_id
+    entry = replace(
+        entry,
+        counterparty=seal(key, user, entry.counterparty or ""),
+        remittance=seal(key, user, entry.remittance or ""),
+    )
+    alert = replace(alert, account_name=seal(key, user, alert.account_name or ""), entry=entry)
+    return replace(item, email=seal(key, user, item.email), name=seal(key, user, item.name), alert=alert)
+
+
+def sealed_request(item: MailRequested, key: bytes = KEY) -> MailRequested:
+    """The request as a service makes it."""
+    user, token = item.user_id, item.token
+    return msgspec.structs.replace(
+        item,
+        email=seal(key, user, item.email),
+        name=seal(key, user, item.name),
+        token=seal(key, user, token) if token is not None else None,
+    )
+
+
+def publish_requests(log: EventLog, requests: Sequence[MailRequested]) -> None:
+    producer = log.producer()
+    with producer.transaction() as transaction:
+        for item in requests:
+            MAIL_REQUESTED.write(transaction, item.user_id, item, item.timestamp)
+    producer.close()
+
+
+def publish_key(log: EventLog, user: str, key: bytes | None = KEY) -> None:
+    """The user's key; None: the user is erased."""
+    value = UserKey(user_id=user, occurred_at=NOON, recorded_at=NOON, event_id=f"key-{user}", key=key or b"")
+    producer = log.producer()
+    with producer.transaction() as transaction:
+        USER_KEY.write(transaction, user, value if key is not None else None, value.timestamp)
+    producer.close()
 
 
 def publish(log: EventLog, notifications: Sequence[AlertNotification]) -> None:
@@ -135,7 +202,7 @@ def make_service(
     settings: NotificationsSettings = SETTINGS,
 ) -> tuple[NotificationsService, Database]:
     database = Database.open(where, *DATABASE)
-    log.create_topics([ALERT_NOTIFICATION.config])
+    log.create_topics([ALERT_NOTIFICATION.config, MAIL_REQUESTED.config, USER_KEY.config])
     return NotificationsService(log, database, mailer, settings, clock=clock, random=lambda: 0.5), database
 
 

@@ -8,18 +8,27 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from email import message_from_bytes
 from pathlib import Path
 
 from sqlalchemy import select
-from tests.bank.notifications.support import emails_sent, notification, publish, read
+from tests.bank.notifications.support import (
+    emails_sent,
+    notification,
+    publish,
+    publish_key,
+    publish_requests,
+    read,
+    request,
+    sealed_request,
+)
 from tests.postgres import Databases
 
-from streambank.bank.events import ALERT_NOTIFICATION, EMAIL_SENT
+from streambank.bank.events import ALERT_NOTIFICATION, EMAIL_SENT, MAIL_REQUESTED, USER_KEY
 from streambank.bank.mailbox import MailboxServer, MailboxStore
 from streambank.bank.notifications import DATABASE, repository
-from streambank.bank.notifications.models import EMAIL
+from streambank.bank.notifications.models import EMAIL, State
 from streambank.log import TopicPartition
 from streambank.log.embedded import EmbeddedLog
 from streambank.service.database import Database, database_url
@@ -28,6 +37,7 @@ CHILD = Path(__file__).with_name("child.py")
 ROOT = Path(__file__).parents[3]
 SECRET = "a secret of the test"
 LIVES, ALERTS, USERS = 16, 80, 5
+REQUEST_LIVES, REQUESTS = 8, 40
 DEADLINE_S = 60
 
 
@@ -74,13 +84,24 @@ def wait_for_emails(log: EmbeddedLog, count: int, most_s: float) -> None:
         time.sleep(0.002)
 
 
-def mails_by_alert(path: Path) -> dict[str, list[bytes]]:
+def wait_for(received: MailboxStore, count: int, most_s: float) -> None:
+    deadline = time.monotonic() + most_s
+    while received.count() < count and time.monotonic() < deadline:
+        time.sleep(0.002)
+
+
+def repository_counts(database: Database) -> dict[State, int]:
+    with database.read() as connection:
+        return repository.counts(connection)
+
+
+def mails_by(path: Path, header: str) -> dict[str, list[bytes]]:
     store = MailboxStore.open(path)
     found: dict[str, list[bytes]] = defaultdict(list)
     for summary in reversed(store.messages(limit=1_000)):
         stored = store.get(summary.id)
         assert stored is not None
-        found[str(message_from_bytes(stored.raw)["X-Streambank-Alert-Id"])].append(stored.raw)
+        found[str(message_from_bytes(stored.raw)[header])].append(stored.raw)
     store.close()
     return found
 
@@ -114,12 +135,12 @@ def test_killed_at_random_moments(tmp_path: Path, any_database: Databases) -> No
 
     database = Database.open(where, *DATABASE)
     with database.read() as connection:
-        rows = connection.execute(select(EMAIL.c.alert_id, EMAIL.c.state)).all()
+        rows = connection.execute(select(EMAIL.c.cause_id, EMAIL.c.state)).all()
         suspected = repository.suspected_repeats(connection)
     database.close()
-    mails = mails_by_alert(tmp_path / "mailbox.db")
+    mails = mails_by(tmp_path / "mailbox.db", "X-Streambank-Alert-Id")
 
-    assert sorted((row.alert_id, row.state) for row in rows) == sorted((alert, "sent") for alert in wanted)
+    assert sorted((row.cause_id, row.state) for row in rows) == sorted((alert, "sent") for alert in wanted)
     assert sorted(event.alert_id for event in events) == sorted(wanted)
     assert sorted(mails) == sorted(wanted)
     # A repeat is the same message to the byte, and each was suspected of being one.
@@ -132,3 +153,45 @@ def test_killed_at_random_moments(tmp_path: Path, any_database: Databases) -> No
     # The kills did hit working services.
     assert before_last_life > 0
     assert suspected > 0
+
+
+def test_emails_that_are_asked_for_survive_kills_too(tmp_path: Path, any_database: Databases) -> None:
+    chance = random.Random(20261129)
+    where = database_url(any_database("notifications")).render_as_string(hide_password=False)
+    wanted = [f"event-{n}" for n in range(REQUESTS)]
+    with (
+        EmbeddedLog.open(tmp_path / "log") as log,
+        MailboxServer(tmp_path / "mailbox.db", secret=SECRET) as mailbox,
+        closing(MailboxStore.open(tmp_path / "mailbox.db")) as received,
+        lives_in(tmp_path, mailbox.smtp_port, where) as lives,
+    ):
+        log.create_topics([MAIL_REQUESTED.config, USER_KEY.config])
+        publish_key(log, "user-0")
+        for life in range(REQUEST_LIVES):
+            pid = lives.start()
+            until = REQUESTS * (life + 1) // REQUEST_LIVES
+            asked_for = [request(n, "user-0", expires_at=None) for n in range(REQUESTS * life // REQUEST_LIVES, until)]
+            publish_requests(log, [sealed_request(item) for item in asked_for])
+            wait_for(received, received.count() + chance.choice([0, 1, 2]), most_s=1.0)
+            time.sleep(chance.uniform(0.0, 0.02))
+            lives.kill(pid)
+        pid = lives.start()
+        wait_for(received, REQUESTS, DEADLINE_S)
+        with closing(Database.open(where, *DATABASE)) as database:
+            deadline = time.monotonic() + DEADLINE_S
+            while repository_counts(database)[State.SENT] < REQUESTS and time.monotonic() < deadline:
+                time.sleep(0.01)
+            lives.kill(pid)
+            with database.read() as connection:
+                rows = connection.execute(select(EMAIL.c.cause_id, EMAIL.c.state)).all()
+                suspected = repository.suspected_repeats(connection)
+        dead = read(log, "notifications.dlq")
+        events = emails_sent(log)
+
+    mails = mails_by(tmp_path / "mailbox.db", "X-Streambank-Event-Id")
+    assert sorted((row.cause_id, row.state) for row in rows) == sorted((event, "sent") for event in wanted)
+    assert sorted(mails) == sorted(wanted)
+    assert all(len(set(copies)) == 1 for copies in mails.values())
+    repeats = sum(len(copies) - 1 for copies in mails.values())
+    assert repeats <= suspected <= REQUEST_LIVES
+    assert (dead, events) == ([], [])

@@ -1,22 +1,18 @@
 import random
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
-from email import message_from_bytes
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.engine import URL
+from tests.bank.notifications.conftest import Bench
 from tests.bank.notifications.support import (
     NOON_MS,
     SETTINGS,
     FakeMailer,
     ScriptedServer,
-    Ticker,
     emails_sent,
-    make_service,
     notification,
     publish,
     read,
@@ -37,45 +33,6 @@ from streambank.bank.notifications.models import EMAIL
 from streambank.log.embedded import EmbeddedLog
 from streambank.service.database import Database
 from streambank.service.errors import WrongLogError
-
-
-class Bench:
-    """One service on a log in memory, with a clock and a mailer to play with."""
-
-    def __init__(self, database: Path | URL) -> None:
-        self.clock = Ticker()
-        self.mailer = FakeMailer()
-        self.log = EmbeddedLog.open(None)
-        self.service, self.database = make_service(self.log, database, self.mailer, self.clock)
-
-    def publish_and_settle(self, *numbers_and_users: tuple[int, str]) -> None:
-        publish(self.log, [notification(n, user) for n, user in numbers_and_users])
-        settle(self.service)
-
-    def pass_ms(self, ms: int) -> None:
-        self.clock.now_ms += ms
-        settle(self.service)
-
-    def restart(self, settings: NotificationsSettings = SETTINGS) -> None:
-        self.service.close()
-        self.service = NotificationsService(
-            self.log, self.database, self.mailer, settings, clock=self.clock, random=lambda: 0.5
-        )
-
-    def alerts(self) -> list[str]:
-        return [str(message_from_bytes(content)["X-Streambank-Alert-Id"]) for _, content in self.mailer.sent]
-
-    def close(self) -> None:
-        self.service.close()
-        self.database.close()
-        self.log.close()
-
-
-@pytest.fixture
-def bench(any_database: Databases) -> Iterator[Bench]:
-    made = Bench(any_database("notifications"))
-    yield made
-    made.close()
 
 
 def test_an_alert_becomes_one_email_and_one_event(bench: Bench) -> None:

@@ -2,6 +2,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
+from msgspec.structs import replace
 from tests.bank.topologies.samples import EUR, MOMENT, entry, thresholds
 
 from streambank.bank.events import (
@@ -22,6 +23,7 @@ from streambank.bank.events import (
     Threshold,
     UserProfile,
 )
+from streambank.bank.events.personal import seal
 from streambank.bank.topologies import alerts, balances
 from streambank.bank.topologies.alerts import UNADDRESSED
 from streambank.bank.topologies.balances import account_balance, user_balance
@@ -31,6 +33,7 @@ from streambank.streams import StreamRunner, StreamsConfig, Topology
 from streambank.streams.operators.source import Source
 from streambank.streams.testing import TopologyTestDriver
 
+SEALED = seal(bytes(range(64)), "anna", "what names Anna")
 BELOW_100 = Threshold(threshold_id="low", direction=Direction.BELOW, level_minor=100)
 ANNA = UserProfile(
     user_id="anna", occurred_at=MOMENT, recorded_at=MOMENT, event_id="p", email="anna@example.org", name="Anna"
@@ -97,13 +100,47 @@ def test_a_total_crosses_though_no_account_does(bank: Bank) -> None:
     assert (alert.before_minor, alert.after_minor) == (600, 450)
 
 
-def test_an_alert_without_an_address_is_kept_and_told(bank: Bank) -> None:
+@pytest.mark.parametrize(
+    ("profile", "notified"),
+    [
+        (None, []),
+        (ANNA, ["anna@example.org"]),
+        (replace(ANNA, email_verified=False), []),
+        (replace(ANNA, email=SEALED, name=SEALED), [SEALED]),
+        (replace(ANNA, email=SEALED, email_verified=False), []),
+    ],
+    ids=["no profile", "verified", "not verified", "sealed", "sealed, not verified"],
+)
+def test_who_is_notified_of_an_alert(bank: Bank, profile: UserProfile | None, notified: list[str]) -> None:
+    if profile is not None:
+        bank.driver.pipe(USER_PROFILE, "anna", profile)
+    bank.driver.pipe(ACCOUNT_THRESHOLDS, "giro", thresholds(BELOW_100, scope_id="giro"))
+    bank.book(entry(1, 150, account_id="giro"))
+    bank.book(entry(2, -60, account_id="giro"))
+    ((_, raised, _),) = bank.driver.read(ALERT_RAISED)
+    assert [notification.email for _, notification, _ in bank.driver.read(ALERT_NOTIFICATION)] == notified
+    assert [alert for _, alert, _ in bank.driver.read(UNADDRESSED)] == ([] if notified else [raised])
+
+
+def test_an_erased_user_is_not_notified(bank: Bank) -> None:
+    bank.driver.pipe(USER_PROFILE, "anna", ANNA)
+    bank.driver.pipe(USER_PROFILE, "anna", None)
     bank.driver.pipe(ACCOUNT_THRESHOLDS, "giro", thresholds(BELOW_100, scope_id="giro"))
     bank.book(entry(1, 150, account_id="giro"))
     bank.book(entry(2, -60, account_id="giro"))
     assert bank.driver.read(ALERT_NOTIFICATION) == []
-    ((_, alert, _),) = bank.driver.read(UNADDRESSED)
-    assert alert == bank.driver.read(ALERT_RAISED)[0].value
+    assert len(bank.driver.read(UNADDRESSED)) == 1
+
+
+def test_what_is_sealed_passes_through_unchanged(bank: Bank) -> None:
+    bank.driver.pipe(ACCOUNT, "giro", replace(GIRO, name=SEALED))
+    bank.driver.pipe(USER_PROFILE, "anna", replace(ANNA, name=SEALED))
+    bank.driver.pipe(ACCOUNT_THRESHOLDS, "giro", thresholds(BELOW_100, scope_id="giro"))
+    bank.book(entry(1, 150, account_id="giro"))
+    bank.book(replace(entry(2, -60, account_id="giro"), counterparty=SEALED, remittance=SEALED))
+    ((_, notification, _),) = bank.driver.read(ALERT_NOTIFICATION)
+    alert = notification.alert
+    assert [notification.name, alert.account_name, alert.entry.counterparty, alert.entry.remittance] == [SEALED] * 4
 
 
 def test_removed_thresholds_raise_nothing(bank: Bank) -> None:

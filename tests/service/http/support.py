@@ -142,7 +142,6 @@ class Bench:
     clock: Ticker
     http: ServiceHttp
     app: FastAPI
-    refused: set[str] = field(default_factory=set)
     failed_checks: list[str] = field(default_factory=list)
 
     def token(self, user_id: str = "ada", *scopes: str, now_ms: int | None = None) -> str:
@@ -172,9 +171,8 @@ def bench(path: Path, databases: Databases | None = None, *, limits: RateLimits 
         log.create_topics([OUT.config])
         database = open_database(where, log)
         commits = GroupCommit(database)
-        refused: set[str] = set()
         failed: list[str] = []
-        verifier = TokenVerifier(find_key, clock, is_refused=refused.__contains__)
+        verifier = TokenVerifier(find_key, clock)
         positions = Positions(log, database, service="numbers", topics=["numbers"])
         http = ServiceHttp(
             name="numbers",
@@ -188,7 +186,7 @@ def bench(path: Path, databases: Databases | None = None, *, limits: RateLimits 
         checks = {"database": lambda: failed[0] if failed else None}
         app = create_app([HttpService("numbers", "numbers", router(http), checks)], clock)
         try:
-            yield Bench(log, database, commits, positions, clock, http, app, refused, failed)
+            yield Bench(log, database, commits, positions, clock, http, app, failed)
         finally:
             commits.close()
             database.close()

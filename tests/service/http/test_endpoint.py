@@ -171,8 +171,6 @@ async def test_only_with_the_scope_and_in_time(tmp_path: Path, any_database: Dat
             assert problem(await client.get("/v1/numbers/1")) == (401, "invalid-token")
         async with numbers.client() as client:
             assert problem(await client.get("/v1/numbers/1")) == (404, "not-found")
-            numbers.refused.add("ada")
-            assert problem(await client.get("/v1/numbers/1")) == (401, "invalid-token")
 
 
 async def test_a_change_says_which_version_it_changes(tmp_path: Path, any_database: Databases) -> None:

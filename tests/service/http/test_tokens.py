@@ -133,16 +133,6 @@ def test_anything_else_is_refused(text: str) -> None:
     assert refused.value.status == 401
 
 
-def test_who_is_gone_is_refused() -> None:
-    gone: set[str] = set()
-    tokens_ = TokenVerifier(find_key, Ticker(NOW_MS), is_refused=gone.__contains__)
-    tokens_.verify(token())
-    gone.add("ada")
-    for ask in (tokens_.verify, tokens_.remembered):
-        with pytest.raises(Problem, match="gone"):
-            ask(token())
-
-
 def test_remembered_tokens_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tokens, "VERIFIED_MAX", 1)
     tokens_ = verifier()

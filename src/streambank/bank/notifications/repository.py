@@ -1,60 +1,91 @@
 """The sent-log's queries. Each works within the caller's transaction."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Row,
     Select,
     Update,
     bindparam,
+    false,
     func,
     insert,
     literal_column,
+    or_,
     select,
     update,
 )
 
-from streambank.bank.events import ALERT_NOTIFICATION, AlertNotification
-from streambank.bank.notifications.models import EMAIL, State
+from streambank.bank.events import ALERT_NOTIFICATION, MAIL_REQUESTED
+from streambank.bank.notifications.models import EMAIL, USER_KEY, State
 from streambank.log import Record, decode_headers, encode_headers
-from streambank.service.projection import Received
 from streambank.service.tables import plain_text
+
+Places: TypeAlias = Mapping[str, Collection[int]]
+"""The partitions of each topic whose e-mails one sender looks after."""
+
+KEY_MISSING = "the key of the user's personal data has not come yet"
+"""The reason that an e-mail which waits for it is put off with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What an e-mail is sent for: an alert, or a service's request. ``id`` is the same however often it comes."""
+
+    id: str
+    user_id: str
+    record: Record
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An e-mail that one sender works on: ``attempt`` counts from 1, times are ms since the epoch."""
+    """An e-mail that one sender works on: ``attempt`` counts from 1, times are ms since the epoch.
+
+    ``key`` is what its user's personal data is sealed with, None where that has not come.
+    """
 
     id: int
     claimed_by: str
-    alert_id: str
+    cause_id: str
+    user_id: str
     attempt: int
     received_at: int
     first_attempt_at: int
     record: Record
+    key: bytes | None
+    is_erased: bool
 
 
-def add(connection: Connection, received: Sequence[Received[AlertNotification]], now_ms: int) -> int:
-    """Put new alerts on record; those already there are left alone. How many were new."""
-    by_alert = {plain_text(item.value.alert_id): item for item in reversed(received)}
-    known = set(connection.scalars(_KNOWN, {"alerts": list(by_alert)}))
-    rows = [_row(item, now_ms) for alert_id, item in reversed(by_alert.items()) if alert_id not in known]
-    if rows:
-        connection.execute(_INSERT, rows)
-    return len(rows)
+def add(connection: Connection, causes: Sequence[Cause], now_ms: int) -> int:
+    """Put e-mails on record; those already there are left alone. How many were new.
+
+    Of a user who was erased, what there was to say is not kept.
+    """
+    by_id = {plain_text(cause.id): cause for cause in reversed(causes)}
+    known = set(connection.scalars(_KNOWN, {"causes": list(by_id)}))
+    erased = set(connection.scalars(_ERASED, {"users": list({cause.user_id for cause in causes})}))
+    new = [cause for cause_id, cause in reversed(by_id.items()) if cause_id not in known]
+    if new:
+        connection.execute(_INSERT, [_row(cause, now_ms, plain_text(cause.user_id) in erased) for cause in new])
+    return len(new)
 
 
-def is_due(connection: Connection, partitions: Collection[int], now_ms: int) -> bool:
+def is_due(connection: Connection, places: Places, now_ms: int) -> bool:
     """Whether :func:`claim_next` would find something."""
-    return connection.execute(_DUE, {"partitions": partitions, "now_ms": now_ms}).one_or_none() is not None
+    return _next_due(connection, places, now_ms) is not None
 
 
-def claim_next(connection: Connection, partitions: Collection[int], claimed_by: str, now_ms: int) -> Claim | None:
-    """Mark the oldest due e-mail as being sent. A user's e-mails go out in order: a later one waits for an earlier."""
-    row = connection.execute(_DUE, {"partitions": partitions, "now_ms": now_ms}).one_or_none()
+def claim_next(connection: Connection, places: Places, claimed_by: str, now_ms: int) -> Claim | None:
+    """Mark the next due e-mail as being sent: those asked for before alerts, and of each the oldest.
+
+    A user's alerts go out in order: a later one waits for an earlier. What a person waits for now, and is asked for
+    with every chance of going to another address than the one before, waits for nothing.
+    """
+    row = _next_due(connection, places, now_ms)
     if row is None:
         return None
     first_attempt_at = now_ms if row.first_attempt_at is None else row.first_attempt_at
@@ -64,16 +95,26 @@ def claim_next(connection: Connection, partitions: Collection[int], claimed_by: 
     )
     if claimed.rowcount != 1:
         return None
-    record = Record(
-        ALERT_NOTIFICATION.name,
-        row.record_partition,
-        row.record_offset,
-        row.record_timestamp,
-        row.record_key,
-        row.record_value,
-        decode_headers(row.record_headers),
+    return Claim(
+        id=row.id,
+        claimed_by=claimed_by,
+        cause_id=row.cause_id,
+        user_id=row.user_id,
+        attempt=row.attempts + 1,
+        received_at=row.received_at,
+        first_attempt_at=first_attempt_at,
+        record=Record(
+            row.record_topic,
+            row.record_partition,
+            row.record_offset,
+            row.record_timestamp,
+            row.record_key,
+            row.record_value,
+            decode_headers(row.record_headers),
+        ),
+        key=row.key,
+        is_erased=row.erased_at is not None,
     )
-    return Claim(row.id, claimed_by, row.alert_id, row.attempts + 1, row.received_at, first_attempt_at, record)
 
 
 def settle(
@@ -96,14 +137,49 @@ def put_off(connection: Connection, claim: Claim, due_at: int, last_error: str, 
     return _release(connection, claim, _PUT_OFF, new_due_at=due_at, error=last_error, repeats=int(suspected_repeat))
 
 
-def claimants(connection: Connection, partitions: Collection[int]) -> set[str]:
+def wait_for_key(connection: Connection, claim: Claim, due_at: int) -> bool:
+    """Look again at ``due_at``. It was no attempt. False if the claim was lost to another sender."""
+    first = None if claim.attempt == 1 else claim.first_attempt_at
+    return _release(connection, claim, _WAIT_FOR_KEY, new_due_at=due_at, error=KEY_MISSING, first_attempt_ms=first)
+
+
+def keep_keys(connection: Connection, keys: Mapping[str, bytes], now_ms: int) -> None:
+    """Remember users' keys; what waited for them is due. Who was erased stays erased."""
+    keys = {plain_text(user_id): key for user_id, key in keys.items()}
+    known = {row.user_id: row for row in connection.execute(_KEYS, {"users": list(keys)})}
+    new = [{"user_id": user_id, "key": key} for user_id, key in keys.items() if user_id not in known]
+    if new:
+        connection.execute(insert(USER_KEY), new)
+    for user_id, row in known.items():
+        if row.erased_at is None and row.key != keys[user_id]:
+            connection.execute(update(USER_KEY).where(USER_KEY.c.user_id == user_id).values(key=keys[user_id]))
+    connection.execute(_KEYS_CAME, {"users": list(keys), "now_ms": now_ms})
+
+
+def erase(connection: Connection, user_ids: Collection[str], now_ms: int) -> int:
+    """Forget users' keys, and what was to be sent to them; how many e-mails will not be sent."""
+    user_ids = {plain_text(user_id) for user_id in user_ids}
+    connection.execute(
+        update(USER_KEY)
+        .where(USER_KEY.c.user_id.in_(user_ids), USER_KEY.c.erased_at.is_(None))
+        .values(key=None, erased_at=now_ms)
+    )
+    known = set(connection.scalars(_ERASED, {"users": list(user_ids)}))
+    if unknown := [user_id for user_id in user_ids if user_id not in known]:
+        connection.execute(insert(USER_KEY), [{"user_id": user_id, "erased_at": now_ms} for user_id in unknown])
+    erased = connection.execute(_ERASE, {"users": list(user_ids), "now_ms": now_ms})
+    return erased.rowcount
+
+
+def claimants(connection: Connection, places: Places) -> set[str]:
     """Who is sending e-mails of these partitions."""
-    return {str(claimed_by) for claimed_by in connection.scalars(_CLAIMANTS, {"partitions": partitions})}
+    claimed_by = select(EMAIL.c.claimed_by).where(_is_sending(), _is_of(places))
+    return {str(name) for name in connection.scalars(claimed_by)}
 
 
-def recover(connection: Connection, partitions: Collection[int], gone: Collection[str]) -> int:
+def recover(connection: Connection, places: Places, gone: Collection[str]) -> int:
     """Take over what claimants that are gone were sending; how many. Each may have been handed over already."""
-    orphaned = _is_sending() & EMAIL.c.record_partition.in_(partitions) & EMAIL.c.claimed_by.in_(gone)
+    orphaned = _is_sending() & _is_of(places) & EMAIL.c.claimed_by.in_(gone)
     recovered = connection.execute(
         update(EMAIL)
         .where(orphaned)
@@ -112,10 +188,13 @@ def recover(connection: Connection, partitions: Collection[int], gone: Collectio
     return recovered.rowcount
 
 
-def next_due_at(connection: Connection, partitions: Collection[int], now_ms: int) -> int | None:
+def next_due_at(connection: Connection, places: Places, now_ms: int) -> int | None:
     """When the next e-mail that is put off becomes due; None if none is."""
-    due_at: int | None = connection.scalar(_NEXT_DUE, {"partitions": partitions, "now_ms": now_ms})
-    return due_at
+    found = [
+        connection.scalar(_NEXT_DUE, {"topic": topic, "partitions": partitions, "now_ms": now_ms})
+        for topic, partitions in places.items()
+    ]
+    return min((due_at for due_at in found if due_at is not None), default=None)
 
 
 def counts(connection: Connection) -> dict[State, int]:
@@ -130,23 +209,39 @@ def suspected_repeats(connection: Connection) -> int:
     return connection.scalar(select(func.coalesce(func.sum(EMAIL.c.suspected_repeats), 0))) or 0
 
 
+def _next_due(connection: Connection, places: Places, now_ms: int) -> Row[Any] | None:
+    for topic, due in _DUE.items():
+        partitions = places.get(topic)
+        if partitions:
+            parameters = {"topic": topic, "partitions": partitions, "now_ms": now_ms}
+            row = connection.execute(due, parameters).one_or_none()
+            if row is not None:
+                return row
+    return None
+
+
 def _due() -> Select[Any]:
+    due = (EMAIL.c.due_at <= bindparam("now_ms")) & _pending()
+    with_key = EMAIL.outerjoin(USER_KEY, USER_KEY.c.user_id == EMAIL.c.user_id)
+    found = select(EMAIL, USER_KEY.c.key, USER_KEY.c.erased_at).select_from(with_key)
+    return found.where(due).order_by(EMAIL.c.id).limit(1)
+
+
+def _not_before_an_earlier_one() -> ColumnElement[bool]:
     earlier = EMAIL.alias("earlier")
-    blocked = (
-        select(earlier.c.id)
-        .where(earlier.c.user_id == EMAIL.c.user_id, earlier.c.id < EMAIL.c.id, _is_unsent(earlier.c.state))
-        .exists()
-    )
-    due = (EMAIL.c.due_at <= bindparam("now_ms")) & _pending() & ~blocked
-    return select(EMAIL).where(due).order_by(EMAIL.c.id).limit(1)
+    same = (earlier.c.user_id == EMAIL.c.user_id) & (earlier.c.record_topic == EMAIL.c.record_topic)
+    return ~select(earlier.c.id).where(same, earlier.c.id < EMAIL.c.id, _is_unsent(earlier.c.state)).exists()
 
 
 def _pending() -> ColumnElement[bool]:
-    return _is_unsent(EMAIL.c.state) & (EMAIL.c.state == State.PENDING) & _of_partitions()
+    of_partitions = EMAIL.c.record_partition.in_(bindparam("partitions", expanding=True))
+    is_pending = _is_unsent(EMAIL.c.state) & (EMAIL.c.state == State.PENDING)
+    return is_pending & (EMAIL.c.record_topic == bindparam("topic")) & of_partitions
 
 
-def _of_partitions() -> ColumnElement[bool]:
-    return EMAIL.c.record_partition.in_(bindparam("partitions", expanding=True))
+def _is_of(places: Places) -> ColumnElement[bool]:
+    each = [(EMAIL.c.record_topic == topic) & EMAIL.c.record_partition.in_(of) for topic, of in places.items()]
+    return or_(false(), *each)
 
 
 def _is_sending() -> ColumnElement[bool]:
@@ -164,11 +259,17 @@ def _own() -> Update:
 
 
 # Built once: to build them costs more than to execute them, and an e-mail passes through all of these.
-_DUE = _due()
-_KNOWN = select(EMAIL.c.alert_id).where(EMAIL.c.alert_id.in_(bindparam("alerts", expanding=True)))
+_DUE = {
+    MAIL_REQUESTED.name: _due(),
+    ALERT_NOTIFICATION.name: _due().where(_not_before_an_earlier_one()),
+}
+_KNOWN = select(EMAIL.c.cause_id).where(EMAIL.c.cause_id.in_(bindparam("causes", expanding=True)))
+_KEYS = select(USER_KEY).where(USER_KEY.c.user_id.in_(bindparam("users", expanding=True)))
+_ERASED = select(USER_KEY.c.user_id).where(
+    USER_KEY.c.erased_at.is_not(None), USER_KEY.c.user_id.in_(bindparam("users", expanding=True))
+)
 _INSERT = insert(EMAIL)
 _NEXT_DUE = select(func.min(EMAIL.c.due_at)).where(_pending(), EMAIL.c.due_at > bindparam("now_ms"))
-_CLAIMANTS = select(EMAIL.c.claimed_by).where(_is_sending(), _of_partitions())
 _CLAIM = (
     update(EMAIL)
     .where(EMAIL.c.id == bindparam("email_id"), EMAIL.c.state == State.PENDING)
@@ -179,15 +280,14 @@ _CLAIM = (
         first_attempt_at=bindparam("first_attempt_ms"),
     )
 )
+_SAYS_NOTHING = {"record_key": None, "record_value": None, "record_headers": None}
 _SETTLE = _own().values(
     claimed_by=None,
     state=bindparam("new_state"),
     settled_at=bindparam("now_ms"),
     message_id=bindparam("new_message_id"),
     last_error=bindparam("error"),
-    record_key=None,
-    record_value=None,
-    record_headers=None,
+    **_SAYS_NOTHING,
 )
 _PUT_OFF = _own().values(
     claimed_by=None,
@@ -196,6 +296,25 @@ _PUT_OFF = _own().values(
     last_error=bindparam("error"),
     suspected_repeats=EMAIL.c.suspected_repeats + bindparam("repeats"),
 )
+_WAIT_FOR_KEY = _own().values(
+    claimed_by=None,
+    state=State.PENDING,
+    attempts=EMAIL.c.attempts - 1,
+    first_attempt_at=bindparam("first_attempt_ms"),
+    due_at=bindparam("new_due_at"),
+    last_error=bindparam("error"),
+)
+_KEYS_CAME = (
+    update(EMAIL)
+    .where(_is_unsent(EMAIL.c.state), EMAIL.c.user_id.in_(bindparam("users", expanding=True)))
+    .where(EMAIL.c.state == State.PENDING, EMAIL.c.last_error == KEY_MISSING)
+    .values(due_at=bindparam("now_ms"))
+)
+_ERASE = (
+    update(EMAIL)
+    .where(_is_unsent(EMAIL.c.state), EMAIL.c.user_id.in_(bindparam("users", expanding=True)))
+    .values(claimed_by=None, state=State.ERASED, settled_at=bindparam("now_ms"), last_error=None, **_SAYS_NOTHING)
+)
 
 
 def _release(connection: Connection, claim: Claim, statement: Update, **values: object) -> bool:
@@ -203,20 +322,22 @@ def _release(connection: Connection, claim: Claim, statement: Update, **values: 
     return connection.execute(statement, own | values).rowcount == 1
 
 
-def _row(item: Received[AlertNotification], now_ms: int) -> dict[str, object]:
-    record = item.record
+def _row(cause: Cause, now_ms: int, is_erased: bool) -> dict[str, object]:
+    record = cause.record
     return {
-        "alert_id": item.value.alert_id,
-        "user_id": item.value.user_id,
-        "state": State.PENDING,
+        "cause_id": cause.id,
+        "user_id": cause.user_id,
+        "state": State.ERASED if is_erased else State.PENDING,
         "attempts": 0,
         "suspected_repeats": 0,
         "received_at": now_ms,
         "due_at": now_ms,
+        "settled_at": now_ms if is_erased else None,
+        "record_topic": record.topic,
         "record_partition": record.partition,
         "record_offset": record.offset,
         "record_timestamp": record.timestamp,
-        "record_key": record.key,
-        "record_value": record.value,
-        "record_headers": encode_headers(record.headers),
+        "record_key": None if is_erased else record.key,
+        "record_value": None if is_erased else record.value,
+        "record_headers": None if is_erased else encode_headers(record.headers),
     }

@@ -1,27 +1,29 @@
-"""The sender: hands each due e-mail to the mail server, oldest first, one at a time.
+"""The sender: hands each due e-mail to the mail server, one at a time.
 
 1. Make sure of the server before any row is touched, so that an outage costs no attempts.
 2. Mark the e-mail as being sent. The transaction that records the outcome of one e-mail also claims the next: one disk
    flush for each.
 3. Hand it over.
-4. After the server's 250: the row is sent and EMAIL_SENT is in the outbox, in one transaction.
+4. After the server's 250: the row is sent and, of an alert, EMAIL_SENT is in the outbox, in one transaction.
 
 A crash between 250 and 4, and only that, repeats an e-mail, with the same Message-ID. Each row belongs to the partition
-that its alert came from, and is sent by whoever the consumer group gives that partition to, in that member's name. If
-the partition moves on meanwhile, the new owner leaves the row to that member for as long as the group has it; once it
-is gone, the row is counted as a suspected repeat and sent again.
+of the topic that it came from, and is sent by whoever the consumer group gives that partition to, in that member's
+name. If the partition moves on meanwhile, the new owner leaves the row to that member for as long as the group has it;
+once it is gone, the row is counted as a suspected repeat and sent again.
 """
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 import structlog
 from sqlalchemy import Connection
 
-from streambank.bank.events import ALERT_NOTIFICATION, EMAIL_SENT, AlertNotification, EmailSent
+from streambank.bank.events import ALERT_NOTIFICATION, EMAIL_SENT, EmailSent
+from streambank.bank.events.personal import seal
 from streambank.bank.notifications import repository
 from streambank.bank.notifications.addresses import AddressError
-from streambank.bank.notifications.email import FormedEmail, form_email
+from streambank.bank.notifications.errors import KeyMissingError, UnformableError
+from streambank.bank.notifications.forming import form
 from streambank.bank.notifications.mailer import (
     HandoverUnknownError,
     MailConfigurationError,
@@ -30,11 +32,12 @@ from streambank.bank.notifications.mailer import (
     RecipientDeferredError,
     RecipientRefusedError,
 )
+from streambank.bank.notifications.message import FormedEmail
 from streambank.bank.notifications.models import State
 from streambank.bank.notifications.repository import Claim
 from streambank.bank.notifications.settings import NotificationsSettings
 from streambank.clock import Clock, to_datetime
-from streambank.errors import check
+from streambank.errors import StreambankError
 from streambank.log import TopicPartition
 from streambank.service.backoff import RandomFraction
 from streambank.service.database import Database
@@ -52,6 +55,15 @@ TAKE_OVER_INTERVAL_MS = 500
 
 OTHERS_WAIT_S = 0.5
 """How soon to look again whether a member that is sending an e-mail of a partition of ours is still there."""
+
+KEY_WAIT_FIRST_MS = 250
+KEY_WAIT_STEP_MS = 30_000
+KEY_WAIT_MOST_MS = 600_000
+"""How long an e-mail waits for the key that it is sealed with. The users service publishes a key before anything that
+is sealed with it, but partitions are read in any order; after ten minutes it is not late but missing."""
+
+REPLY_BYTES_MAX = 500
+"""How much of a server's reply goes into a dead letter: sealed it is a third longer, and has to fit there whole."""
 
 
 class Sender:
@@ -83,7 +95,7 @@ class Sender:
         self._member_id = ""
         self._clock = clock
         self._random = random
-        self._partitions: frozenset[int] = frozenset()
+        self._places: Mapping[str, frozenset[int]] = {}
         self._server_due_at = 0
         self._take_over_at = 0
         self._connected = False
@@ -94,13 +106,13 @@ class Sender:
     def assigned(self, member_id: str, partitions: Collection[TopicPartition]) -> None:
         """Look after these partitions' e-mails too, as this member of the group."""
         self._member_id = member_id
-        self._partitions |= {p.partition for p in partitions}
+        self._places = _by_topic(self._owned() | set(partitions))
         self._take_over_at = 0
         self._wake.set()
 
     def revoked(self, partitions: Collection[TopicPartition]) -> None:
         """Leave these partitions' e-mails to their new owner."""
-        self._partitions -= {p.partition for p in partitions}
+        self._places = _by_topic(self._owned() - set(partitions))
 
     def wake(self) -> None:
         """There may be something to send. May be called from any thread."""
@@ -144,24 +156,32 @@ class Sender:
 
     def _take_over(self) -> None:
         # Between two e-mails this sender itself sends nothing: a claim in its own name is from a past life too.
-        partitions = self._partitions
+        places = self._places
         with self._database.read() as connection:
-            claimants = repository.claimants(connection, partitions)
+            claimants = repository.claimants(connection, places)
         others = claimants - {self._member_id}
         living = set(self._live_members()) if others else set()
         self._others_send = bool(others & living)
         if gone := claimants - (living - {self._member_id}):
             with self._database.begin() as connection:
-                recovered = repository.recover(connection, partitions, gone)
+                recovered = repository.recover(connection, places, gone)
             self.suspected_repeat_count += recovered
             logger.warning("e-mails may be sent twice: a process ended while it sent them", count=recovered)
 
     def _send(self, claim: Claim, stop: threading.Event | None) -> Claim | None:
         """Work on one e-mail; the next one, already claimed."""
+        if claim.is_erased:
+            with self._database.begin() as connection:
+                repository.settle(connection, claim, State.ERASED, self._clock())
+                return self._claim(connection, stop)
         try:
-            email = self._form(claim)
+            email = form(claim, self._settings, self._clock())
             self._mailer.send(self._settings.sender, email.recipient, email.content)
-        except (AddressError, RecipientRefusedError) as error:
+        except KeyMissingError as error:
+            with self._database.begin() as connection:
+                self._wait_for_key(connection, claim, error)
+                return self._claim(connection, stop)
+        except (AddressError, UnformableError, RecipientRefusedError) as error:
             with self._database.begin() as connection:
                 self._give_up(connection, claim, error)
                 return self._claim(connection, stop)
@@ -185,42 +205,45 @@ class Sender:
         self.sent_count += 1
         return following
 
-    def _form(self, claim: Claim) -> FormedEmail:
-        check(claim.record.value is not None, "an e-mail that is not settled keeps its alert")
-        try:
-            return form_email(self._notification(claim), self._settings, claim.received_at)
-        except AddressError:
-            raise
-        except Exception as error:
-            # Whatever is odd about one alert, it must not stop the others; the dead letter keeps it for whoever looks.
-            logger.error("an e-mail could not be formed", alert_id=claim.alert_id, error=type(error).__name__)
-            raise RecipientRefusedError(f"the e-mail could not be formed: {type(error).__name__}") from error
-
     def _record_sent(self, connection: Connection, claim: Claim, email: FormedEmail) -> None:
         now = self._clock()
         if not repository.settle(connection, claim, State.SENT, now, message_id=email.message_id):
-            logger.warning("an e-mail was sent by two processes; the other records it", alert_id=claim.alert_id)
+            reason = "another process records it, or its user was erased meanwhile"
+            logger.warning("an e-mail was sent that is no longer ours", cause_id=claim.cause_id, reason=reason)
             return
-        alert = self._notification(claim)
+        if claim.record.topic != ALERT_NOTIFICATION.name:
+            return
+        alert = ALERT_NOTIFICATION.value.deserialize(claim.record.value or b"")
         event = EmailSent(
             user_id=alert.user_id,
             occurred_at=to_datetime(now),
             recorded_at=alert.recorded_at,
-            alert_id=claim.alert_id,
+            alert_id=alert.alert_id,
             message_id=email.message_id,
             attempt=claim.attempt,
             sent_at=to_datetime(now),
         )
         self._outbox.add(connection, [outgoing(EMAIL_SENT, event.alert_id, event, event.timestamp)])
 
-    def _give_up(self, connection: Connection, claim: Claim, error: AddressError | MailError) -> None:
+    def _give_up(self, connection: Connection, claim: Claim, error: StreambankError) -> None:
         now = self._clock()
         if repository.settle(connection, claim, State.DEAD, now, last_error=str(error)):
-            reply = getattr(error, "reply", "")
-            message = f"{error}; the server said: {reply}" if reply else str(error)
+            message = str(error)
+            if reply := getattr(error, "reply", ""):
+                message += f"; the server said: {_kept_reply(claim, reply)}"
             letter = dead_letter(self._group, claim.record, exception=type(error).__name__, message=message)
             self._outbox.add(connection, [letter])
-            logger.warning("an e-mail goes to the dead letters", alert_id=claim.alert_id, reason=str(error))
+            logger.warning("an e-mail goes to the dead letters", cause_id=claim.cause_id, reason=str(error))
+
+    def _wait_for_key(self, connection: Connection, claim: Claim, error: KeyMissingError) -> None:
+        now = self._clock()
+        waited_ms = now - claim.received_at
+        if waited_ms >= KEY_WAIT_MOST_MS:
+            self._give_up(connection, claim, error)
+            return
+        # As long again as it has waited: that doubles, without a count of its own.
+        wait_ms = min(max(waited_ms, KEY_WAIT_FIRST_MS), KEY_WAIT_STEP_MS)
+        repository.wait_for_key(connection, claim, now + wait_ms)
 
     def _defer(self, connection: Connection, claim: Claim, error: RecipientDeferredError) -> None:
         now = self._clock()
@@ -230,7 +253,7 @@ class Sender:
             return
         reason = str(error)
         repository.put_off(connection, claim, due_at, reason, suspected_repeat=False)
-        logger.info("an e-mail is put off", alert_id=claim.alert_id, attempt=claim.attempt, reason=reason)
+        logger.info("an e-mail is put off", cause_id=claim.cause_id, attempt=claim.attempt, reason=reason)
 
     def _server_is_there(self) -> bool:
         try:
@@ -251,23 +274,35 @@ class Sender:
         log = logger.error if isinstance(error, MailConfigurationError) else logger.warning
         log("e-mails wait", reason=str(error), failures_in_a_row=self.server_failures_in_a_row, next_try_ms=wait_ms)
 
-    def _notification(self, claim: Claim) -> AlertNotification:
-        return ALERT_NOTIFICATION.value.deserialize(claim.record.value or b"")
+    def _owned(self) -> set[TopicPartition]:
+        return {TopicPartition(topic, number) for topic, numbers in self._places.items() for number in numbers}
 
     def _claim(self, connection: Connection, stop: threading.Event | None = None) -> Claim | None:
         if stop is not None and stop.is_set():
             return None
-        return repository.claim_next(connection, self._partitions, self._member_id, self._clock())
+        return repository.claim_next(connection, self._places, self._member_id, self._clock())
 
     def _anything_due(self) -> bool:
         with self._database.read() as connection:
-            return repository.is_due(connection, self._partitions, self._clock())
+            return repository.is_due(connection, self._places, self._clock())
 
     def _idle_s(self) -> float:
         now = self._clock()
         with self._database.read() as connection:
-            if not repository.is_due(connection, self._partitions, now):
-                due_at = repository.next_due_at(connection, self._partitions, now)
+            if not repository.is_due(connection, self._places, now):
+                due_at = repository.next_due_at(connection, self._places, now)
                 most_s = OTHERS_WAIT_S if self._others_send else IDLE_WAIT_S
                 return most_s if due_at is None else min(most_s, (due_at - now) / 1000)
         return max(0, self._server_due_at - now) / 1000
+
+
+def _by_topic(partitions: Collection[TopicPartition]) -> dict[str, frozenset[int]]:
+    topics = {p.topic for p in partitions}
+    return {topic: frozenset(p.partition for p in partitions if p.topic == topic) for topic in topics}
+
+
+def _kept_reply(claim: Claim, reply: str) -> str:
+    """What a mail server said may repeat the address: it is sealed like the rest of the record, if that is."""
+    if claim.key is None:
+        return reply
+    return seal(claim.key, claim.user_id, reply.encode()[:REPLY_BYTES_MAX].decode(errors="ignore"))

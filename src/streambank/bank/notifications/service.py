@@ -1,9 +1,12 @@
-"""The notifications service: alerts in, e-mails and EMAIL_SENT out.
+"""The notifications service: alerts and requests for e-mails in, e-mails and EMAIL_SENT out.
 
 Three steps, each of which leaves off in its own transaction, so that a crash anywhere is only a pause:
-:class:`~streambank.service.projection.Projection` puts ALERT_NOTIFICATION into the sent-log,
+:class:`~streambank.service.projection.Projection` puts ALERT_NOTIFICATION and MAIL_REQUESTED into the sent-log,
 :class:`~streambank.bank.notifications.sender.Sender` hands the e-mails over, and
 :class:`~streambank.service.outbox.OutboxRelay` publishes EMAIL_SENT and the dead letters.
+
+USER_KEY has what personal data is sealed with. Its tombstone erases: the key, what was to be sent, and, once that is
+stored, every trace of them in the database's files.
 """
 
 import os
@@ -11,23 +14,36 @@ import random as random_module
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import structlog
 from sqlalchemy import Connection
 
-from streambank.bank.events import ALERT_NOTIFICATION, EMAIL_SENT, AlertNotification
+from streambank.bank.events import (
+    ALERT_NOTIFICATION,
+    EMAIL_SENT,
+    MAIL_REQUESTED,
+    USER_KEY,
+    AlertNotification,
+    MailRequested,
+    UserKey,
+)
 from streambank.bank.notifications import repository
 from streambank.bank.notifications.mailer import Mailer
 from streambank.bank.notifications.models import State
+from streambank.bank.notifications.repository import Cause
 from streambank.bank.notifications.sender import Sender
 from streambank.bank.notifications.settings import NotificationsSettings
 from streambank.clock import Clock, system_clock
 from streambank.ids import RandomBytes, uuid7
-from streambank.log import EventLog
+from streambank.log import EventLog, Record
 from streambank.service.backoff import RandomFraction
 from streambank.service.database import Database
 from streambank.service.outbox import Outbox, OutboxRelay, outbox_length
 from streambank.service.projection import Projection, Received, Subscription
 from streambank.service.workers import GRACE_S, run_workers
+
+logger = structlog.get_logger(__name__)
 
 GROUP = "notifications"
 """The consumer group. Dead letters go to ``notifications.dlq``."""
@@ -35,12 +51,16 @@ GROUP = "notifications"
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Where the service stands. ``suspected_repeats``: e-mails that may have been handed over twice."""
+    """Where the service stands: e-mails by state, and records that wait to be published.
+
+    ``suspected_repeats``: e-mails that may have been handed over twice.
+    """
 
     pending: int
     sending: int
     sent: int
     dead: int
+    erased: int
     suspected_repeats: int
     unpublished: int
 
@@ -72,6 +92,8 @@ class NotificationsService:
         self._database = database
         self._log = log
         self._clock = clock
+        # A process that ended between an erasure and this may have left some.
+        self._is_to_scrub = True
         log.create_topics([EMAIL_SENT.config])
         outbox_id = database.bind_log(log.log_id, uuid7(clock(), random_bytes))
         outbox = Outbox()
@@ -86,16 +108,21 @@ class NotificationsService:
             clock=clock,
             random=random,
         )
-        subscription = Subscription(ALERT_NOTIFICATION, self._record)
+        subscriptions: list[Subscription[Any]] = [
+            Subscription(USER_KEY, self._keep_keys, self._erase),
+            Subscription(MAIL_REQUESTED, self._record_requests),
+            Subscription(ALERT_NOTIFICATION, self._record_alerts),
+        ]
         self.projection = Projection(
             log,
             database,
             outbox,
             group=GROUP,
-            subscriptions=[subscription],
+            subscriptions=subscriptions,
             listener=self.sender,
-            on_stored=self.sender.wake,
+            on_stored=self._stored,
         )
+        self._scrub()
 
     def run(self, stop: threading.Event, *, grace_s: float = GRACE_S) -> None:
         """Work until ``stop`` is set, and return at most ``grace_s`` later. Raises what ends a part of the service."""
@@ -123,6 +150,7 @@ class NotificationsService:
             sending=by_state[State.SENDING],
             sent=by_state[State.SENT],
             dead=by_state[State.DEAD],
+            erased=by_state[State.ERASED],
             suspected_repeats=repeats,
             unpublished=outbox_length(self._database),
         )
@@ -130,5 +158,30 @@ class NotificationsService:
     def _live_members(self) -> list[str]:
         return [m.member_id for group in self._log.groups() if group.group == GROUP for m in group.members]
 
-    def _record(self, connection: Connection, received: Sequence[Received[AlertNotification]]) -> None:
-        repository.add(connection, received, self._clock())
+    def _record_alerts(self, connection: Connection, received: Sequence[Received[AlertNotification]]) -> None:
+        causes = [Cause(item.value.alert_id, item.value.user_id, item.record) for item in received]
+        repository.add(connection, causes, self._clock())
+
+    def _record_requests(self, connection: Connection, received: Sequence[Received[MailRequested]]) -> None:
+        causes = [Cause(item.value.event_id, item.value.user_id, item.record) for item in received]
+        repository.add(connection, causes, self._clock())
+
+    def _keep_keys(self, connection: Connection, received: Sequence[Received[UserKey]]) -> None:
+        keys = {item.value.user_id: item.value.key for item in received}
+        repository.keep_keys(connection, keys, self._clock())
+
+    def _erase(self, connection: Connection, tombstones: Sequence[Record]) -> None:
+        users = {USER_KEY.key.deserialize(record.key) for record in tombstones if record.key is not None}
+        unsent = repository.erase(connection, users, self._clock())
+        logger.info("users were erased", count=len(users), unsent_emails=unsent)
+        self._is_to_scrub = True
+
+    def _stored(self) -> None:
+        self.sender.wake()
+        self._scrub()
+
+    def _scrub(self) -> None:
+        if self._is_to_scrub:
+            self._is_to_scrub = not self._database.scrub()
+            if self._is_to_scrub:
+                logger.warning("what was erased is still in the write-ahead log: somebody reads it; done later")

@@ -31,6 +31,7 @@ class NotificationsSettings:
     Attributes:
         sender: the address e-mails come from; its domain also names the Message-IDs.
         tls: ``none``, ``starttls`` (usually port 587) or ``tls`` from the first byte (usually port 465).
+        public_url: where people's browsers find the bank's pages; linked from the e-mails that services ask for.
         settings_url: the page where a user changes thresholds; linked from each e-mail. None: no link.
         unsubscribe_url: an https address that takes RFC 8058 one-click posts. None: a mailto to the sender.
         unsubscribe_key: the secret that signs unsubscribe links; needed with ``unsubscribe_url``.
@@ -55,6 +56,7 @@ class NotificationsSettings:
     tls: Tls = "none"
     user: str | None = None
     password: str | None = field(default=None, repr=False)
+    public_url: str = "http://127.0.0.1:8080"
     settings_url: str | None = None
     unsubscribe_url: str | None = None
     unsubscribe_key: bytes | None = field(default=None, repr=False)
@@ -79,11 +81,14 @@ class NotificationsSettings:
         if self.password is not None and self.tls == "none" and not _LOOPBACK.fullmatch(self.host):
             raise SettingsError("tls: a password is not sent to another machine in the clear; use starttls or tls")
         for name, url, schemes in (
+            ("public_url", self.public_url, {"http", "https"}),
             ("settings_url", self.settings_url, {"http", "https"}),
             ("unsubscribe_url", self.unsubscribe_url, {"https"}),
         ):
             if url is not None and not _is_url(url, schemes):
                 raise SettingsError(f"{name}: {url!r} is not an address of {' or '.join(sorted(schemes))}")
+        if "?" in self.public_url or "#" in self.public_url:
+            raise SettingsError(f"public_url: {self.public_url!r} is to end before ? and #: pages are appended to it")
         if self.unsubscribe_url is not None and len(self.unsubscribe_key or b"") < 16:
             raise SettingsError("unsubscribe_key: with unsubscribe_url, give a secret of at least 16 bytes")
         waits = (self.connect_timeout_s, self.reply_timeout_s, self.accepted_timeout_s, self.give_up_after_ms)

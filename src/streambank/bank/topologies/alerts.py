@@ -27,7 +27,7 @@ from streambank.bank.topologies.crossing import Watch, Watched
 from streambank.streams import STRING, JsonSerde, StreamBuilder, Topic, Topology
 
 UNADDRESSED = Topic(name="alerts.unaddressed", key=STRING, value=JsonSerde(AlertRaised), headers=ALERT_RAISED.headers)
-"""Alerts whose user has no profile: kept here, and nowhere lost."""
+"""Alerts whose user has no profile, or an address that is not verified: kept here, and nowhere lost."""
 
 
 def build() -> Topology:
@@ -77,8 +77,8 @@ def with_address(alert: AlertRaised, profile: UserProfile | None) -> Addressed:
 
 
 def has_address(_user_id: str, addressed: Addressed) -> bool:
-    """Whether the user can be reached."""
-    return addressed.profile is not None
+    """Whether the user can be reached: what was typed in at sign-up may be somebody else's address until verified."""
+    return addressed.profile is not None and addressed.profile.email_verified
 
 
 def notification(addressed: Addressed) -> AlertNotification:

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from streambank.bank.users.context import Client
 from streambank.bank.users.cookies import check_same_origin, cookie_of
 from streambank.bank.users.oauth_endpoints import oauth_router
+from streambank.bank.users.pages import pages
 from streambank.bank.users.repository import PageOf
 from streambank.bank.users.schemas import (
     ApiKeyMade,
@@ -65,6 +66,7 @@ def router(service: UsersService, http: ServiceHttp) -> APIRouter:
     api.include_router(_sessions(service, http))
     api.include_router(_api_keys(service, http))
     api.include_router(oauth_router(service, http))
+    api.include_router(pages())
     return api
 
 

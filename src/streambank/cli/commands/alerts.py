@@ -189,7 +189,12 @@ def _email(alert: AlertRaised, email: EmailSent | None, people: People) -> str:
 
     if email is not None:
         return f"sent {local_time(email.sent_at)}, after {milliseconds(_latency_ms(email))}"
-    return "not sent yet" if alert.user_id in people.profiles else "nobody to send it to: no profile"
+    if alert.user_id in people.erased_users:
+        return "nobody to send it to: erased"
+    profile = people.profiles.get(alert.user_id)
+    if profile is None:
+        return "nobody to send it to: no profile"
+    return "not sent yet" if profile.email_verified else "not sent: the address is not verified"
 
 
 def _latency_ms(email: EmailSent) -> float:

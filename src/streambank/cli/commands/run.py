@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, get_args
 
 from cyclopts import Parameter
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from streambank.cli.folder import DataFolder
 
-RoleName: TypeAlias = Literal["balances", "alerts", "notifications"]
+RoleName: TypeAlias = Literal["users", "transactions", "balances", "alerts", "notifications"]
 
 
 def run(
@@ -28,6 +28,7 @@ def run(
     threads: Annotated[int, Parameter(name=["--threads", "-t"])] = 1,
     place: PlaceOption = USUAL_PLACE,
     database: DatabaseOption = None,
+    api_port: Annotated[int, Parameter(name="--api-port")] = 8080,
     port: Annotated[int, Parameter(name="--port")] = 8025,
     mailbox_smtp_port: Annotated[int, Parameter(name="--mailbox-smtp-port")] = 1025,
     smtp: SmtpOption = BUILT_IN_MAILBOX,
@@ -40,22 +41,25 @@ def run(
     Parameters
     ----------
     roles
-        balances and alerts are stream topologies; notifications sends the e-mails, from a database of its own.
+        users and transactions are services with an API; balances and alerts are stream topologies; notifications sends
+        the e-mails. Each service has a database of its own.
     processes
         How many processes; one that dies is started again. Only for topologies.
     threads
         How many threads each process has for each topology.
+    api_port
+        The port of the services' API, on 127.0.0.1; 0: any.
     port
         The port of the built-in mailbox's page, on 127.0.0.1; 0: any.
     mailbox_smtp_port
         The port of the built-in mailbox's SMTP server, on 127.0.0.1; 0: any.
     """
     if not roles:
-        raise UsageError("name what to run: balances, alerts, notifications")
+        raise UsageError(f"name what to run: {', '.join(get_args(RoleName))}")
     if processes < 1 or threads < 1:
         raise UsageError("--processes and --threads must be at least 1")
-    if processes > 1 and "notifications" in roles:
-        raise UsageError("--processes is for balances and alerts: notifications has one database, run it by itself")
+    if processes > 1 and (alone := sorted(set(roles) - {"balances", "alerts"})):
+        raise UsageError(f"--processes is for balances and alerts: run {', '.join(alone)} by itself")
     if processes > 1:
         _run_processes(place.folder(), roles, processes, threads)
         return
@@ -71,6 +75,7 @@ def run(
         threads=threads,
         database_url=database,
         smtp=smtp.settings(),
+        api_port=api_port,
         mailbox_port=port,
         mailbox_smtp_port=mailbox_smtp_port,
     ) as platform:

@@ -22,6 +22,7 @@ def tail(
     key: Annotated[str | None, Parameter(name=["--key", "-k"])] = None,
     grep: str | None = None,
     headers: Annotated[bool, Parameter(negative="")] = False,
+    unseal: Annotated[bool, Parameter(negative="")] = False,
     place: PlaceOption = USUAL_PLACE,
     output: OutputOption = "table",
 ) -> None:
@@ -49,6 +50,9 @@ def tail(
         Only records whose key, value or headers contain this text, in any case.
     headers
         Show the headers too.
+    unseal
+        Open what is sealed, such as names, with the keys in the log. Without this records are shown as they are;
+        --grep always looks at them so.
     """
     from streambank.cli.selecting import Filter
     from streambank.cli.tailing import Tail
@@ -58,7 +62,7 @@ def tail(
     if follow and output == "json":
         raise UsageError("-o json is one document and cannot be followed; use -o jsonl")
     with place.folder().open_log() as log:
-        tailing = Tail(log, topic, Filter(partition, key, grep), output, headers)
+        tailing = Tail(log, topic, Filter(partition, key, grep), output, headers=headers, unseal=unseal)
         try:
             tailing.print_first(start, lines)
             if follow:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from streambank.cli.platform import Platform
 
 PortOption = Annotated[int, Parameter(name="--port", help="The port of the mailbox's page, on 127.0.0.1; 0: any.")]
+ApiPortOption = Annotated[int, Parameter(name="--api-port", help="The port of the API, on 127.0.0.1; 0: any.")]
 MailPortOption = Annotated[
     int, Parameter(name="--mailbox-smtp-port", help="The port of the mailbox's SMTP server, on 127.0.0.1; 0: any.")
 ]
@@ -24,11 +25,12 @@ def up(
     *,
     place: PlaceOption = USUAL_PLACE,
     database: DatabaseOption = None,
+    api_port: ApiPortOption = 8080,
     port: PortOption = 8025,
     mailbox_smtp_port: MailPortOption = 1025,
     smtp: SmtpOption = BUILT_IN_MAILBOX,
 ) -> None:
-    """Run the bank until Ctrl-C: the event log, live balances, alerts, e-mails and the built-in mailbox.
+    """Run the bank until Ctrl-C: event log, services with their API, live balances, alerts, e-mails, built-in mailbox.
 
     Other commands (import, tail, lag, balances, alerts...) work beside it from other terminals. On a terminal a status
     is shown; otherwise the process's log goes to stderr as JSON lines.
@@ -49,6 +51,7 @@ def up(
         "up",
         database_url=database,
         smtp=smtp.settings(),
+        api_port=api_port,
         mailbox_port=port,
         mailbox_smtp_port=mailbox_smtp_port,
         on_restore=restores,

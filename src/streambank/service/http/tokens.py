@@ -58,20 +58,16 @@ def issue(key: OKPKey, *, user_id: str, scopes: frozenset[str], client_id: str, 
 class TokenVerifier:
     """Checks access tokens. What was checked once is remembered for as long as it is good."""
 
-    def __init__(
-        self, find_key: FindKey, clock: Clock, *, is_refused: Callable[[str], bool] = lambda user_id: False
-    ) -> None:
-        """``is_refused`` tells of a user id that its tokens are no longer good, such as of one that was erased."""
+    def __init__(self, find_key: FindKey, clock: Clock) -> None:
         self._find_key = find_key
         self._clock = clock
-        self._is_refused = is_refused
         self._verified: OrderedDict[bytes, Caller] = OrderedDict()
 
     def remembered(self, token: str) -> Caller | None:
         """The caller, where this token was found to be good before and still is; does not block.
 
         Raises:
-            Problem: 401, where it has run out or its user is refused.
+            Problem: 401, where it has run out.
         """
         caller = self._verified.get(_digest(token))
         return self._still_good(caller) if caller is not None else None
@@ -100,8 +96,6 @@ class TokenVerifier:
     def _still_good(self, caller: Caller) -> Caller:
         if self._clock() >= caller.expires_at * 1000:
             raise _invalid("the access token has run out: get a new one")
-        if self._is_refused(caller.user_id):
-            raise _invalid("the access token's user is gone")
         return caller
 
     def _key(self, signature: Any) -> OKPKey:

@@ -1,0 +1,131 @@
+"""The services that answer over HTTP: each with its database, and one server for all that run in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter
+from sqlalchemy import select
+
+from streambank.bank import transactions, users
+from streambank.bank.access import LogKeys
+from streambank.cli.databases import service_database
+from streambank.cli.folder import DataFolder
+from streambank.cli.roles import FunctionRole
+from streambank.clock import Clock, system_clock
+from streambank.log import EventLog
+from streambank.service.database import Database, Migrations
+from streambank.service.group_commit import GroupCommit
+from streambank.service.http.app import HttpService, create_app
+from streambank.service.http.endpoint import ServiceHttp
+from streambank.service.http.positions import Positions
+from streambank.service.http.rate_limits import RateLimits
+from streambank.service.http.server import HttpServer
+from streambank.service.http.tokens import TokenVerifier
+from streambank.service.outbox import outbox_length
+
+if TYPE_CHECKING:
+    from streambank.cli.supervisor import Role
+
+UNPUBLISHED_MAX = 10_000
+"""Events that wait in an outbox: more, and the service is not ready, since others see what happens seconds later."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceKind:
+    """What has to be known of a service to run it.
+
+    ``receives`` are the topics that its projections read. ``make`` takes the log and the database; what it makes has
+    ``run(stop, grace_s=...)`` and ``close()``.
+    """
+
+    title: str
+    histories: tuple[Migrations, ...]
+    receives: tuple[str, ...]
+    make: Callable[[EventLog, Database], Any]
+    router: Callable[[Any, ServiceHttp], APIRouter]
+
+
+SERVICES = {
+    users.NAME: ServiceKind("users", users.DATABASE, (), users.UsersService, users.router),
+    transactions.NAME: ServiceKind(
+        "transactions",
+        transactions.DATABASE,
+        tuple(topic.name for topic in transactions.RECEIVES),
+        transactions.TransactionsService,
+        transactions.router,
+    ),
+}
+"""By name."""
+
+
+class Services:
+    """Those of them that run in this process, and their server. The ``stack`` closes everything."""
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        log: EventLog,
+        folder: DataFolder,
+        database_url: str | None,
+        stack: ExitStack,
+        *,
+        port: int,
+        grace_s: float,
+        clock: Clock = system_clock,
+    ) -> None:
+        """Open their databases and the port.
+
+        Raises:
+            StreambankError: the port is taken, or a database cannot be used.
+        """
+        self.roles: list[Role] = []
+        self._log, self._clock = log, clock
+        self._keys = LogKeys(log)
+        self._limits = RateLimits(clock)
+        answering = []
+        for name in names:
+            database = Database.open(service_database(folder, database_url, name), *SERVICES[name].histories)
+            stack.callback(database.close)
+            service = SERVICES[name].make(log, database)
+            stack.callback(service.close)
+            answering.append(self._answering(name, service, database, stack))
+            self.roles.append(FunctionRole(name, partial(service.run, grace_s=grace_s)))
+        self.server = HttpServer(create_app(answering, clock), name="the services", port=port)
+        # Closed before the databases: what is being answered still needs them.
+        stack.callback(self.server.close)
+        self.server.start()
+        self.roles.append(FunctionRole("http", self.server.run))
+
+    def _answering(self, name: str, service: Any, database: Database, stack: ExitStack) -> HttpService:
+        kind = SERVICES[name]
+        commits = GroupCommit(database)
+        stack.callback(commits.close)
+        positions = Positions(self._log, database, service=name, topics=kind.receives)
+        stack.callback(positions.close)
+        http = ServiceHttp(
+            name=name,
+            database=database,
+            commits=commits,
+            clock=self._clock,
+            verifier=TokenVerifier(self._keys.find, self._clock),
+            limits=self._limits,
+            positions=positions,
+        )
+        checks = {"database": partial(_database_answers, database), "outbox": partial(_outbox_is_published, database)}
+        return HttpService(name, kind.title, kind.router(service, http), checks)
+
+
+def _database_answers(database: Database) -> str | None:
+    with database.read() as connection:
+        connection.execute(select(1))
+    return None
+
+
+def _outbox_is_published(database: Database) -> str | None:
+    waiting = outbox_length(database)
+    return f"{waiting} events wait to be published" if waiting > UNPUBLISHED_MAX else None
