@@ -87,9 +87,9 @@ def database(request: pytest.FixtureRequest) -> tuple[str, ...]:
 class Person:
     """Somebody who uses the bank, over HTTP and by reading e-mails."""
 
-    def __init__(self, bank: Bank) -> None:
+    def __init__(self, bank: Bank, client: httpx.Client) -> None:
         self.bank = bank
-        self._client = httpx.Client(timeout=30)
+        self._client = client
         self._keys = count()
         self._read: set[str] = set()
         self.token = ""
@@ -139,8 +139,8 @@ def entry(number: int, signed_minor: int, counterparty: str, day: int) -> dict[s
 
 @pytest.mark.parametrize("arranged", [together, apart])
 def test_from_sign_up_to_erasure(tmp_path: Path, arranged: Any, database: tuple[str, ...]) -> None:
-    with arranged(tmp_path, database) as bank:
-        ada = Person(bank)
+    with arranged(tmp_path, database) as bank, httpx.Client(timeout=30) as client:
+        ada = Person(bank, client)
         _signs_up(ada)
         account = _opens_an_account_and_imports_a_statement(ada)
         _sees_live_balances(ada, account)
@@ -203,7 +203,7 @@ def _sees_live_balances(ada: Person, account: str) -> None:
     assert (balance["booked_minor"], balance["available_minor"]) == (262_25, 262_25)
 
     def computed() -> bool:
-        listed = json.loads(streambank("balances", "-o", "json", data=ada.bank.data).stdout or "[]")
+        listed = json.loads(streambank("balances", "-o", "json", data=ada.bank.data).stdout)["accounts"]
         return any(row["balance"] == "262.25" and row["account"] == "Everyday" for row in listed)
 
     wait_until(computed, "the topology has the same balance")

@@ -1,0 +1,130 @@
+"""Many entries at once: facts that a bank reports, each line for itself, and each recorded once.
+
+A line names its entry by ``external_id``. The same line again answers with the entry that it made before; another
+line of that name is refused. A broken line stops none of the others.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from streambank.bank.events import Origin
+from streambank.bank.transactions import repository
+from streambank.bank.transactions.entries import NewEntry, check_entry, content_hash
+from streambank.bank.transactions.ledger import Books
+from streambank.service.http.problems import Problem, conflict, unprocessable
+
+LINES_MAX = 10_000
+BODY_BYTES_MAX = 8 * 1024 * 1024
+"""One request: a year of a busy account, and about a second of work."""
+
+CHUNK_LINES = 500
+"""Lines recorded in one go: some 25 ms, so that single entries and reads of others are not held up for longer."""
+
+Line: TypeAlias = "NewEntry | Problem"
+
+_decode = msgspec.json.Decoder(NewEntry).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A line's entry: whether it is new, and its id."""
+
+    result: Literal["created", "duplicate"]
+    entry_id: str
+
+
+def decode_lines(body: bytes) -> list[Line]:
+    """The lines of a batch, each decoded or with what is wrong with it. Takes no database.
+
+    Raises:
+        Problem: the body is too large, has too many lines or none.
+    """
+    if len(body) > BODY_BYTES_MAX:
+        raise Problem(413, "body-too-large", f"a batch has {BODY_BYTES_MAX} bytes at most: send it in parts")
+    raw = body.rstrip().split(b"\n")
+    if raw == [b""]:
+        raise unprocessable("", "there is no line", "empty-batch")
+    if len(raw) > LINES_MAX:
+        raise Problem(413, "too-many-lines", f"a batch has {LINES_MAX} lines at most: send it in parts")
+    return [decode_line(line) for line in raw]
+
+
+def decode_line(line: bytes) -> Line:
+    """An entry, or what is wrong with the line."""
+    try:
+        entry = _decode(line)
+        check_entry(entry)
+    except msgspec.ValidationError as error:
+        text, _, path = str(error).partition(" - at `$")
+        return unprocessable(pointer_of(path.rstrip("`")), text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return Problem(400, "malformed-line", f"the line is not JSON: {error}")
+    except Problem as problem:
+        return problem
+    return entry
+
+
+def pointer_of(path: str) -> str:
+    """A JSON pointer (RFC 6901) of the path in msgspec's messages: ``.tags[0]`` is ``/tags/0``."""
+    return path.replace("[...]", "").replace("[", "/").replace("]", "").replace(".", "/")
+
+
+def record(books: Books, lines: Sequence[Line], *, origin: Origin | None = None) -> list[Recorded | Problem]:
+    """Record the lines that can be; one answer each, in their order."""
+    entries = [line for line in lines if isinstance(line, NewEntry)]
+    books.load(dict.fromkeys(entry.account_id for entry in entries))
+    known = _known(books, entries)
+    answers: list[Recorded | Problem] = []
+    for line in lines:
+        if isinstance(line, Problem):
+            answers.append(line)
+            continue
+        try:
+            answers.append(_record(books, line, known, origin))
+        except Problem as problem:
+            answers.append(problem)
+    return answers
+
+
+_Known: TypeAlias = dict[str, dict[str, tuple[bytes, str]]]
+
+
+def _known(books: Books, entries: Iterable[NewEntry]) -> _Known:
+    named: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.external_id is not None:
+            named.setdefault(entry.account_id, []).append(entry.external_id)
+    known: _Known = {}
+    for account_id, ids in named.items():
+        try:
+            account = books.account(account_id)
+        except Problem:
+            continue
+        known[account_id] = repository.known_externals(books.connection, account.num, ids)
+    return known
+
+
+def _record(books: Books, entry: NewEntry, known: _Known, origin: Origin | None) -> Recorded:
+    if not entry.account_id:
+        raise unprocessable("/account_id", "a line names its account")
+    if entry.external_id is None:
+        raise unprocessable("/external_id", "a line names its entry, so that it is recorded once")
+    account = books.account(entry.account_id)
+    named = known[entry.account_id]
+    told = content_hash(entry)
+    before = named.get(entry.external_id)
+    if before is not None:
+        if before[0] != told:
+            raise external_id_taken(before[1])
+        return Recorded("duplicate", before[1])
+    posted = books.record(account, entry, asked=False, origin=origin, told=told)
+    named[entry.external_id] = (told, posted.entry_id)
+    return Recorded("created", posted.entry_id)
+
+
+def external_id_taken(entry_id: str) -> Problem:
+    """The problem of a name that an entry with other content has."""
+    return conflict("external-id-taken", f"entry {entry_id} has this external_id, and what is told of it differs")

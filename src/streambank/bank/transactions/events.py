@@ -1,0 +1,110 @@
+"""Which events the service makes: ACCOUNT at every change of an account, BALANCE_CHANGED for every entry of one."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from streambank.bank.events import (
+    ACCOUNT,
+    BALANCE_CHANGED,
+    Account,
+    AccountMember,
+    BalanceChanged,
+    CreditDebit,
+    EntryStatus,
+    Origin,
+)
+from streambank.bank.events.personal import seal
+from streambank.bank.transactions.repository import LedgerAccount
+from streambank.clock import to_datetime
+from streambank.errors import check
+from streambank.service.outbox import OutgoingRecord, outgoing
+
+_STATUS = {status.value: status for status in EntryStatus}
+_ORIGIN = {origin.value: origin for origin in Origin}
+
+
+class Sealer:
+    """Seals texts of one user, each once: counterparties of a batch repeat themselves."""
+
+    def __init__(self, key: bytes, user_id: str) -> None:
+        self._key = key
+        self._user_id = user_id
+        self._known: dict[str, str] = {}
+
+    def __call__(self, text: str | None) -> str | None:
+        """The sealed text; None stays None."""
+        if text is None:
+            return None
+        sealed = self._known.get(text)
+        if sealed is None:
+            sealed = self._known[text] = seal(self._key, self._user_id, text)
+        return sealed
+
+
+def account_changed(
+    account: LedgerAccount, members: Sequence[AccountMember], event_id: str, now_ms: int
+) -> OutgoingRecord:
+    """The account as it is now. ``members`` are all but its owner."""
+    check(account.owner_id is not None and account.key is not None, f"account {account.account_id} has no owner")
+    owner_id, key = str(account.owner_id), bytes(account.key or b"")
+    now = to_datetime(now_ms)
+    event = Account(
+        event_id=event_id,
+        user_id=owner_id,
+        occurred_at=now,
+        recorded_at=now,
+        account_id=account.account_id,
+        name=seal(key, owner_id, account.name or ""),
+        currency=account.currency,
+        number_last4=account.number_last4,
+        kind=account.kind,
+        overdraft_limit_minor=account.overdraft_limit_minor,
+        members=tuple(members),
+        closed_at=None if account.closed_at is None else to_datetime(account.closed_at),
+    )
+    return outgoing(ACCOUNT, account.account_id, event, now_ms)
+
+
+def account_erased(account_id: str, now_ms: int) -> OutgoingRecord:
+    """The tombstone of an account whose owner was erased."""
+    return OutgoingRecord(ACCOUNT.name, ACCOUNT.key.serialize(account_id), None, None, now_ms)
+
+
+def balance_changed(
+    account: LedgerAccount,
+    posting: Mapping[str, Any],
+    detail: Mapping[str, Any],
+    *,
+    transaction_id: str,
+    reverses_entry_id: str | None,
+    category_id: str | None,
+    recorded_at: int,
+    sealed: Sealer,
+) -> OutgoingRecord:
+    """The event of a posting to a user's account; ``posting`` and ``detail`` are rows of the tables."""
+    signed, value_date, occurred_ms = posting["signed_minor"], posting["value_date"], posting["occurred_at"]
+    event = BalanceChanged(
+        user_id=account.owner_id or "",
+        occurred_at=to_datetime(occurred_ms),
+        recorded_at=to_datetime(recorded_at),
+        entry_id=posting["entry_id"],
+        account_id=account.account_id,
+        account_seq=posting["account_seq"],
+        credit_debit=CreditDebit.CREDIT if signed > 0 else CreditDebit.DEBIT,
+        amount_minor=abs(signed),
+        currency=account.currency,
+        booking_date=date.fromisoformat(posting["booking_date"]),
+        value_date=None if value_date is None else date.fromisoformat(value_date),
+        kind=detail["kind"],
+        category=category_id,
+        counterparty=sealed(detail["counterparty"]),
+        counterparty_account=sealed(detail["counterparty_account"]),
+        end_to_end_id=detail["end_to_end_id"],
+        remittance=sealed(detail["remittance"]),
+        origin=_ORIGIN[posting["origin"]],
+        status=_STATUS[posting["status"]],
+        transaction_id=transaction_id,
+        reverses_entry_id=reverses_entry_id,
+    )
+    return outgoing(BALANCE_CHANGED, account.account_id, event, occurred_ms)

@@ -1,0 +1,435 @@
+"""The ledger: double entry, append-only, with every account's balance kept beside it.
+
+A unit of work goes through :class:`Books`: it takes numbers (which makes all other writers wait), loads the accounts,
+posts in memory with every rule checked there, and writes all at :meth:`Books.close`:
+
+1. Take numbers for the postings. The lock on their row is held until the transaction ends, so numbers, sequence
+   numbers and outgoing records commit in one order, on PostgreSQL too.
+2. Load accounts with their balances. Nobody else can change these now.
+3. Post: check first, then change the balance in memory and make the rows. A refused entry leaves nothing behind.
+4. Write journal, postings, what stands beside them, the balances, and the events into the outbox.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection
+
+from streambank.bank.events import CreditDebit, EntryStatus, Origin, Role
+from streambank.bank.events.money import INT64_MAX, INT64_MIN
+from streambank.bank.transactions import categories, events, repository, rule_store
+from streambank.bank.transactions.entries import TAGS_MAX, NewEntry, content_hash, out_of_range
+from streambank.bank.transactions.models import JournalKind, Purpose
+from streambank.bank.transactions.repository import LedgerAccount, LedgerRows
+from streambank.bank.transactions.rules import NOTHING, Outcome, RuleBook, facts
+from streambank.bank.transactions.words import WordHasher, add_words, words_of
+from streambank.clock import Clock, to_datetime, to_millis
+from streambank.errors import check
+from streambank.ids import RandomBytes, uuid7
+from streambank.service.http.problems import conflict, forbidden, not_found, unprocessable
+from streambank.service.outbox import Outbox, OutgoingRecord
+
+RULE_BOOKS_MAX = 1_000
+"""Users whose rules are kept compiled; some kilobytes each."""
+
+DAY_MS = 86_400_000
+
+_BOOKED, _PENDING = EntryStatus.BOOKED.value, EntryStatus.PENDING.value
+_PURPOSE_OF_KIND = {"OPENING": Purpose.OPENING, "ADJUSTMENT": Purpose.ADJUSTMENT}
+
+
+class Ledger:
+    """What units of work share: the outbox, the clock, and the rules of those who were active lately."""
+
+    def __init__(self, outbox: Outbox, clock: Clock, random_bytes: RandomBytes) -> None:
+        self.outbox = outbox
+        self.clock = clock
+        self.random_bytes = random_bytes
+        self._rule_books: OrderedDict[str, tuple[str, RuleBook]] = OrderedDict()
+
+    def books(self, connection: Connection, caller_id: str, postings: int) -> "Books":
+        """Open the books for a caller, with numbers for so many postings."""
+        return Books(self, connection, caller_id, postings)
+
+    def new_id(self, now_ms: int) -> str:
+        """A new id, later in order than those before."""
+        return uuid7(now_ms, self.random_bytes)
+
+    def rule_book(self, connection: Connection, account: LedgerAccount) -> RuleBook | None:
+        """The rules of the account's owner; None if there are none."""
+        tag, owner_id = account.rules_tag, account.owner_id
+        if tag is None or owner_id is None:
+            return None
+        known = self._rule_books.get(owner_id)
+        if known is None or known[0] != tag:
+            known = self._rule_books[owner_id] = (tag, rule_store.rule_book(connection, owner_id))
+            while len(self._rule_books) > RULE_BOOKS_MAX:
+                self._rule_books.popitem(last=False)
+        return known[1]
+
+
+@dataclass(slots=True)
+class Posted:
+    """An entry that was posted: its account, and its rows."""
+
+    account: LedgerAccount
+    posting: dict[str, Any]
+    detail: dict[str, Any]
+    tags: Sequence[str]
+    transaction_id: str
+    recorded_at: int
+    expires_at: int | None = None
+    reverses_entry_id: str | None = None
+
+    @property
+    def entry_id(self) -> str:
+        """The entry's id."""
+        return str(self.posting["entry_id"])
+
+    @property
+    def num(self) -> int:
+        """The number of the posting."""
+        return int(self.posting["num"])
+
+
+class Books:
+    """One unit of work on the ledger: post, then close. What is raised before leaves the database as it was."""
+
+    def __init__(self, ledger: Ledger, connection: Connection, caller_id: str, postings: int) -> None:
+        self.connection = connection
+        self.now_ms = ledger.clock()
+        self._ledger = ledger
+        self._caller_id = caller_id
+        self._next_num = repository.take_numbers(connection, postings)
+        self._end_num = self._next_num + postings
+        self._today = to_datetime(self.now_ms).date()
+        self._accounts: dict[str, LedgerAccount | None] = {}
+        self._counters: dict[tuple[str, str, Purpose], LedgerAccount] = {}
+        self._touched: dict[int, LedgerAccount] = {}
+        self._categories: dict[str, dict[str, int]] = {}
+        self._sealers: dict[str, events.Sealer] = {}
+        self._hashers: dict[int, WordHasher] = {}
+        self._rows = LedgerRows()
+        self._words: list[tuple[int, list[str]]] = []
+        self._events: list[OutgoingRecord] = []
+
+    def load(self, account_ids: Iterable[str]) -> None:
+        """Load several accounts at once."""
+        wanted = [account_id for account_id in account_ids if account_id not in self._accounts]
+        found = {a.account_id: a for a in repository.accounts(self.connection, self._caller_id, wanted)}
+        self._accounts.update((account_id, found.get(account_id)) for account_id in wanted)
+
+    def account(self, account_id: str, *, to_write: bool = True) -> LedgerAccount:
+        """An account of the caller's.
+
+        Raises:
+            Problem: it does not exist or is somebody else's (404), or the caller may only look at it (403).
+        """
+        if account_id not in self._accounts:
+            self._accounts[account_id] = repository.account(self.connection, self._caller_id, account_id)
+        account = self._accounts[account_id]
+        if account is None or account.role is None:
+            raise not_found("account")
+        if to_write and account.role is not Role.OWNER:
+            raise forbidden("a viewer of an account cannot change it")
+        check(account.key is not None, f"account {account_id} has an owner without a key")
+        return account
+
+    def account_by_num(self, num: int) -> LedgerAccount:
+        """An account by its number, whoever calls: one copy of it is in use."""
+        for known in (*self._accounts.values(), *self._counters.values()):
+            if known is not None and known.num == num:
+                return known
+        [account] = repository.accounts_by_num(self.connection, self._caller_id, [num])
+        if account.purpose is Purpose.USER:
+            self._accounts[account.account_id] = account
+        else:
+            self._counters[(account.owner_id or str(num), account.currency.value, account.purpose)] = account
+        return account
+
+    def record(
+        self,
+        account: LedgerAccount,
+        entry: NewEntry,
+        *,
+        asked: bool,
+        origin: Origin | None = None,
+        told: bytes | None = None,
+    ) -> Posted:
+        """Post a new entry. ``asked``: a person wants it, and the overdraft limit holds; else the bank says so.
+
+        ``told``: the entry's :func:`content_hash`, where it is known already.
+
+        Raises:
+            Problem: the account is closed or holds another currency, the limit or 64 bits would be passed, or the
+                category is not the owner's.
+        """
+        signed = entry.signed_minor
+        if entry.amount.currency is not account.currency:
+            raise unprocessable("/amount/currency", f"the account holds {account.currency.value}")
+        self.check_open(account)
+        if asked and signed < 0:
+            check_funds(account, -signed)
+        category_num, by_rule, tags = self._categorise(account, entry)
+        counter = self.counter(account, _PURPOSE_OF_KIND.get(entry.kind or "", Purpose.EXTERNAL))
+        check_room(account, counter, signed, entry.status.value)
+        detail = {
+            "kind": entry.kind,
+            "counterparty": entry.counterparty,
+            "counterparty_account": entry.counterparty_account,
+            "end_to_end_id": entry.end_to_end_id,
+            "remittance": entry.remittance,
+            "notes": entry.notes,
+            "category_num": category_num,
+            "by_rule": by_rule,
+        }
+        journal_num, transaction_id = self.journal(
+            JournalKind.ENTRY if entry.status.value == _BOOKED else JournalKind.HOLD
+        )
+        posting = {
+            "signed_minor": signed,
+            "status": entry.status.value,
+            "origin": (origin or entry.origin).value,
+            "booking_date": entry.booking_date.isoformat(),
+            "value_date": None if entry.value_date is None else entry.value_date.isoformat(),
+            "occurred_at": self._occurred_at(entry),
+        }
+        posted = self.post(account, counter, journal_num, transaction_id, posting, detail, tags)
+        if entry.status.value == _PENDING:
+            posted.expires_at = None if entry.expires_at is None else to_millis(entry.expires_at)
+            self._rows.holds.append((posted.num, account.num, posted.expires_at))
+        if entry.external_id is not None:
+            self._name(posted, entry.external_id, told or content_hash(entry))
+        return posted
+
+    def _name(self, posted: Posted, external_id: str, told: bytes) -> None:
+        self._rows.externals.append((posted.account.num, external_id, posted.posting["num"], told))
+
+    def check_open(self, account: LedgerAccount) -> None:
+        """Raise a problem if the account is closed."""
+        if account.closed_at is not None:
+            raise conflict("account-closed", "the account is closed: reopen it before anything is booked on it")
+
+    def journal(self, kind: JournalKind) -> tuple[int, str]:
+        """Begin a journal transaction: its number, which is that of its first posting, and its id."""
+        transaction_id = self._ledger.new_id(self.now_ms)
+        self._rows.journals.append((self._next_num, transaction_id, kind.value, self.now_ms))
+        return self._next_num, transaction_id
+
+    def post(
+        self,
+        account: LedgerAccount,
+        counter: LedgerAccount,
+        journal_num: int,
+        transaction_id: str,
+        posting: dict[str, Any],
+        detail: dict[str, Any],
+        tags: Sequence[str],
+        *,
+        reverses: tuple[int, int, str] | None = None,
+    ) -> Posted:
+        """Post both sides. The caller has checked that there is room: see :func:`check_room`.
+
+        ``reverses``: the numbers of the postings to ``account`` and ``counter`` that this takes back, and the entry's
+        id.
+        """
+        # The first entry of a journal transaction shares its id: for nearly all there is no other.
+        first = self._next_num == journal_num
+        entry_id = transaction_id if first else self._ledger.new_id(self.now_ms)
+        shared = {"journal_num": journal_num, "currency": account.currency.value}
+        posting.update(shared, entry_id=entry_id, reverses_num=None if reverses is None else reverses[0])
+        signed = -posting["signed_minor"]
+        other = {**posting, "entry_id": None, "signed_minor": signed}
+        other["reverses_num"] = None if reverses is None else reverses[1]
+        self._append(account, posting)
+        self._append(counter, other)
+        detail.update(posting_num=posting["num"], account_num=account.num, version=1)
+        self._rows.details.append(detail)
+        self._rows.tags.extend((posting["num"], tag, account.num) for tag in tags)
+        self._index(account, posting["num"], detail)
+        reverses_entry_id = None if reverses is None else reverses[2]
+        self._publish(account, posting, detail, transaction_id, reverses_entry_id)
+        return Posted(account, posting, detail, tags, transaction_id, self.now_ms, reverses_entry_id=reverses_entry_id)
+
+    def end_hold(self, posting_num: int) -> None:
+        """A pending entry has ended."""
+        self._rows.ended_holds.append(posting_num)
+
+    def split(self, rows: Iterable[dict[str, Any]]) -> None:
+        """Rows of ``entry_split`` for an entry that was posted."""
+        self._rows.splits.extend(rows)
+
+    def counter(self, account: LedgerAccount, purpose: Purpose) -> LedgerAccount:
+        """The account on the other side of an account's entries, made on demand."""
+        owner_id = account.owner_id
+        if owner_id is None:
+            raise not_found("account")
+        place = (owner_id, account.currency.value, purpose)
+        counter = self._counters.get(place)
+        if counter is None:
+            counter = repository.counter_account(self.connection, owner_id, account.currency, purpose)
+            if counter is None:
+                counter = self._open_counter(account, purpose)
+            self._counters[place] = counter
+        return counter
+
+    def close(self) -> None:
+        """Write everything, and put the events into the outbox."""
+        if not self._rows.postings:
+            return
+        repository.add_rows(self.connection, self._rows)
+        repository.set_balances(self.connection, list(self._touched.values()))
+        add_words(self.connection, self._words)
+        self._ledger.outbox.add(self.connection, self._events)
+        self._rows, self._words, self._events = LedgerRows(), [], []
+        self._touched.clear()
+
+    def _open_counter(self, account: LedgerAccount, purpose: Purpose) -> LedgerAccount:
+        values = {
+            "account_id": self._ledger.new_id(self.now_ms),
+            "owner_id": account.owner_id,
+            "purpose": purpose.value,
+            "kind": "other",
+            "currency": account.currency.value,
+            "opened_at": self.now_ms,
+            "version": 1,
+        }
+        num = repository.add_account(self.connection, values)
+        [counter] = repository.accounts_by_num(self.connection, "", [num])
+        return counter
+
+    def _append(self, account: LedgerAccount, posting: dict[str, Any]) -> None:
+        check(self._next_num < self._end_num, "the books have no number left for another posting")
+        signed, reversing = posting["signed_minor"], posting["reverses_num"] is not None
+        account.last_seq += 1
+        posting["num"] = self._next_num
+        posting["account_num"] = account.num
+        posting["account_seq"] = account.last_seq
+        self._next_num += 1
+        if posting["status"] == _BOOKED:
+            account.booked_minor += signed
+        elif (signed < 0) != reversing:
+            account.pending_debits_minor += abs(signed) if not reversing else -abs(signed)
+        else:
+            account.pending_credits_minor += abs(signed) if not reversing else -abs(signed)
+        self._touched[account.num] = account
+        self._rows.postings.append(posting)
+
+    def _categorise(self, account: LedgerAccount, entry: NewEntry) -> tuple[int | None, bool, Sequence[str]]:
+        category_num = None
+        if entry.category_id is not None:
+            category_num = self.category_num(account, entry.category_id)
+        book = self._ledger.rule_book(self.connection, account)
+        outcome: Outcome = NOTHING
+        if book:
+            told = facts(
+                account.account_id, entry.credit_debit, entry.amount.amount_minor, entry.counterparty, entry.remittance
+            )
+            outcome = book.apply(told)
+        tags = [*entry.tags, *(tag for tag in outcome.tags if tag not in entry.tags)]
+        if category_num is None:
+            return outcome.category_num, outcome.category_num is not None, tags[:TAGS_MAX]
+        return category_num, False, tags[:TAGS_MAX]
+
+    def category_num(self, account: LedgerAccount, category_id: str, pointer: str = "/category_id") -> int:
+        """The number of a category of the account's owner. Raises a problem about ``pointer`` if it is not one."""
+        num = self._category_nums(account).get(category_id)
+        if num is None:
+            raise unprocessable(pointer, "not a category of the account's owner", "unknown-category")
+        return num
+
+    def _category_nums(self, account: LedgerAccount) -> dict[str, int]:
+        owner_id = account.owner_id or ""
+        nums = self._categories.get(owner_id)
+        if nums is None:
+            nums = self._categories[owner_id] = categories.numbers(self.connection, owner_id)
+        return nums
+
+    def _category_id(self, account: LedgerAccount, category_num: int | None) -> str | None:
+        if category_num is None:
+            return None
+        nums = self._category_nums(account)
+        return next((category_id for category_id, num in nums.items() if num == category_num), None)
+
+    def category_id(self, posted: Posted) -> str | None:
+        """The id of an entry's category."""
+        return self._category_id(posted.account, posted.detail["category_num"])
+
+    def _occurred_at(self, entry: NewEntry) -> int:
+        if entry.occurred_at is not None:
+            return to_millis(entry.occurred_at)
+        if entry.booking_date == self._today:
+            return self.now_ms
+        return (entry.booking_date - _EPOCH).days * DAY_MS
+
+    def _index(self, account: LedgerAccount, num: int, detail: dict[str, Any]) -> None:
+        words = words_of((detail["counterparty"], detail["remittance"], detail["notes"]))
+        if not words or account.search_key is None:
+            return
+        hasher = self._hashers.get(account.num)
+        if hasher is None:
+            hasher = self._hashers[account.num] = WordHasher(account.search_key)
+        self._words.append((num, hasher(words)))
+
+    def _publish(
+        self,
+        account: LedgerAccount,
+        posting: dict[str, Any],
+        detail: dict[str, Any],
+        transaction_id: str,
+        reverses_entry_id: str | None,
+    ) -> None:
+        owner_id = account.owner_id or ""
+        sealed = self._sealers.get(owner_id)
+        if sealed is None:
+            sealed = self._sealers[owner_id] = events.Sealer(account.key or b"", owner_id)
+        self._events.append(
+            events.balance_changed(
+                account,
+                posting,
+                detail,
+                transaction_id=transaction_id,
+                reverses_entry_id=reverses_entry_id,
+                category_id=self._category_id(account, detail["category_num"]),
+                recorded_at=self.now_ms,
+                sealed=sealed,
+            )
+        )
+
+    @property
+    def today(self) -> date:
+        """The present day, UTC."""
+        return self._today
+
+
+_EPOCH = date(1970, 1, 1)
+
+
+def check_funds(account: LedgerAccount, debit_minor: int) -> None:
+    """Raise a problem if a debit would take what is available below nothing; without a limit nothing is refused."""
+    if account.overdraft_limit_minor is not None and account.available_minor < debit_minor:
+        raise conflict(
+            "insufficient-funds",
+            f"{account.available_minor} {account.currency.value} minor units are available, {debit_minor} are needed",
+        )
+
+
+def check_room(account: LedgerAccount, counter: LedgerAccount, signed_minor: int, status: str) -> None:
+    """Raise a problem if a new entry would take a balance or a pending sum of either side beyond 64 bits."""
+    for side, signed in ((account, signed_minor), (counter, -signed_minor)):
+        if status == _BOOKED:
+            fits = INT64_MIN <= side.booked_minor + signed <= INT64_MAX
+        elif signed < 0:
+            fits = side.pending_debits_minor - signed <= INT64_MAX
+        else:
+            fits = side.pending_credits_minor + signed <= INT64_MAX
+        if not fits:
+            raise out_of_range()
+
+
+def direction(signed_minor: int) -> CreditDebit:
+    """Whether money came in or went out."""
+    return CreditDebit.CREDIT if signed_minor > 0 else CreditDebit.DEBIT

@@ -1,0 +1,345 @@
+"""The ledger's statements, built once: to build them costs more than to execute them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Any
+
+from iso4217 import Currency
+from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, select, update
+
+from streambank.bank.events import AccountKind, Role
+from streambank.bank.transactions.bulk import BulkInsert
+from streambank.bank.transactions.models import (
+    ACCOUNT,
+    ACCOUNT_MEMBER,
+    BALANCE,
+    ENTRY_DETAIL,
+    ENTRY_SPLIT,
+    ENTRY_TAG,
+    EXTERNAL_ID,
+    HOLD,
+    JOURNAL,
+    LEDGER_STATE,
+    PERSON,
+    POSTING,
+    Purpose,
+)
+from streambank.errors import check
+
+
+@dataclass(slots=True)
+class LedgerAccount:
+    """An account with its balance. The balance is changed here first, and written when the books are closed.
+
+    ``role`` is the caller's, ``key`` that of the owner's personal data.
+    """
+
+    num: int
+    account_id: str
+    owner_id: str | None
+    purpose: Purpose
+    kind: AccountKind
+    currency: Currency
+    name: str | None
+    number_last4: str | None
+    overdraft_limit_minor: int | None
+    search_key: bytes | None
+    opened_at: int
+    closed_at: int | None
+    version: int
+    booked_minor: int
+    pending_debits_minor: int
+    pending_credits_minor: int
+    last_seq: int
+    balance_version: int
+    role: Role | None
+    key: bytes | None
+    rules_tag: str | None
+
+    @property
+    def available_minor(self) -> int:
+        """What may still be spent: booked, less pending debits, plus the overdraft limit if there is one.
+
+        Pending credits do not count before they are booked: what is expected may fail to come.
+        """
+        return self.booked_minor - self.pending_debits_minor + (self.overdraft_limit_minor or 0)
+
+
+_ROLES = {role.value: role for role in Role}
+_KINDS = {kind.value: kind for kind in AccountKind}
+_PURPOSES = {purpose.value: purpose for purpose in Purpose}
+_CURRENCIES = {currency.value: currency for currency in Currency}
+
+
+def ledger_account(row: Sequence[Any]) -> LedgerAccount:
+    """The account of a row of the statements below."""
+    values = list(row)
+    # A dictionary is several times as quick as an enumeration's own look-up by value.
+    values[3], values[4], values[5] = _PURPOSES[values[3]], _KINDS[values[4]], _CURRENCIES[values[5]]
+    values[18] = None if values[18] is None else _ROLES[values[18]]
+    return LedgerAccount(*values)
+
+
+_COLUMNS = (
+    ACCOUNT.c.num,
+    ACCOUNT.c.account_id,
+    ACCOUNT.c.owner_id,
+    ACCOUNT.c.purpose,
+    ACCOUNT.c.kind,
+    ACCOUNT.c.currency,
+    ACCOUNT.c.name,
+    ACCOUNT.c.number_last4,
+    ACCOUNT.c.overdraft_limit_minor,
+    ACCOUNT.c.search_key,
+    ACCOUNT.c.opened_at,
+    ACCOUNT.c.closed_at,
+    ACCOUNT.c.version,
+    BALANCE.c.booked_minor,
+    BALANCE.c.pending_debits_minor,
+    BALANCE.c.pending_credits_minor,
+    BALANCE.c.last_seq,
+    BALANCE.c.version.label("balance_version"),
+    ACCOUNT_MEMBER.c.role,
+    PERSON.c.key,
+    PERSON.c.rules_tag,
+)
+
+_ACCOUNTS = select(*_COLUMNS).select_from(
+    ACCOUNT.join(BALANCE, BALANCE.c.account_num == ACCOUNT.c.num)
+    .outerjoin(
+        ACCOUNT_MEMBER,
+        and_(ACCOUNT_MEMBER.c.account_num == ACCOUNT.c.num, ACCOUNT_MEMBER.c.user_id == bindparam("caller_id")),
+    )
+    .outerjoin(PERSON, PERSON.c.user_id == ACCOUNT.c.owner_id)
+)
+_ACCOUNT = _ACCOUNTS.where(ACCOUNT.c.account_id == bindparam("account_id"))
+_ACCOUNTS_IN = _ACCOUNTS.where(ACCOUNT.c.account_id.in_(bindparam("account_ids", expanding=True)))
+_ACCOUNTS_NUM = _ACCOUNTS.where(ACCOUNT.c.num.in_(bindparam("nums", expanding=True)))
+_ACCOUNTS_OF = _ACCOUNTS.where(ACCOUNT_MEMBER.c.role.is_not(None)).order_by(ACCOUNT.c.num)
+_COUNTER = _ACCOUNTS.where(
+    ACCOUNT.c.owner_id == bindparam("owner_id"),
+    ACCOUNT.c.currency == bindparam("of_currency"),
+    ACCOUNT.c.purpose == bindparam("of_purpose"),
+)
+
+
+def account(connection: Connection, caller_id: str, account_id: str) -> LedgerAccount | None:
+    """An account, with the caller's role in it."""
+    row = connection.execute(_ACCOUNT, {"caller_id": caller_id, "account_id": account_id}).one_or_none()
+    return None if row is None else ledger_account(row)
+
+
+def accounts(connection: Connection, caller_id: str, account_ids: Sequence[str]) -> list[LedgerAccount]:
+    """Those of the accounts that exist."""
+    found = connection.execute(_ACCOUNTS_IN, {"caller_id": caller_id, "account_ids": list(account_ids)})
+    return [ledger_account(row) for row in found]
+
+
+def accounts_by_num(connection: Connection, caller_id: str, nums: Sequence[int]) -> list[LedgerAccount]:
+    """Accounts by their numbers."""
+    found = connection.execute(_ACCOUNTS_NUM, {"caller_id": caller_id, "nums": list(nums)})
+    return [ledger_account(row) for row in found]
+
+
+def accounts_of(connection: Connection, user_id: str) -> list[LedgerAccount]:
+    """The accounts that a user may see, in the order in which they were opened."""
+    return [ledger_account(row) for row in connection.execute(_ACCOUNTS_OF, {"caller_id": user_id})]
+
+
+def counter_account(
+    connection: Connection, owner_id: str, currency: Currency, purpose: Purpose
+) -> LedgerAccount | None:
+    """The account on the other side of a user's entries."""
+    values = {"caller_id": "", "owner_id": owner_id, "of_currency": currency.value, "of_purpose": purpose.value}
+    row = connection.execute(_COUNTER, values).one_or_none()
+    return None if row is None else ledger_account(row)
+
+
+_ADD_ACCOUNT = insert(ACCOUNT).returning(ACCOUNT.c.num)
+_ADD_BALANCE = insert(BALANCE)
+
+
+def add_account(connection: Connection, values: dict[str, Any]) -> int:
+    """Open an account with nothing in it; its number."""
+    num = connection.execute(_ADD_ACCOUNT, values).scalar_one()
+    sums = dict.fromkeys(("booked_minor", "pending_debits_minor", "pending_credits_minor", "last_seq"), 0)
+    connection.execute(_ADD_BALANCE, {"account_num": num, **sums, "version": 0})
+    return int(num)
+
+
+_TAKE_NUMBERS = (
+    update(LEDGER_STATE)
+    .values(last_num=LEDGER_STATE.c.last_num + bindparam("count"))
+    .returning(LEDGER_STATE.c.last_num)
+)
+
+
+def take_numbers(connection: Connection, count: int) -> int:
+    """Take ``count`` numbers for postings; the first. Whoever else writes waits until this transaction ends."""
+    return int(connection.execute(_TAKE_NUMBERS, {"count": count}).scalar_one()) - count + 1
+
+
+def lock(connection: Connection) -> None:
+    """Let no one else write to the ledger, or change an account, until this transaction ends."""
+    take_numbers(connection, 0)
+
+
+_ADD_JOURNALS = BulkInsert(JOURNAL)
+_ADD_POSTINGS = BulkInsert(POSTING)
+_ADD_DETAILS = BulkInsert(ENTRY_DETAIL)
+_ADD_TAGS = BulkInsert(ENTRY_TAG)
+_ADD_SPLITS = BulkInsert(ENTRY_SPLIT)
+_ADD_HOLDS = BulkInsert(HOLD)
+_ADD_EXTERNALS = BulkInsert(EXTERNAL_ID)
+_posting_row = itemgetter(*_ADD_POSTINGS.columns)
+_detail_row = itemgetter(*_ADD_DETAILS.columns)
+_split_row = itemgetter(*_ADD_SPLITS.columns)
+_END_HOLD = delete(HOLD).where(HOLD.c.posting_num == bindparam("num"))
+_SET_BALANCE = (
+    update(BALANCE)
+    .where(BALANCE.c.account_num == bindparam("num"), BALANCE.c.version == bindparam("was_version"))
+    .values(
+        booked_minor=bindparam("booked"),
+        pending_debits_minor=bindparam("debits"),
+        pending_credits_minor=bindparam("credits"),
+        last_seq=bindparam("seq"),
+        version=BALANCE.c.version + 1,
+    )
+)
+
+
+@dataclass(slots=True)
+class LedgerRows:
+    """What is to be written to the ledger and beside it. Tuples are in the order of their table's columns."""
+
+    journals: list[tuple[int, str, str, int]] = field(default_factory=list)
+    postings: list[dict[str, Any]] = field(default_factory=list)
+    details: list[dict[str, Any]] = field(default_factory=list)
+    tags: list[tuple[int, str, int]] = field(default_factory=list)
+    splits: list[dict[str, Any]] = field(default_factory=list)
+    holds: list[tuple[int, int, int | None]] = field(default_factory=list)
+    ended_holds: list[int] = field(default_factory=list)
+    externals: list[tuple[int, str, int, bytes]] = field(default_factory=list)
+
+
+def add_rows(connection: Connection, rows: LedgerRows) -> None:
+    """Write them."""
+    _ADD_JOURNALS(connection, rows.journals)
+    _ADD_POSTINGS(connection, [_posting_row(row) for row in rows.postings])
+    _ADD_DETAILS(connection, [_detail_row(row) for row in rows.details])
+    _ADD_TAGS(connection, rows.tags)
+    _ADD_SPLITS(connection, [_split_row(row) for row in rows.splits])
+    _ADD_HOLDS(connection, rows.holds)
+    _ADD_EXTERNALS(connection, rows.externals)
+    for num in rows.ended_holds:
+        ended = connection.execute(_END_HOLD, {"num": num})
+        check(ended.rowcount == 1, f"the pending entry {num} ended twice")
+
+
+def set_balances(connection: Connection, touched: Sequence[LedgerAccount]) -> None:
+    """Write the balances of accounts that got entries."""
+    values = [
+        {
+            "num": a.num,
+            "was_version": a.balance_version,
+            "booked": a.booked_minor,
+            "debits": a.pending_debits_minor,
+            "credits": a.pending_credits_minor,
+            "seq": a.last_seq,
+        }
+        for a in touched
+    ]
+    done = connection.execute(_SET_BALANCE, values)
+    check(done.rowcount == len(values), "a balance was changed while its account was locked")
+    for a in touched:
+        a.balance_version += 1
+
+
+_KNOWN_EXTERNAL = select(EXTERNAL_ID.c.external_id, EXTERNAL_ID.c.content_hash, POSTING.c.entry_id).where(
+    EXTERNAL_ID.c.account_num == bindparam("num"),
+    EXTERNAL_ID.c.external_id.in_(bindparam("ids", expanding=True)),
+    POSTING.c.num == EXTERNAL_ID.c.posting_num,
+)
+
+
+def known_externals(connection: Connection, account_num: int, ids: Sequence[str]) -> dict[str, tuple[bytes, str]]:
+    """Which of the external ids the account has: the hash of what was told, and the entry's id."""
+    rows = connection.execute(_KNOWN_EXTERNAL, {"num": account_num, "ids": list(ids)})
+    return {row[0]: (bytes(row[1]), row[2]) for row in rows}
+
+
+REVERSING = POSTING.alias("reversing")
+
+ENTRIES = (
+    select(
+        POSTING,
+        JOURNAL.c.transaction_id,
+        JOURNAL.c.recorded_at,
+        ENTRY_DETAIL.c.kind,
+        ENTRY_DETAIL.c.counterparty,
+        ENTRY_DETAIL.c.counterparty_account,
+        ENTRY_DETAIL.c.end_to_end_id,
+        ENTRY_DETAIL.c.remittance,
+        ENTRY_DETAIL.c.notes,
+        ENTRY_DETAIL.c.category_num,
+        ENTRY_DETAIL.c.by_rule,
+        func.coalesce(ENTRY_DETAIL.c.version, 1).label("version"),
+        HOLD.c.posting_num.label("hold_num"),
+        HOLD.c.expires_at,
+        REVERSING.c.entry_id.label("reversed_by_id"),
+    )
+    .select_from(
+        POSTING.join(JOURNAL, JOURNAL.c.num == POSTING.c.journal_num)
+        .outerjoin(ENTRY_DETAIL, ENTRY_DETAIL.c.posting_num == POSTING.c.num)
+        .outerjoin(HOLD, HOLD.c.posting_num == POSTING.c.num)
+        .outerjoin(REVERSING, REVERSING.c.reverses_num == POSTING.c.num)
+    )
+    .where(POSTING.c.entry_id.is_not(None))
+)
+"""Entries of users' accounts with what stands beside them, to be narrowed down."""
+
+_ENTRY = ENTRIES.where(POSTING.c.entry_id == bindparam("id"))
+_TAGS = (
+    select(ENTRY_TAG.c.posting_num, ENTRY_TAG.c.tag)
+    .where(ENTRY_TAG.c.posting_num.in_(bindparam("nums", expanding=True)))
+    .order_by(ENTRY_TAG.c.posting_num, ENTRY_TAG.c.tag)
+)
+_SPLITS = (
+    select(ENTRY_SPLIT)
+    .where(ENTRY_SPLIT.c.posting_num.in_(bindparam("nums", expanding=True)))
+    .order_by(ENTRY_SPLIT.c.posting_num, ENTRY_SPLIT.c.part)
+)
+_JOURNAL_POSTINGS = select(POSTING).where(POSTING.c.journal_num == bindparam("journal")).order_by(POSTING.c.num)
+_ENTRY_IDS = select(POSTING.c.num, POSTING.c.entry_id).where(POSTING.c.num.in_(bindparam("nums", expanding=True)))
+
+
+def entry(connection: Connection, entry_id: str) -> Row[Any] | None:
+    """A row of :data:`ENTRIES`."""
+    return connection.execute(_ENTRY, {"id": entry_id}).one_or_none()
+
+
+def tags_of(connection: Connection, nums: Sequence[int]) -> dict[int, list[str]]:
+    """The tags of postings."""
+    found: dict[int, list[str]] = {}
+    for num, tag in connection.execute(_TAGS, {"nums": list(nums)}):
+        found.setdefault(num, []).append(tag)
+    return found
+
+
+def splits_of(connection: Connection, nums: Sequence[int]) -> dict[int, list[Row[Any]]]:
+    """The parts of postings."""
+    found: dict[int, list[Row[Any]]] = {}
+    for row in connection.execute(_SPLITS, {"nums": list(nums)}):
+        found.setdefault(row.posting_num, []).append(row)
+    return found
+
+
+def entry_ids(connection: Connection, nums: Sequence[int]) -> dict[int, str]:
+    """The entry ids of postings."""
+    return {row[0]: row[1] for row in connection.execute(_ENTRY_IDS, {"nums": list(nums)})} if nums else {}
+
+
+def journal_postings(connection: Connection, journal_num: int) -> Sequence[Row[Any]]:
+    """All postings of a journal transaction."""
+    return connection.execute(_JOURNAL_POSTINGS, {"journal": journal_num}).all()
