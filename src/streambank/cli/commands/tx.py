@@ -79,6 +79,38 @@ WhichOption: TypeAlias = Annotated[Which, Parameter(name="*")]
 _ANY = Which()
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is known of a transaction.
+
+    Attributes
+    ----------
+    with_
+        Who it went to, or came from.
+    text
+        What it says it is for.
+    notes
+        Your own notes.
+    category
+        A category's name, PARENT/NAME or id.
+    tag
+        A tag; as often as wanted.
+    external_id
+        What it is called where it comes from: recorded again under that id, it stays one.
+    """
+
+    with_: Annotated[str | None, Parameter(name="--with")] = None
+    text: str | None = None
+    notes: str | None = None
+    category: str | None = None
+    tag: Annotated[list[str] | None, Parameter(negative="")] = None
+    external_id: str | None = None
+
+
+ToldOption: TypeAlias = Annotated[Told, Parameter(name="*")]
+_NOTHING = Told()
+
+
 @app.command(name="ls")
 def list_transactions(
     *,
@@ -118,13 +150,8 @@ def add_transaction(
     /,
     *,
     date: str | None = None,
-    with_: Annotated[str | None, Parameter(name="--with")] = None,
-    text: str | None = None,
-    notes: str | None = None,
-    category: str | None = None,
-    tag: Annotated[list[str] | None, Parameter(negative="")] = None,
+    told: ToldOption = _NOTHING,
     pending: Annotated[bool, Parameter(negative="")] = False,
-    external_id: str | None = None,
     force: ForceOption = False,
     server: ApiOption = USUAL_SERVER,
     output: OutputOption = "table",
@@ -139,20 +166,8 @@ def add_transaction(
         What goes out, with a minus, or comes in: -12.50, '-12.50 EUR' or 100.
     date
         The booking date, such as 2026-11-29; today (UTC), if it is left out.
-    with_
-        Who it went to, or came from.
-    text
-        What it says it is for.
-    notes
-        Your own notes.
-    category
-        A category's name, PARENT/NAME or id.
-    tag
-        A tag; as often as wanted.
     pending
         It is expected and not booked yet: see `tx book` and `tx void`.
-    external_id
-        What it is called where it comes from: recorded again under that id, it stays one.
     """
     from streambank.bank.events import CreditDebit, EntryStatus
     from streambank.bank.transactions.schemas import Money, NewTransaction
@@ -168,12 +183,12 @@ def add_transaction(
             amount=valid(Money, amount_minor=abs(minor), currency=found.currency),
             booking_date=day,
             status=EntryStatus.PENDING if pending else None,
-            external_id=external_id,
-            counterparty=with_,
-            remittance=text,
-            notes=notes,
-            category_id=find_category(client, category).value.id if category is not None else None,
-            tags=tag,
+            external_id=told.external_id,
+            counterparty=told.with_,
+            remittance=told.text,
+            notes=told.notes,
+            category_id=find_category(client, told.category).value.id if told.category is not None else None,
+            tags=told.tag,
             force=force or None,
         )
         _show(client, client.transactions.record(body).value, output)
