@@ -1,11 +1,17 @@
 """The client against the services as they are: every part, over real connections."""
 
 import logging
+import threading
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 from tests.bank.client.bank import PASSWORD, Bank
 
 from streambank.bank.client import ApiError, ApiKey, Client, NotLoggedInError, Password, RefreshToken, Versioned
@@ -35,6 +41,7 @@ from streambank.bank.users.schemas import (
     QuietHoursView,
     SignUp,
 )
+from streambank.service.http.server import HttpServer
 
 TODAY = date(2026, 3, 2)
 NEW_PASSWORD = "seven boats went home"
@@ -273,6 +280,35 @@ def test_an_export_and_an_erasure(bank: Bank, ada: Client, email: str) -> None:
     ada.users.erase(ada.users.profile(), PASSWORD)
     with bank.client(email) as client, pytest.raises(NotLoggedInError):
         client.log_in()
+
+
+def test_threads_share_a_client(bank: Bank, ada: Client, email: str) -> None:
+    account = open_account(ada)
+    credentials = Password(email, PASSWORD)
+    with Client(bank.url, credentials) as client, ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda n: client.transactions.record(entry(account, n)).value.id, range(1, 25)))
+    assert len(set(made)) == 24
+    assert ada.accounts.balance(account.value.id).booked_minor == sum(range(1, 25))
+
+
+def test_a_server_that_starts_again_is_waited_for() -> None:
+    async def answer(request: Request) -> Response:
+        return JSONResponse({"keys": []})
+
+    app = Starlette(routes=[Route("/.well-known/jwks.json", answer)])
+    first = HttpServer(app, name="first")
+    first.start()
+    with Client(first.url) as client:
+        client.users.public_keys()
+        first.close()
+        second = HttpServer(app, name="second", port=first.port)
+        later = threading.Timer(0.2, second.start)
+        later.start()
+        try:
+            assert client.users.public_keys().keys == []
+        finally:
+            later.join()
+            second.close()
 
 
 def test_no_secret_is_in_what_the_libraries_below_log(
