@@ -20,7 +20,7 @@ def entry(line: int, minor: int = -250, **more: Any) -> ImportedEntry:
 
 def lines(*entries: ImportedEntry, is_new: bool = False) -> tuple[list[dict[str, Any]], ImportedLines, Tally]:
     tally = Tally()
-    made = ImportedLines("bank.csv", "a-1", Currency.EUR, is_new=is_new, report=tally)
+    made = ImportedLines("bank.csv", "a-1", Currency("EUR"), is_new=is_new, report=tally)
     return [json.loads(line) for line in made.lines(entries)], made, tally
 
 

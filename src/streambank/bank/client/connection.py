@@ -36,8 +36,8 @@ Query: TypeAlias = Mapping[str, str | int | None]
 TOKEN_PATH = "/v1/oauth/token"  # noqa: S105
 POSITION_HEADER = "X-Log-Position"
 
-TIMEOUT_S = 30.0
-"""For each part of an exchange. Undoing a large import takes some seconds; nothing takes longer."""
+TIMEOUT_S = 120.0
+"""For each part of an exchange. Undoing an import of a bank's export of many years takes a minute; nothing more."""
 
 CONNECT_TIMEOUT_S = 5.0
 """A server that is there takes a connection within a few round trips."""
