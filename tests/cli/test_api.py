@@ -1,5 +1,6 @@
 """What people type, and what is made of it."""
 
+import io
 from collections.abc import Mapping
 from datetime import date
 
@@ -10,7 +11,7 @@ from tests.bank.client.support import ACCOUNT, FakeServer
 
 from streambank.bank.events import MoneyError
 from streambank.bank.users.schemas import SignUp
-from streambank.cli.api import find_account, find_category, parse_day, parse_signed, parse_unsigned, valid
+from streambank.cli.api import ask_password, find_account, find_category, parse_day, parse_signed, parse_unsigned, valid
 from streambank.cli.errors import CommandError, UsageError
 
 
@@ -62,6 +63,24 @@ def test_what_is_wrong_with_a_field_is_told_without_repeating_it() -> None:
     assert str(failed.value).startswith("email: the e-mail address is malformed")
     assert "password: " in str(failed.value)
     assert "secret" not in str(failed.value)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_password_is_asked_for_twice_where_nobody_sees_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = ["first", "second"]
+    monkeypatch.setattr("sys.stdin", Terminal())
+    monkeypatch.setattr("getpass.getpass", lambda *_: typed.pop(0))
+    with pytest.raises(UsageError, match="the two are not the same"):
+        ask_password("Password", False, twice=True)
+    typed[:] = ["same", "same"]
+    assert ask_password("Password", False, twice=True) == "same"
+    typed[:] = [""]
+    with pytest.raises(UsageError, match="nothing was given"):
+        ask_password("Password", False)
 
 
 def listing(*items: Mapping[str, object]) -> FakeServer:

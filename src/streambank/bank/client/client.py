@@ -74,7 +74,10 @@ class Client:
 
     @property
     def fresh(self) -> Self:
-        """This client, but each read waits until its service has seen what this client wrote to other services."""
+        """This client, but each read waits until its service has seen what this client wrote to other services.
+
+        Connections and tokens are the same ones.
+        """
         fresh = object.__new__(type(self))
         fresh._connection = self._connection
         fresh._make_parts(fresh=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from streambank.cli.api import USUAL_SERVER, ApiOption, PasswordStdinOption, ask_password, connected
-from streambank.cli.errors import UsageError, say
+from streambank.cli.errors import CommandError, UsageError, say
 from streambank.cli.output import OutputOption
 
 
@@ -30,13 +31,10 @@ def login(
     """
     from streambank.bank.client import ApiKey, Client, NotLoggedInError, Password
     from streambank.cli.credentials import Login
-    from streambank.cli.errors import CommandError
 
     file = server.credentials()
     before = file.find(server.url)
     if api_key_id is not None:
-        import sys
-
         secret = ask_password("Secret of the key", password_stdin or not sys.stdin.isatty())
         with connected(server, ApiKey(api_key_id, secret)) as client:
             scope = client.log_in()
@@ -50,7 +48,7 @@ def login(
             with Client(server.server, shown) as client:
                 scope = client.log_in()
         except NotLoggedInError as error:
-            raise CommandError(f"{error}") from None
+            raise CommandError(str(error)) from None
         made = Login(shown.refresh_token or "", email)
     file.put(server.url, made)
     if before is not None and before.key_id is None:
@@ -58,7 +56,7 @@ def login(
         with connected(server) as client:
             client.users.revoke_token(before.token)
     say(f"logged in at {server.url}")
-    if "transactions:read" not in scope.split():
+    if api_key_id is None and "transactions:read" not in scope.split():
         say("your e-mail address is not verified yet: `streambank verify CODE`, with the code in the mail")
 
 
