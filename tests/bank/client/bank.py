@@ -9,14 +9,19 @@ from pathlib import Path
 
 from argon2 import Parameters, Type
 
-from streambank.bank import transactions, users
 from streambank.bank.access import LogKeys
 from streambank.bank.client import Client, Password
 from streambank.bank.events import MAIL_REQUESTED, TOPICS, USER_KEY
 from streambank.bank.events.personal import unseal
 from streambank.bank.reading import latest
 from streambank.bank.transactions.endpoints import router as transactions_router
+from streambank.bank.transactions.models import DATABASE as TRANSACTIONS_DATABASE
+from streambank.bank.transactions.service import TransactionsService
+from streambank.bank.users.endpoints import router as users_router
+from streambank.bank.users.models import DATABASE as USERS_DATABASE
 from streambank.bank.users.schemas import SignUp
+from streambank.bank.users.service import UsersService
+from streambank.bank.users.settings import UsersSettings
 from streambank.clock import system_clock
 from streambank.log import EventLog
 from streambank.log.embedded import EmbeddedLog
@@ -71,12 +76,12 @@ def running_bank(folder: Path) -> Iterator[Bank]:
     with ExitStack() as stack:
         log = stack.enter_context(EmbeddedLog.open(None))
         log.create_topics(topic.config for topic in TOPICS)
-        users_database = Database.open(folder / "users.db", *users.DATABASE)
+        users_database = Database.open(folder / "users.db", *USERS_DATABASE)
         stack.callback(users_database.close)
-        transactions_database = Database.open(folder / "transactions.db", *transactions.DATABASE)
+        transactions_database = Database.open(folder / "transactions.db", *TRANSACTIONS_DATABASE)
         stack.callback(transactions_database.close)
-        people = users.UsersService(log, users_database, users.UsersSettings(password_parameters=CHEAP))
-        ledger = transactions.TransactionsService(log, transactions_database)
+        people = UsersService(log, users_database, UsersSettings(password_parameters=CHEAP))
+        ledger = TransactionsService(log, transactions_database)
 
         def http(name: str, database: Database, topics: list[str]) -> ServiceHttp:
             commits = GroupCommit(database)
@@ -92,7 +97,7 @@ def running_bank(folder: Path) -> Iterator[Bank]:
             )
 
         routers = {
-            "users": users.router(people, http("users", users_database, [])),
+            "users": users_router(people, http("users", users_database, [])),
             "transactions": transactions_router(ledger, http("transactions", transactions_database, [USER_KEY.name])),
         }
         stop = threading.Event()

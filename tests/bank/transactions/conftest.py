@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.bank.transactions.support import Bench, made
 
-from streambank.bank.transactions import DATABASE
+from streambank.bank.transactions.models import DATABASE
 from streambank.service.database import Database
 
 

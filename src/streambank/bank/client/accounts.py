@@ -17,7 +17,7 @@ from streambank.bank.transactions.schemas import (
     OpenAccount,
     Statement,
 )
-from streambank.service.http.cursors import LIMIT_MAX
+from streambank.service.http.page import LIMIT_MAX
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from streambank.bank.client.connection import Call
 from streambank.bank.client.part import Part, pages, parse_versioned, path_of
 from streambank.bank.client.versioned import Versioned
 from streambank.bank.transactions.schemas import ImportView
-from streambank.service.http.cursors import Page
+from streambank.service.http.page import Page
 
 
 class Imports(Part):

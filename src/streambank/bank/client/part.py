@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from streambank.bank.client.connection import ApiConnection, Call, Query
 from streambank.bank.client.errors import AnswerError, ClientError
 from streambank.bank.client.versioned import Versioned, version_of
-from streambank.service.http.cursors import LIMIT_MAX
+from streambank.service.http.page import LIMIT_MAX
 
 T = TypeVar("T", bound=BaseModel)
 T_co = TypeVar("T_co", covariant=True)

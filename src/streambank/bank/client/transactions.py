@@ -18,7 +18,7 @@ from streambank.bank.transactions.schemas import (
     TagView,
     TransactionView,
 )
-from streambank.service.http.cursors import Page
+from streambank.service.http.page import Page
 
 State: TypeAlias = Literal["booked", "pending", "current", "all"]
 

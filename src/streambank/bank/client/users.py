@@ -26,7 +26,7 @@ from streambank.bank.users.schemas import (
     SessionView,
     SignUp,
 )
-from streambank.service.http.cursors import Page
+from streambank.service.http.page import Page
 
 
 class Users(Part):
