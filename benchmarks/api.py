@@ -8,6 +8,7 @@ before it is answered. Without a URL the databases are files of SQLite.
 import argparse
 import asyncio
 import json
+import os
 import re
 import statistics
 import subprocess
@@ -100,8 +101,8 @@ async def connected(port: int) -> AsyncIterator[Connection]:
 
 
 @contextmanager
-def serving(data: Path, database: str | None) -> Iterator[int]:
-    """The services; the port of their API."""
+def serving(data: Path, database: str | None) -> Iterator[tuple[int, int]]:
+    """The services; the port of their API, and their process."""
     command = [sys.executable, "-m", "streambank", "run", "users", "transactions", "--api-port", "0"]
     command += ["--data", str(data), *(["--database", database] if database else [])]
     errors = (data.parent / "services.log").open("wb")
@@ -110,7 +111,7 @@ def serving(data: Path, database: str | None) -> Iterator[int]:
         try:
             for line in process.stdout:
                 if found := re.match(r"api +http://127\.0\.0\.1:(\d+)", line):
-                    yield int(found[1])
+                    yield int(found[1]), process.pid
                     return
             raise SystemExit(f"the services did not start: {(data.parent / 'services.log').read_text()}")
         finally:
@@ -122,8 +123,8 @@ def sign_up(port: int, data: Path) -> list[User]:
     api = f"http://127.0.0.1:{port}/v1"
     keys = count()
 
-    def post(path: str, expect: int, token: str = "", **body: str) -> httpx.Response:
-        headers = {"Idempotency-Key": f"setup-{next(keys)}"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    def post(path: str, expect: int, bearer: str = "", **body: str) -> httpx.Response:
+        headers = {"Idempotency-Key": f"setup-{next(keys)}"} | ({"Authorization": f"Bearer {bearer}"} if bearer else {})
         answer = httpx.post(f"{api}{path}", json=body, headers=headers, timeout=30)
         while answer.status_code == 503:
             time.sleep(0.05)
@@ -232,6 +233,12 @@ async def load(
     return writing, reading
 
 
+def cpu_s(process: int) -> float:
+    """The CPU time that a process has used, on Linux."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20.0)
@@ -240,15 +247,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         data.mkdir()
-        with serving(data, options.database) as port:
+        with serving(data, options.database) as (port, process):
             users = sign_up(port, data)
             for name, connections, work, size in (
                 ("single transactions", CONNECTIONS, singles, 1),
                 (f"batches of {BATCH_LINES:,}", BATCH_CONNECTIONS, in_batches, BATCH_LINES),
             ):
+                before_s = cpu_s(process)
                 writing, reading = asyncio.run(load(port, users, options.seconds, connections, work))
-                rate = len(writing.times_s) * size / options.seconds
-                print(f"{name}: {rate:,.0f} transactions/s from {connections} connections; a request: {writing}")
+                done, used_s = len(writing.times_s) * size, cpu_s(process) - before_s
+                print(f"{name}: {done / options.seconds:,.0f} transactions/s from {connections} connections")
+                print(f"  a request: {writing}; {1e6 * used_s / done:,.0f} us of CPU a transaction, with the reads")
                 print(f"  reads meanwhile, {len(reading.times_s):,}: {reading}", flush=True)
 
 

@@ -22,10 +22,11 @@ import msgspec
 from sqlalchemy import Connection
 
 from streambank.bank.events import USER_KEY, AccountKind, CreditDebit, UserKey
-from streambank.bank.transactions import DATABASE, TransactionsService
 from streambank.bank.transactions.batch import CHUNK_LINES, decode_lines
 from streambank.bank.transactions.listing import Wanted
+from streambank.bank.transactions.models import DATABASE
 from streambank.bank.transactions.schemas import AccountView, Money, NewTransaction, OpenAccount
+from streambank.bank.transactions.service import TransactionsService
 from streambank.clock import system_clock, to_datetime
 from streambank.log.embedded import EmbeddedLog
 from streambank.service.database import Database

@@ -16,9 +16,10 @@ import msgspec
 import structlog
 from tests.bank.transactions.support import caller, line, transaction
 
-from streambank.bank.transactions import DATABASE, TransactionsService
 from streambank.bank.transactions.batch import Recorded, decode_line
+from streambank.bank.transactions.models import DATABASE
 from streambank.bank.transactions.schemas import BookTransaction, NewTransaction, TransactionView
+from streambank.bank.transactions.service import TransactionsService
 from streambank.log.embedded import EmbeddedLog
 from streambank.service.database import Database
 from streambank.service.group_commit import GroupCommit

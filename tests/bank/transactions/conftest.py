@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL
 from tests.bank.transactions.support import Bench, made
 from tests.postgres import PostgresServer
 
-from streambank.bank.transactions import DATABASE
+from streambank.bank.transactions.models import DATABASE
 from streambank.service.database import Database
 
 NewDatabase: TypeAlias = Callable[[], Path | URL]

@@ -13,8 +13,9 @@ from sqlalchemy.engine import URL
 
 from streambank.bank.events import ACCOUNT, BALANCE_CHANGED, USER_KEY, Account, BalanceChanged, UserKey
 from streambank.bank.events.personal import unseal
-from streambank.bank.transactions import DATABASE, NewEntry, TransactionsService, check_ledger
 from streambank.bank.transactions.batch import Recorded, decode_line
+from streambank.bank.transactions.entries import NewEntry
+from streambank.bank.transactions.models import DATABASE
 from streambank.bank.transactions.schemas import (
     AccountView,
     BalanceView,
@@ -25,6 +26,8 @@ from streambank.bank.transactions.schemas import (
     ReverseTransaction,
     TransactionView,
 )
+from streambank.bank.transactions.service import TransactionsService
+from streambank.bank.transactions.verification import check_ledger
 from streambank.log import EventLog, Record, TopicPartition
 from streambank.log.embedded import EmbeddedLog
 from streambank.service.database import Database

@@ -18,9 +18,9 @@ from tests.bank.transactions.support import Bench, line, made, transaction
 from tests.service.http.support import problem
 
 from streambank.bank.events import USER_KEY
-from streambank.bank.transactions import NAME
 from streambank.bank.transactions.categories import default_id
 from streambank.bank.transactions.endpoints import router
+from streambank.bank.transactions.service import NAME
 from streambank.service.group_commit import GroupCommit
 from streambank.service.http import tokens
 from streambank.service.http.app import HttpService, create_app

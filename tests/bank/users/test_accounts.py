@@ -20,6 +20,8 @@ from tests.bank.users.support import (
 
 from streambank.bank.events import USER_KEY, Digest, MailKind, QuietHours
 from streambank.bank.events.personal import unseal
+from streambank.bank.users import repository
+from streambank.bank.users.context import Purpose
 from streambank.bank.users.oauth import OAuthRefusedError
 from streambank.bank.users.people import add_person, change_person
 from streambank.bank.users.schemas import (
@@ -33,7 +35,7 @@ from streambank.bank.users.schemas import (
     QuietHoursView,
     SignUp,
 )
-from streambank.bank.users.tokens import RESET_MS, VERIFICATION_MS
+from streambank.bank.users.tokens import RESET_MS, VERIFICATION_MS, Prefix, new_token, token_hash
 from streambank.clock import to_datetime
 from streambank.service.http.answers import Answer
 
@@ -377,3 +379,20 @@ def test_a_token_for_an_address_that_was_left_is_worth_nothing(world: World) -> 
     change_email(world, "countess@example.org")
     world.verify(world.mails()[-1].token or "")
     assert refusal(lambda: world.verify(old)).slug == "bad-token"
+
+
+@pytest.mark.parametrize("purpose", [Purpose.VERIFY, Purpose.RESET])
+def test_a_token_that_was_mailed_to_another_address_is_worth_nothing_even_if_it_was_kept(
+    world: World, purpose: Purpose
+) -> None:
+    ada = world.new_user(verified=False)
+    token = new_token(Prefix.MAIL, world.random_bytes)
+    kept = {"user_id": ada.user_id, "purpose": purpose, "email": BOB, "expires_at": START_MS + 1}
+    world.do(lambda c: repository.add_mail_token(c, token_hash(token), **kept))  # type: ignore[arg-type]
+    if purpose is Purpose.VERIFY:
+        assert refusal(lambda: world.verify(token)).slug == "bad-token"
+    else:
+        body = NewPassword(token=token, password=NEW_PASSWORD)
+        reset = world.service.accounts.reset
+        assert refusal(lambda: world.do(lambda c: reset(c, body, "hash", HERE))).slug == "bad-token"
+    assert world.person() == ada

@@ -1,16 +1,20 @@
 """What the service does by itself."""
 
 import threading
+from pathlib import Path
 
 from sqlalchemy import func, select
 from tests.bank.users.support import ADA, BOB, World, refusal
 
 from streambank.bank.events import USER_KEY
-from streambank.bank.users import UsersService
+from streambank.bank.users.context import Client
+from streambank.bank.users.events import NOBODIES
 from streambank.bank.users.housekeeping import HISTORY_MS, NEVER_VERIFIED_MS
 from streambank.bank.users.models import METADATA
+from streambank.bank.users.service import UsersService
 from streambank.bank.users.signing import LEAD_MS, OVERLAP_MS, ROTATION_MS
-from streambank.bank.users.tokens import GRANT_MS
+from streambank.bank.users.tokens import DAY_MS, GRANT_MS, HOUR_MS
+from streambank.service.database import Database
 
 
 def test_a_new_installation_can_sign_and_its_key_is_published(world: World) -> None:
@@ -75,7 +79,42 @@ def test_who_never_verifies_is_forgotten(world: World) -> None:
     world.service.step()
     keys = world.latest(USER_KEY)
     assert keys.pop(bob.user_id) is None
-    assert list(keys) == [world.person(ADA).user_id]
+    assert [user_id for user_id in keys if user_id not in NOBODIES] == [world.person(ADA).user_id]
+
+
+def test_every_partition_of_the_keys_gets_something_each_day(world: World) -> None:
+    def filled() -> list[tuple[int, str]]:
+        return [(record.partition, (record.key or b"").decode()) for record in world.records(USER_KEY)]
+
+    partitions = list(range(USER_KEY.config.partitions))
+    world.pass_ms(HOUR_MS - 1)
+    assert filled() == []
+    world.pass_ms(1)
+    assert filled() == list(zip(partitions, NOBODIES, strict=True))
+    world.pass_ms(DAY_MS - 1)
+    assert len(filled()) == len(partitions)
+    world.pass_ms(1)
+    assert [partition for partition, _ in filled()] == sorted(partitions * 2)
+    assert {user_id for _, user_id in filled()} == set(NOBODIES)
+
+
+def test_who_was_erased_is_not_in_the_files(sqlite_database: Database, tmp_path: Path) -> None:
+    world = World(sqlite_database)
+    ada = world.new_user(name="Augusta")
+    world.log_in(client=Client("192.0.2.77", "Rare Browser"))
+
+    def files() -> bytes:
+        return b"".join(path.read_bytes() for path in sorted(tmp_path.glob("users.db*")))
+
+    personal = [ADA, "Augusta", "192.0.2.77", "Rare Browser", ada.password_hash]
+    assert all(text.encode() in files() for text in personal)
+    assert ada.personal_key in files()
+    proven = world.proven()
+    world.do(lambda c: world.service.privacy.erase(c, proven, None))
+    world.service.step()
+    assert [text for text in personal if text.encode() in files()] == []
+    assert ada.personal_key not in files()
+    world.close()
 
 
 def test_another_process_makes_no_second_first_key(world: World) -> None:

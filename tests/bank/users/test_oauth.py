@@ -4,7 +4,7 @@ import base64
 from datetime import timedelta
 
 import pytest
-from tests.bank.users.support import ADA, HERE, PASSWORD, START_MS, World, refusal
+from tests.bank.users.support import ADA, HERE, NEW_PASSWORD, PASSWORD, START_MS, World, refusal
 
 from streambank.bank.users.oauth import (
     FORM_BYTES_MAX,
@@ -15,7 +15,7 @@ from streambank.bank.users.oauth import (
     program,
 )
 from streambank.bank.users.repository import PageOf
-from streambank.bank.users.schemas import ApiKeyMade, NewApiKey, OAuthError, TokenAnswer
+from streambank.bank.users.schemas import ApiKeyMade, NewApiKey, OAuthError, PasswordChange, TokenAnswer
 from streambank.bank.users.tokens import DAY_MS, GRANT_MS
 from streambank.clock import to_datetime
 
@@ -219,6 +219,25 @@ def test_an_api_key_that_is_not_good(world: World) -> None:
     assert refused(world, key_id=key.key_id, secret=key.secret, scope="transactions:write") == "invalid_scope"
     world.pass_ms(30 * DAY_MS)
     assert refused(world, key_id=key.key_id, secret=key.secret) == "invalid_client"
+
+
+def test_a_reset_revokes_api_keys(world: World) -> None:
+    world.new_user()
+    key = make_key(world)
+    world.ask_for_reset()
+    world.reset_password()
+    assert refused(world, key_id=key.key_id, secret=key.secret) == "invalid_client"
+
+
+def test_a_changed_password_does_not(world: World) -> None:
+    world.new_user()
+    key = make_key(world)
+    caller = world.caller()
+    body = PasswordChange(password=PASSWORD, new_password=NEW_PASSWORD)
+    proven, password_hash = world.service.accounts.hash_for_change(caller, body, HERE)
+    world.do(lambda c: world.service.accounts.change_password(c, caller, proven, password_hash, HERE, None))
+    shown = Credentials(key.key_id, key.secret, False)
+    assert world.token(lambda c: world.service.oauth.by_api_key(c, shown, None)).scope == "transactions:read"
 
 
 def test_a_page_trades_its_cookie_for_an_access_token(world: World) -> None:

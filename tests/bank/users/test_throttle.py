@@ -59,6 +59,16 @@ def test_a_guesser_gets_about_a_hundred_attempts_a_day() -> None:
     assert 50 < made < 120
 
 
+def test_a_mailbox_gets_some_thirty_mails_a_day_and_its_owner_waits_an_hour_at_most() -> None:
+    attempts, now, made = None, 0, 0
+    while now < 86_400_000:
+        attempts, made = counted(MAILS, attempts, now), made + 1
+        wait = wait_ms(MAILS, attempts, now)
+        assert wait <= 3_600_000
+        now += wait
+    assert 25 < made < 40
+
+
 def test_a_subject_tells_nothing_and_differs_between_policies() -> None:
     assert b"ada" not in subject(MAILS, "ada@example.org")
     assert subject(MAILS, "ada@example.org") != subject(ACCOUNT_LOG_INS, "ada@example.org")

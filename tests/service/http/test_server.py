@@ -1,5 +1,6 @@
 """Serving from a thread: starts at once, ends at once, and says when it cannot."""
 
+import asyncio
 import socket
 import threading
 import time
@@ -14,7 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from streambank.errors import StreambankError
-from streambank.service.http.server import HttpServer
+from streambank.service.http.server import HttpServer, listen
 
 
 async def hello(_: Request) -> Response:
@@ -72,3 +73,20 @@ def test_whoever_runs_it_learns_that_it_ended() -> None:
         server._server.should_exit = True
         with pytest.raises(StreambankError, match="ended by itself"):
             server.run(threading.Event())
+
+
+async def test_what_is_sent_waits_for_no_acknowledgement() -> None:
+    """Nagle's algorithm would hold the body of an answer back for 40 ms."""
+    found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def accepted(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = writer.get_extra_info("socket")
+        found.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    async with await asyncio.start_server(accepted, sock=listen("127.0.0.1", 0)) as server:
+        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        no_delay = await found
+        writer.close()
+        await writer.wait_closed()
+    assert no_delay == 1

@@ -46,8 +46,9 @@ from streambank.bank.transactions.schemas import (
 )
 from streambank.bank.transactions.service import ExportPage, TransactionsService
 from streambank.service.http.answers import Answer, created, no_content
-from streambank.service.http.cursors import CursorParameter, LimitParameter, Page, page_answer
+from streambank.service.http.cursors import CursorParameter, LimitParameter, page_answer
 from streambank.service.http.endpoint import Read, ServiceHttp, Write
+from streambank.service.http.page import Page
 from streambank.service.http.problems import PROBLEM_RESPONSES, Problem
 
 READ, WRITE = "transactions:read", "transactions:write"

@@ -162,7 +162,8 @@ class Accounts:
         person = self._context.person(connection, caller.user_id)
         check_version(person.version, expected_version)
         changes = {name: value for name, value in body.model_dump().items() if value is not None}
-        person = self._change(connection, person, **changes)
+        if changes:
+            person = self._change(connection, person, **changes)
         return ok(profile_view(person), version=person.version)
 
     def preferences(self, connection: Connection, caller: Caller) -> Answer:

@@ -4,6 +4,7 @@ Nothing here takes an Idempotency-Key but the making of an API key: the other po
 or answer with secrets that must not be stored.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, TypeAlias
 
@@ -41,20 +42,15 @@ from streambank.bank.users.schemas import (
 from streambank.bank.users.scopes import USERS_READ, USERS_WRITE
 from streambank.bank.users.service import UsersService
 from streambank.service.http.answers import Answer
-from streambank.service.http.cursors import (
-    CursorParameter,
-    LimitParameter,
-    Page,
-    decode_cursor,
-    encode_cursor,
-    page_answer,
-)
+from streambank.service.http.cursors import CursorParameter, LimitParameter, decode_cursor, encode_cursor, page_answer
 from streambank.service.http.endpoint import Read, ServiceHttp, Write
-from streambank.service.http.problems import PROBLEM_RESPONSES
+from streambank.service.http.page import Page
+from streambank.service.http.problems import PROBLEM_RESPONSES, FieldProblem, Problem
 
 PAGE_ITEMS = 50
 
-Id: TypeAlias = Annotated[str, Path(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+ID_PATTERN = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+Id: TypeAlias = Annotated[str, Path(pattern=ID_PATTERN)]
 
 
 def router(service: UsersService, http: ServiceHttp) -> APIRouter:
@@ -278,8 +274,12 @@ def _api_keys(service: UsersService, http: ServiceHttp) -> APIRouter:
 
 
 def _page_of(limit: int, cursor: str | None) -> PageOf:
+    before = str(decode_cursor(cursor, str)[0]) if cursor is not None else None
+    if before is not None and not re.fullmatch(ID_PATTERN, before):
+        detail = "not a cursor of this list: leave it out to begin at the first page"
+        raise Problem(400, "bad-cursor", detail, errors=[FieldProblem("cursor", detail, "query")])
     # One more than is shown tells whether there is a next page.
-    return PageOf(limit + 1, str(decode_cursor(cursor, str)[0]) if cursor is not None else None)
+    return PageOf(limit + 1, before)
 
 
 def _next(items: Sequence[BaseModel], limit: int, key: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from streambank.bank.events import (
@@ -19,12 +20,27 @@ from streambank.bank.events import (
     UserKey,
     UserProfile,
 )
-from streambank.bank.events.personal import seal
+from streambank.bank.events.personal import new_personal_key, seal
 from streambank.bank.users.people import Person
 from streambank.bank.users.signing import KeyPair
 from streambank.clock import to_datetime
+from streambank.ids import RandomBytes
+from streambank.log.partitioner import partition_for
 from streambank.service.outbox import OutgoingRecord, outgoing
 from streambank.streams.topic import Topic
+
+
+def _nobodies(partitions: int) -> tuple[str, ...]:
+    found: dict[int, str] = {}
+    for number in count():
+        if len(found) == partitions:
+            break
+        found.setdefault(partition_for(f"nobody-{number}".encode(), partitions), f"nobody-{number}")
+    return tuple(found[partition] for partition in range(partitions))
+
+
+NOBODIES = _nobodies(USER_KEY.config.partitions)
+"""An id that is nobody's for each partition of USER_KEY. It is no UUID, so that nobody can ever have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +112,30 @@ def mail_record(
 def erasure_records(user_id: str, now_ms: int) -> list[OutgoingRecord]:
     """A person is gone: tombstones of the profile and, last, of the key that all else was sealed with."""
     return [tombstone(USER_PROFILE, user_id, now_ms), tombstone(USER_KEY, user_id, now_ms)]
+
+
+def nobodys_key_records(event_ids: Sequence[str], random_bytes: RandomBytes, now_ms: int) -> list[OutgoingRecord]:
+    """A key of nobody for each partition of USER_KEY: always the same few ids, so that they take no room.
+
+    Kafka closes a segment, and only then compacts it, when something is appended. In a partition where nobody signs up
+    the keys of those who were erased would stay for ever.
+    """
+    now = to_datetime(now_ms)
+    return [
+        outgoing(
+            USER_KEY,
+            nobody,
+            UserKey(
+                user_id=nobody,
+                occurred_at=now,
+                recorded_at=now,
+                event_id=event_id,
+                key=new_personal_key(random_bytes),
+            ),
+            now_ms,
+        )
+        for nobody, event_id in zip(NOBODIES, event_ids, strict=True)
+    ]
 
 
 def click_records(user_id: str, session_id: str, clicks: Sequence[Click], now_ms: int) -> list[OutgoingRecord]:

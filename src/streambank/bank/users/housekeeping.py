@@ -1,4 +1,4 @@
-"""What the users service does by itself: keys are rotated, and what has ended is deleted."""
+"""What the users service does by itself: keys are rotated, what has ended is deleted, what was erased is scrubbed."""
 
 import threading
 
@@ -6,11 +6,12 @@ import structlog
 
 from streambank.bank.users import repository
 from streambank.bank.users.context import Context
+from streambank.bank.users.events import NOBODIES, nobodys_key_records
 from streambank.bank.users.keys import Keys
 from streambank.bank.users.people import person_by_id
 from streambank.bank.users.privacy import Privacy
 from streambank.bank.users.throttle import FORGET_MS_MAX
-from streambank.bank.users.tokens import DAY_MS, SESSION_IDLE_MS
+from streambank.bank.users.tokens import DAY_MS, HOUR_MS, SESSION_IDLE_MS
 
 logger = structlog.get_logger(__name__)
 
@@ -26,6 +27,11 @@ LISTED_MS = 30 * DAY_MS
 NEVER_VERIFIED_MS = 30 * DAY_MS
 """Whoever did not verify an address by then is forgotten: it may be the address of somebody who never signed up."""
 
+NOBODYS_KEYS_FIRST_MS = HOUR_MS
+NOBODYS_KEYS_EVERY_MS = DAY_MS
+"""How often each partition of USER_KEY gets a record: a day is little beside the week that compaction may take. The
+first one comes soon, since a process may not live for a day, but not at once, since most live for minutes."""
+
 FORGOTTEN_AT_ONCE_MAX = 100
 """People forgotten in one transaction, which others wait for."""
 
@@ -40,6 +46,7 @@ class Housekeeping:
         self._keys = keys
         self._privacy = privacy
         self._wake = threading.Event()
+        self._nobodys_keys_due_ms = context.clock() + NOBODYS_KEYS_FIRST_MS
 
     def run(self, stop: threading.Event) -> None:
         """Keep house until ``stop`` is set and :meth:`interrupt` was called."""
@@ -73,5 +80,11 @@ class Housekeeping:
                 person = person_by_id(connection, user_id)
                 if person is not None:
                     self._privacy.forget(connection, person)
+        if now >= self._nobodys_keys_due_ms:
+            self._nobodys_keys_due_ms = now + NOBODYS_KEYS_EVERY_MS
+            with database.begin() as connection:
+                ids = [self._context.new_id() for _ in NOBODIES]
+                self._context.publish(connection, nobodys_key_records(ids, self._context.random_bytes, now))
+        self._privacy.scrub()
         if stale:
             logger.info("forgot people who never verified their address", count=len(stale))

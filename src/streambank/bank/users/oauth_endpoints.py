@@ -28,7 +28,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 
 
 def _form_schema(**properties: str) -> dict[str, Any]:
-    fields = {name: {"type": "string", "description": text} for name, text in properties.items()}
+    fields = {name: {"type": "string", "minLength": 1, "description": text} for name, text in properties.items()}
     schema = {"type": "object", "properties": fields, "required": [next(iter(properties))]}
     return {"requestBody": {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": schema}}}}
 

@@ -4,6 +4,7 @@ Erasure deletes the rows and publishes that the person and their key are gone. W
 read anything of theirs, is in docs/decisions/0009-users.md.
 """
 
+import structlog
 from sqlalchemy import Connection
 
 from streambank.bank.users import repository
@@ -29,6 +30,8 @@ from streambank.service.http.answers import Answer, accepted, check_version, no_
 from streambank.service.http.caller import Caller
 from streambank.service.http.problems import unprocessable
 
+logger = structlog.get_logger(__name__)
+
 EXPORT_ITEMS_MAX = 100_000
 """Of each kind: beyond what the service lets anybody have, and still an answer that a browser can hold."""
 
@@ -45,6 +48,8 @@ class Privacy:
     def __init__(self, context: Context, authenticator: Authenticator) -> None:
         self._context = context
         self._authenticator = authenticator
+        # At the start too: the process that erased somebody may not have lived to scrub.
+        self._is_to_scrub = True
 
     def export(self, connection: Connection, caller: Caller) -> Answer:
         """200: everything that the users service knows of the caller, without secrets."""
@@ -83,6 +88,16 @@ class Privacy:
             repository.store_attempts(connection, subject(policy, account), None)
         delete_person(connection, person.user_id)
         self._context.publish(connection, erasure_records(person.user_id, self._context.clock()))
+        self._is_to_scrub = True
+
+    def scrub(self) -> None:
+        """Take what was erased out of the database's files, if anything was. Not within a transaction."""
+        if self._is_to_scrub:
+            # Before, not after: whoever is erased meanwhile is scrubbed the next time.
+            self._is_to_scrub = False
+            if not self._context.database.scrub():
+                self._is_to_scrub = True
+                logger.warning("what was erased is still in the write-ahead log: somebody reads it; done later")
 
     def take_clicks(self, connection: Connection, caller: Caller, body: Clicks) -> Answer:
         """202: the clicks are published. Raises Problem 422 where one is too old, or still to come."""

@@ -10,7 +10,7 @@ from streambank.errors import StreambankError
 
 NAME_CHARS_MAX = 200
 
-_LOCALE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z]{4})?(?:[-_](?:[A-Za-z]{2}|[0-9]{3}))?")
+LOCALE_PATTERN = r"[A-Za-z]{2,3}(?:[-_][A-Za-z]{4})?(?:[-_](?:[A-Za-z]{2}|[0-9]{3}))?"
 
 
 class ProfileError(StreambankError):
@@ -36,7 +36,7 @@ def parse_locale(text: str) -> str:
         ProfileError: CLDR knows no such language.
     """
     try:
-        if not _LOCALE.fullmatch(text):
+        if not re.fullmatch(LOCALE_PATTERN, text):
             raise ValueError
         return str(Locale.parse(text.replace("-", "_"))).replace("_", "-")
     except (ValueError, UnknownLocaleError):

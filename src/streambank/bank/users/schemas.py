@@ -5,11 +5,12 @@ from datetime import datetime
 from typing import Annotated, Self, TypeAlias
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic.fields import FieldInfo
 
 from streambank.bank.events import Digest
 from streambank.bank.users.addresses import ADDRESS_BYTES_MAX, parse_address
 from streambank.bank.users.passwords import PASSWORD_CHARS_MAX
-from streambank.bank.users.profiles import NAME_CHARS_MAX, parse_locale, parse_name, parse_timezone
+from streambank.bank.users.profiles import LOCALE_PATTERN, NAME_CHARS_MAX, parse_locale, parse_name, parse_timezone
 from streambank.errors import StreambankError
 
 CLICKS_MAX = 100
@@ -26,10 +27,15 @@ def _checked(parse: Callable[[str], str]) -> AfterValidator:
     return AfterValidator(check)
 
 
-Email: TypeAlias = Annotated[str, Field(max_length=ADDRESS_BYTES_MAX), _checked(parse_address)]
-Name: TypeAlias = Annotated[str, Field(max_length=NAME_CHARS_MAX), _checked(parse_name)]
-LocaleName: TypeAlias = Annotated[str, Field(max_length=35), _checked(parse_locale)]
-TimezoneName: TypeAlias = Annotated[str, Field(max_length=64), _checked(parse_timezone)]
+def _described(chars_max: int, **schema: str) -> FieldInfo:
+    # What is in the schema for clients is checked by the parser, whose words say more than a pattern's.
+    return Field(max_length=chars_max, json_schema_extra={"minLength": 1, **schema})  # type: ignore[no-any-return]
+
+
+Email: TypeAlias = Annotated[str, _described(ADDRESS_BYTES_MAX, format="email"), _checked(parse_address)]
+Name: TypeAlias = Annotated[str, _described(NAME_CHARS_MAX), _checked(parse_name)]
+LocaleName: TypeAlias = Annotated[str, _described(35, pattern=f"^{LOCALE_PATTERN}$"), _checked(parse_locale)]
+TimezoneName: TypeAlias = Annotated[str, _described(64), _checked(parse_timezone)]
 Secret: TypeAlias = Annotated[str, Field(min_length=1, max_length=PASSWORD_CHARS_MAX, repr=False)]
 """A password or a token, of whatever quality: the service judges new passwords."""
 

@@ -33,8 +33,9 @@ longest that somebody can keep the owner out by guessing, and only from where th
 ADDRESS_LOG_INS = ThrottlePolicy("address", 30, SECOND_MS, 5 * MINUTE_MS, 60 * MINUTE_MS)
 """Many people share an address; a guesser who tries one password with many names has one too."""
 
-MAILS = ThrottlePolicy("mails", 3, MINUTE_MS, 24 * 60 * MINUTE_MS, 24 * 60 * MINUTE_MS)
-"""Nobody's mailbox is filled by somebody who knows the address."""
+MAILS = ThrottlePolicy("mails", 3, MINUTE_MS, 60 * MINUTE_MS, 24 * 60 * MINUTE_MS)
+"""Nobody's mailbox is filled by somebody who knows the address: some thirty mails a day. And nobody can keep its owner
+from a mail for longer than an hour."""
 
 FORGET_MS_MAX = max(policy.forget_ms for policy in (ACCOUNT_LOG_INS, ADDRESS_LOG_INS, MAILS))
 

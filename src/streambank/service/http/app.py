@@ -23,6 +23,7 @@ from streambank.clock import Clock
 from streambank.ids import uuid7
 from streambank.service.errors import DatabaseBusyError, DatabaseUnavailableError, OverloadedError
 from streambank.service.http.docs import add_docs
+from streambank.service.http.endpoint import MISSING_HEADERS
 from streambank.service.http.problems import FieldProblem, Problem
 
 logger = structlog.get_logger(__name__)
@@ -156,6 +157,9 @@ async def _on_unavailable(_: Request, error: Exception) -> Response:
 
 async def _on_invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
+    for found in error.errors():
+        if found["type"] == "missing" and found["loc"][0] == "header" and found["loc"][1] in MISSING_HEADERS:
+            return MISSING_HEADERS[found["loc"][1]]().response()
     problems = [_field_problem(found) for found in error.errors()]
     if any(found["type"] == "json_invalid" for found in error.errors()):
         return Problem(400, "malformed-json", "the body is not JSON", errors=problems).response()

@@ -11,7 +11,7 @@ A write goes, in this order:
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeAlias
 
 from fastapi import Header, Query, Security
@@ -56,7 +56,7 @@ _SCHEME = OAuth2(
     scheme_name="OAuth2",
     auto_error=False,
 )
-_VERSION = re.compile(r'"v(\d{1,18})"')
+_VERSION = re.compile(r'"v([0-9]{1,18})"')
 
 Work: TypeAlias = Callable[[Connection], Answer]
 Dependency: TypeAlias = Callable[..., Any]
@@ -115,7 +115,8 @@ class Write:
             rendered, position = await http.commits.run(lambda c: (work(c).render(), http.positions.written(c)))
             return rendered.response({**self._headers, positions.HEADER: str(position)})
         request = self._request
-        same = idempotency.fingerprint(request.method, request.url.path, await request.body())
+        address = request.url.path if not request.url.query else f"{request.url.path}?{request.url.query}"
+        same = idempotency.fingerprint(request.method, address, await request.body())
         owner = self.caller.user_id or f"address {self.client}"
 
         def once(connection: Connection) -> tuple[Rendered, bool, LogPosition]:
@@ -266,28 +267,39 @@ async def _nothing() -> None:
 
 async def _idempotency_key(
     idempotency_key: Annotated[
-        str | None,
+        str,
         Header(
-            max_length=300,
-            description="Names this request, such as by a UUID: sent again, it is not done again. Required.",
+            description="Names this request, such as by a UUID: sent again, it is not done again.",
+            json_schema_extra={"pattern": idempotency.KEY_PATTERN, "maxLength": idempotency.KEY_CHARS_MAX},
         ),
-    ] = None,
+    ],
 ) -> str:
-    if idempotency_key is None:
-        raise idempotency.missing()
     return idempotency.parse_key(idempotency_key)
 
 
 async def _expected_version(
     if_match: Annotated[
-        str | None, Header(max_length=300, description="The ETag of the version that is to be changed. Required.")
-    ] = None,
+        str,
+        Header(
+            description="The ETag of the version that is to be changed.",
+            json_schema_extra={"pattern": f"^{_VERSION.pattern}$"},
+        ),
+    ],
 ) -> int:
-    if if_match is None:
-        detail = "say which version you change: the ETag that it came with, in If-Match"
-        raise Problem(428, "if-match-missing", detail, errors=[FieldProblem("If-Match", detail, "header")])
     found = _VERSION.fullmatch(if_match.strip())
     if found is None:
         # Whatever it is, it is not the version that is there.
         raise Problem(412, "version-mismatch", "If-Match holds no ETag of ours: get it again")
     return int(found[1])
+
+
+def _if_match_missing() -> Problem:
+    detail = "say which version you change: the ETag that it came with, in If-Match"
+    return Problem(428, "if-match-missing", detail, errors=[FieldProblem("If-Match", detail, "header")])
+
+
+MISSING_HEADERS: Mapping[str, Callable[[], Problem]] = {
+    "idempotency-key": idempotency.missing,
+    "if-match": _if_match_missing,
+}
+"""What requests without these headers are answered with, where they are required."""

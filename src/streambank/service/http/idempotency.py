@@ -22,6 +22,8 @@ KEEP_MS = 24 * 3_600_000
 """A client that tries again does so within a day."""
 
 KEY_CHARS_MAX = 255
+KEY_PATTERN = "^[!-~]([ -~]*[!-~])?$"
+"""Printable ASCII without blanks around it, which a header loses."""
 
 _COLUMNS = IDEMPOTENCY_KEY.c
 # Built once: to build them costs more than to execute them.
@@ -51,9 +53,9 @@ def missing() -> Problem:
     return _bad("this request needs one, such as a UUID: sent again with the same key, it is not done again")
 
 
-def fingerprint(method: str, path: str, body: bytes) -> bytes:
-    """What makes two requests the same one."""
-    digest = hashlib.sha256(f"{method} {path}\n".encode())
+def fingerprint(method: str, address: str, body: bytes) -> bytes:
+    """What makes two requests the same one. ``address``: the path and the query."""
+    digest = hashlib.sha256(f"{method} {address}\n".encode())
     digest.update(body)
     return digest.digest()
 

@@ -94,7 +94,9 @@ class HttpServer:
 
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens there. Raises OSError."""
-    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With the protocol's name asyncio sends what it has at once; without, a body waits 40 ms for its head to arrive.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
