@@ -13,6 +13,7 @@ import httpx
 import msgspec
 import pytest
 from fastapi import FastAPI
+from sqlalchemy.engine import URL
 from tests.bank.transactions.support import Bench, line, made, transaction
 from tests.service.http.support import problem
 
@@ -73,7 +74,7 @@ class Web:
 
 
 @pytest.fixture
-def web(tmp_path: Path, where: Path) -> Iterator[Web]:
+def web(tmp_path: Path, where: Path | URL) -> Iterator[Web]:
     with made(tmp_path, where, "ada", "bob") as bench:
         commits = GroupCommit(bench.database)
         http = ServiceHttp(
