@@ -100,7 +100,8 @@ class Services:
             stack.callback(service.close)
             answering.append(self._answering(name, service, database, stack))
             self.roles.append(FunctionRole(name, partial(service.run, grace_s=grace_s)))
-        self.server = HttpServer(create_app(answering, clock), name="the services", port=port)
+        app, hint = create_app(answering, clock), "name another with --api-port"
+        self.server = HttpServer(app, name="the API", port=port, hint=hint)
         # Closed before the databases: what is being answered still needs them.
         stack.callback(self.server.close)
         self.server.start()
