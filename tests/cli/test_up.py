@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.support import (
+    ANY_PORTS,
     IMPORT_OPTIONS,
     START_S,
     running,
@@ -48,13 +49,14 @@ def test_an_imported_entry_becomes_an_alert_and_an_e_mail_while_up_runs(tmp_path
             "alerts": 0,
             "balances": 0,
             "notifications": 0,
+            "transactions": 0,
         }
 
 
 def test_a_second_one_on_the_folder_is_refused_and_names_the_first(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with up(data) as process:
-        second = streambank("up", "--port", "0", "--mailbox-smtp-port", "0", data=data)
+        second = streambank("up", *ANY_PORTS, data=data)
         assert second.returncode == 1
         assert f"`streambank up` (process {process.process.pid}) is already running on {data}" in second.stderr
         assert "Traceback" not in second.stderr

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.support import (
+    ANY_PORTS,
     alerts_become_emails,
     members,
     streambank,
@@ -79,7 +80,7 @@ def test_a_bank_moves_from_the_embedded_log_and_goes_on(tmp_path: Path, log: tup
 
 
 def test_a_broker_that_is_not_there(tmp_path: Path) -> None:
-    for command in (("topics",), ("up", "--port", "0", "--mailbox-smtp-port", "0"), ("run", "balances")):
+    for command in (("topics",), ("up", *ANY_PORTS), ("run", "balances")):
         done = streambank(*command, "--log", "kafka://127.0.0.1:1", data=tmp_path)
         assert done.returncode == 1
         assert "127.0.0.1:1" in done.stderr

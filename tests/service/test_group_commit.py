@@ -94,10 +94,13 @@ def test_one_that_raises_leaves_nothing_and_harms_no_other(database: Database, c
 def test_where_the_database_ends_the_transaction_only_who_did_it_fails(
     database: Database, commits: GroupCommit
 ) -> None:
+    def as_a_full_disk(connection: Connection) -> None:
+        connection.exec_driver_sql("ROLLBACK")
+        connection.exec_driver_sql("SELECT * FROM nowhere")
+
     gate = Gate(commits)
     before = commits.submit(add(1))
-    # As a full disk does.
-    failing = commits.submit(lambda connection: connection.exec_driver_sql("ROLLBACK"))
+    failing = commits.submit(as_a_full_disk)
     after = commits.submit(add(2))
     gate.open()
     with pytest.raises(DBAPIError):

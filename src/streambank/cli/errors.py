@@ -61,7 +61,8 @@ def report(error: BaseException, folder: Path | None = None) -> int:
 def _write_details(incident: str, error: BaseException, folder: Path | None) -> str:
     import traceback
 
-    text = f"incident {incident}\ncommand: {sys.argv[1:]}\n{''.join(traceback.format_exception(error))}\n"
+    # What follows the command's name may be a code from an e-mail, or somebody's address.
+    text = f"incident {incident}\ncommand: {sys.argv[1:2]}\n{''.join(traceback.format_exception(error))}\n"
     for path in [folder / DETAILS_FILE if folder is not None and folder.is_dir() else None, _fallback(incident)]:
         if path is None:
             continue

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -26,6 +26,7 @@ from streambank.bank.imports import (
     ImportResult,
     Preview,
     Role,
+    Setting,
     Source,
     StatementFormat,
     berka_trans,
@@ -51,6 +52,15 @@ if TYPE_CHECKING:
 
 PREVIEW_ROWS = 8
 PROBLEMS_SHOWN = 5
+
+
+_NOBODY = ImportedUser(user_id="", email="", name="")
+"""The owner of what goes to an account with the bank: the bank knows whose it is."""
+
+
+def goes_to_api(options: ImportOptions, csv: CsvOptions) -> bool:
+    """Whether the file is for an account with the bank, and not for the log."""
+    return csv.account is not None and options.email is None
 
 
 def run_import(file: Path, options: ImportOptions, csv: CsvOptions, folder: DataFolder, output: Format) -> int:
@@ -104,6 +114,29 @@ def _open_csv(file: Path, options: ImportOptions, csv: CsvOptions, folder: DataF
     return CsvSource(detection, _owner(options, csv, folder))
 
 
+def open_for_account(
+    file: Path, options: ImportOptions, csv: CsvOptions, folder: DataFolder, currency: Currency
+) -> Source:
+    """The file, for an account with the bank, whose currency is meant where the file names none.
+
+    Raises:
+        ImportFileError: it cannot be read, or is not clear.
+    """
+    if csv.currency is None and _names_no_currency(file, options, csv):
+        csv = replace(csv, currency=currency.value)
+    return _open(file, options, csv, folder)
+
+
+def _names_no_currency(file: Path, options: ImportOptions, csv: CsvOptions) -> bool:
+    if file.is_dir() or options.format == "berka":
+        raise UsageError("the Berka data set has accounts of its own: leave --account out")
+    if (kind := sniff(file) if options.format == "auto" else options.format) != "csv":
+        # The others name it themselves.
+        return kind == "qif"
+    found = detect(file, _overrides(csv))
+    return found.currency is None and Role.CURRENCY not in found.columns
+
+
 def _open_statement(
     file: Path, found: StatementFormat, options: ImportOptions, csv: CsvOptions, folder: DataFolder
 ) -> Source:
@@ -138,8 +171,13 @@ _NAMED = frozenset(field.name for field in fields(CsvOverrides))
 
 
 def _owner(options: ImportOptions, csv: CsvOptions, folder: DataFolder) -> ImportedUser:
+    if goes_to_api(options, csv):
+        return _NOBODY
     if options.email is None:
-        raise UsageError("give --email ADDRESS: whose accounts these are, and where their alerts go")
+        raise UsageError(
+            "give --account NAME, of yours with the bank; or --email ADDRESS: whose accounts these are, and where"
+            " their alerts go"
+        )
     try:
         parse_address(options.email)
     except AddressError as error:
@@ -281,10 +319,15 @@ def _write(log: EventLog, source: Source, seen: Preview, options: ImportOptions,
         )
 
 
+def show_settings(label: str, settings: Sequence[Setting]) -> None:
+    """Show how a file is understood."""
+    print(f"{label}: how it is understood")
+    rows = [(s.name, s.value, "sure" if s.sure else "a guess", s.why) for s in settings]
+    print_table([Column("SETTING"), Column("VALUE"), Column("HOW SURE"), Column("WHY")], rows)
+
+
 def _show(seen: Preview) -> None:
-    print(f"{seen.label}: how it is understood")
-    settings = [(s.name, s.value, "sure" if s.sure else "a guess", s.why) for s in seen.settings]
-    print_table([Column("SETTING"), Column("VALUE"), Column("HOW SURE"), Column("WHY")], settings)
+    show_settings(seen.label, seen.settings)
     print("\nFirst entries")
     rows = [
         (

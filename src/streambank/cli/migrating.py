@@ -9,7 +9,9 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL
 
-from streambank.bank import notifications, transactions, users
+from streambank.bank.notifications import models as notifications
+from streambank.bank.transactions import models as transactions
+from streambank.bank.users import models as users
 from streambank.cli.databases import service_database
 from streambank.cli.errors import say
 from streambank.cli.folder import DataFolder
@@ -23,8 +25,8 @@ from streambank.service.errors import DatabaseMissingError
 from streambank.service.moving import move_to_log, stored_positions
 
 _SERVICES = {
-    users.NAME: users.DATABASE,
-    transactions.NAME: transactions.DATABASE,
+    "users": users.DATABASE,
+    "transactions": transactions.DATABASE,
     "notifications": notifications.DATABASE,
 }
 """The services whose databases store positions in the log, and what to open each with."""

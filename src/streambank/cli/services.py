@@ -11,8 +11,13 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter
 from sqlalchemy import select
 
-from streambank.bank import transactions, users
 from streambank.bank.access import LogKeys
+from streambank.bank.transactions import endpoints as transactions_endpoints
+from streambank.bank.transactions import models as transactions_models
+from streambank.bank.transactions import service as transactions
+from streambank.bank.users import endpoints as users_endpoints
+from streambank.bank.users import models as users_models
+from streambank.bank.users import service as users
 from streambank.cli.databases import service_database
 from streambank.cli.folder import DataFolder
 from streambank.cli.roles import FunctionRole
@@ -51,13 +56,13 @@ class ServiceKind:
 
 
 SERVICES = {
-    users.NAME: ServiceKind("users", users.DATABASE, (), users.UsersService, users.router),
+    users.NAME: ServiceKind("users", users_models.DATABASE, (), users.UsersService, users_endpoints.router),
     transactions.NAME: ServiceKind(
         "transactions",
-        transactions.DATABASE,
+        transactions_models.DATABASE,
         tuple(topic.name for topic in transactions.RECEIVES),
         transactions.TransactionsService,
-        transactions.router,
+        transactions_endpoints.router,
     ),
 }
 """By name."""
@@ -95,7 +100,8 @@ class Services:
             stack.callback(service.close)
             answering.append(self._answering(name, service, database, stack))
             self.roles.append(FunctionRole(name, partial(service.run, grace_s=grace_s)))
-        self.server = HttpServer(create_app(answering, clock), name="the services", port=port)
+        app, hint = create_app(answering, clock), "name another with --api-port"
+        self.server = HttpServer(app, name="the API", port=port, hint=hint)
         # Closed before the databases: what is being answered still needs them.
         stack.callback(self.server.close)
         self.server.start()

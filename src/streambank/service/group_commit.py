@@ -1,10 +1,11 @@
 """Write transactions that share one commit: those that arrive while the disk is busy go into the next one together.
 
 1. Wait for a piece of work, and take what else has arrived, up to ``BATCH_WORKS_MAX``.
-2. Begin one database transaction; run each piece within a savepoint of its own, so that one that raises leaves nothing
-   and harms no other.
+2. Begin one database transaction, and run each piece in it.
 3. Commit: one disk flush for all. Only then does each caller get its result.
-4. Where the database fails, all of it is rolled back; each piece is run again in a transaction of its own.
+4. Where a piece raises, all of it is rolled back and run again with a savepoint around each piece, so that one that
+   raises leaves nothing and harms no other. Most requests succeed, and savepoints cost a tenth of the time.
+5. Where the database itself fails, each piece is run again in a transaction of its own.
 
 A durable commit takes as long for one row as for a hundred. With many clients at once the rate is that of the work
 itself; a client alone waits for nobody.
@@ -62,7 +63,7 @@ class GroupCommit:
         """Run ``work`` within a write transaction; the future has its result once that is durable.
 
         What ``work`` raises comes through the future, and nothing that it did stays. It must be quick, since others
-        wait behind it, and do nothing but use the connection.
+        wait behind it, and do nothing but use the connection: it may be rolled back and run again.
 
         Raises:
             OverloadedError: too many wait already, or this is closed.
@@ -105,21 +106,34 @@ class GroupCommit:
     def _commit(self, jobs: Sequence[_Job[Any]]) -> None:
         if not jobs:
             return
-        try:
-            with self._database.begin() as connection:
-                outcomes = [_attempt(connection, job.work) for job in jobs]
-        except Exception as error:
+        for attempt in (_all_of, _each_by_itself) if len(jobs) > 1 else (_all_of,):
+            try:
+                with self._database.begin() as connection:
+                    outcomes = attempt(connection, jobs)
+            except Exception as error:
+                failure = error
+            else:
+                break
+        else:
             if len(jobs) > 1:
-                logger.warning("a group of changes could not be stored", count=len(jobs), error=type(error).__name__)
+                logger.warning("a group of changes could not be stored", count=len(jobs), error=type(failure).__name__)
                 for job in jobs:
                     self._commit([job])
                 return
-            outcomes = [_Outcome(error=error)]
+            outcomes = [_Outcome(error=failure)]
         for job, outcome in zip(jobs, outcomes, strict=True):
             if outcome.error is None:
                 job.future.set_result(outcome.result)
             else:
                 job.future.set_exception(outcome.error)
+
+
+def _all_of(connection: Connection, jobs: Sequence[_Job[Any]]) -> list[_Outcome]:
+    return [_Outcome(job.work(connection)) for job in jobs]
+
+
+def _each_by_itself(connection: Connection, jobs: Sequence[_Job[Any]]) -> list[_Outcome]:
+    return [_attempt(connection, job.work) for job in jobs]
 
 
 def _attempt(connection: Connection, work: Callable[[Connection], Any]) -> _Outcome:

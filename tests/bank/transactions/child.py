@@ -1,7 +1,8 @@
 """A process that forks a transactions service for each line it reads: a life costs no imports, and can be killed.
 
-Arguments: the data folder, the accounts. Each thread of a service posts entries to its account through the group
-commit, every fourth time as a batch, and prints ACCOUNT ID once an entry is stored; the relay publishes meanwhile.
+Arguments: the data folder, the database, the accounts. Each thread of a service posts entries to its account through
+the group commit, every fourth time as a batch, and prints ACCOUNT ID once an entry is stored; the relay publishes
+meanwhile.
 """
 
 import logging
@@ -15,20 +16,21 @@ import msgspec
 import structlog
 from tests.bank.transactions.support import caller, line, transaction
 
-from streambank.bank.transactions import DATABASE, TransactionsService
 from streambank.bank.transactions.batch import Recorded, decode_line
+from streambank.bank.transactions.models import DATABASE
 from streambank.bank.transactions.schemas import BookTransaction, NewTransaction, TransactionView
+from streambank.bank.transactions.service import TransactionsService
 from streambank.log.embedded import EmbeddedLog
 from streambank.service.database import Database
 from streambank.service.group_commit import GroupCommit
 from streambank.service.http.answers import Answer
 
 
-def live(folder: Path, accounts: list[str]) -> None:
+def live(folder: Path, where: str, accounts: list[str]) -> None:
     """Run a service until it is killed."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     log = EmbeddedLog.open(folder / "log")
-    database = Database.open(folder / "transactions.db", *DATABASE)
+    database = Database.open(where, *DATABASE, create=False)
     service = TransactionsService(log, database)
     commits = GroupCommit(database)
     for account in accounts:
@@ -62,13 +64,13 @@ def id_of(answer: Answer) -> str:
     return answer.body.id
 
 
-def main(folder: str, *accounts: str) -> None:
+def main(folder: str, where: str, *accounts: str) -> None:
     """Fork a service per line of input, one after another."""
     for _ in sys.stdin:
         pid = os.fork()
         if pid == 0:
             try:
-                live(Path(folder), list(accounts))
+                live(Path(folder), where, list(accounts))
             finally:
                 os._exit(1)
         os.write(1, f"pid {pid}\n".encode())

@@ -1,19 +1,21 @@
 """A transactions service put together for tests, with users that it knows, and short ways to use it."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
+from random import Random
 from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import Connection
+from sqlalchemy.engine import URL
 
 from streambank.bank.events import ACCOUNT, BALANCE_CHANGED, USER_KEY, Account, BalanceChanged, UserKey
 from streambank.bank.events.personal import unseal
-from streambank.bank.transactions import DATABASE, NewEntry, TransactionsService, check_ledger
 from streambank.bank.transactions.batch import Recorded, decode_line
+from streambank.bank.transactions.entries import NewEntry
+from streambank.bank.transactions.models import DATABASE
 from streambank.bank.transactions.schemas import (
     AccountView,
     BalanceView,
@@ -24,6 +26,8 @@ from streambank.bank.transactions.schemas import (
     ReverseTransaction,
     TransactionView,
 )
+from streambank.bank.transactions.service import TransactionsService
+from streambank.bank.transactions.verification import check_ledger
 from streambank.log import EventLog, Record, TopicPartition
 from streambank.log.embedded import EmbeddedLog
 from streambank.service.database import Database
@@ -87,7 +91,7 @@ class Bench:
         self.log = log
         self.database = database
         self.clock = clock
-        self.service = TransactionsService(log, database, clock=clock, random_bytes=os.urandom)
+        self.service = TransactionsService(log, database, clock=clock, random_bytes=Random(1).randbytes)
 
     def do(self, work: Callable[[Connection], T]) -> T:
         with self.database.begin() as connection:
@@ -205,7 +209,7 @@ def opened(user_id: str, sealed: str | None) -> str | None:
 
 
 @contextmanager
-def made(folder: Path, where: Path, *user_ids: str, clock: Ticker | None = None) -> Iterator[Bench]:
+def made(folder: Path, where: Path | URL, *user_ids: str, clock: Ticker | None = None) -> Iterator[Bench]:
     """A bench whose users are known."""
     with EmbeddedLog.open(folder / "log") as log:
         database = Database.open(where, *DATABASE)

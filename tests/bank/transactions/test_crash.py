@@ -9,22 +9,25 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from sqlalchemy.engine import URL
 from tests.bank.transactions.support import Bench, Ticker, made
 
 from streambank.clock import system_clock
+from streambank.service.database import database_url
 
 CHILD = Path(__file__).with_name("child.py")
 ROOT = Path(__file__).parents[3]
 LIVES, ACCOUNTS = 10, 8
 
 
-def test_killed_at_random_moments(tmp_path: Path, where: Path) -> None:
+def test_killed_at_random_moments(tmp_path: Path, where: Path | URL) -> None:
     chance = random.Random(20261129)
     with made(tmp_path, where, "ada", clock=Ticker(system_clock())) as bench:
         accounts = [bench.open(overdraft_limit_minor=None) for _ in range(ACCOUNTS)]
         bench.settle()
     answered: list[tuple[str, str]] = []
-    command = [sys.executable, str(CHILD), str(tmp_path), *accounts]
+    at = database_url(where).render_as_string(hide_password=False)
+    command = [sys.executable, str(CHILD), str(tmp_path), at, *accounts]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment

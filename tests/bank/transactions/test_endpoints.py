@@ -13,13 +13,14 @@ import httpx
 import msgspec
 import pytest
 from fastapi import FastAPI
+from sqlalchemy.engine import URL
 from tests.bank.transactions.support import Bench, line, made, transaction
 from tests.service.http.support import problem
 
 from streambank.bank.events import USER_KEY
-from streambank.bank.transactions import NAME
 from streambank.bank.transactions.categories import default_id
 from streambank.bank.transactions.endpoints import router
+from streambank.bank.transactions.service import NAME
 from streambank.service.group_commit import GroupCommit
 from streambank.service.http import tokens
 from streambank.service.http.app import HttpService, create_app
@@ -73,7 +74,7 @@ class Web:
 
 
 @pytest.fixture
-def web(tmp_path: Path, where: Path) -> Iterator[Web]:
+def web(tmp_path: Path, where: Path | URL) -> Iterator[Web]:
     with made(tmp_path, where, "ada", "bob") as bench:
         commits = GroupCommit(bench.database)
         http = ServiceHttp(

@@ -6,8 +6,8 @@ import pytest
 from tests.bank.transactions.support import Bench, caller, new_entry, signed
 
 from streambank.bank.events import Origin
-from streambank.bank.transactions import NewEntry
 from streambank.bank.transactions.batch import Line, decode_line
+from streambank.bank.transactions.entries import NewEntry
 from streambank.bank.transactions.schemas import ImportView
 from streambank.service.http.problems import Problem
 

@@ -176,10 +176,17 @@ def test_the_check_finds_what_is_wrong(bench: Bench) -> None:
 
 
 def test_a_user_whose_key_has_not_arrived_is_asked_to_wait(bench: Bench) -> None:
-    with pytest.raises(Problem) as refused:
-        bench.open("zoe")
-    assert (refused.value.status, refused.value.slug) == (503, "user-not-known-yet")
-    assert refused.value.headers == {"Retry-After": "1"}
+    account = bench.open()
+    works: list[Callable[[], object]] = [
+        lambda: bench.open("zoe"),
+        lambda: bench.post(account, 1, "zoe"),
+        lambda: bench.batch({**_line(account, 1), "external_id": "1"}, user_id="zoe"),
+    ]
+    for work in works:
+        with pytest.raises(Problem) as refused:
+            work()
+        assert (refused.value.status, refused.value.slug) == (503, "user-not-known-yet")
+        assert refused.value.headers == {"Retry-After": "1"}
     bench.know("zoe")
     bench.post(bench.open("zoe"), 1, "zoe")
 

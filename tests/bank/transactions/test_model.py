@@ -1,7 +1,7 @@
 """Random histories against a model that knows nothing but lists of numbers."""
 
-import shutil
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from sqlalchemy.engine import URL
 from tests.bank.transactions.support import Bench, caller, line, made, new_entry
 
 from streambank.bank.events import EntryStatus, Origin
@@ -76,14 +77,13 @@ class Account:
 class Ledgers(RuleBasedStateMachine):
     """Ada has two accounts, with and without a limit; Bob has one."""
 
-    template: ClassVar[Path]
+    new_database: ClassVar[Callable[[], Path | URL]]
 
     def __init__(self) -> None:
         super().__init__()
         self.stack = ExitStack()
         folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
-        shutil.copy(self.template, folder / "t.db")
-        self.bench: Bench = self.stack.enter_context(made(folder, folder / "t.db", "ada", "bob"))
+        self.bench: Bench = self.stack.enter_context(made(folder, type(self).new_database(), "ada", "bob"))
         self.accounts: list[Account] = []
         self.count = 0
 
@@ -289,8 +289,8 @@ class Ledgers(RuleBasedStateMachine):
         assert refused.value.slug == slug
 
 
-def test_random_histories(empty_database: Path) -> None:
-    Ledgers.template = empty_database
+def test_random_histories(new_database: Callable[[], Path | URL]) -> None:
+    Ledgers.new_database = staticmethod(new_database)
     run_state_machine_as_test(
         Ledgers,
         settings=settings(

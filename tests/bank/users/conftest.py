@@ -12,7 +12,7 @@ from sqlalchemy import inspect
 from tests.bank.users.support import World
 from tests.postgres import PostgresServer
 
-from streambank.bank.users import DATABASE
+from streambank.bank.users.models import DATABASE
 from streambank.service.database import Database
 
 

@@ -12,12 +12,14 @@ from sqlalchemy import Connection
 
 from streambank.bank.events import AUTH_KEY, MAIL_REQUESTED, USER_KEY, USER_PROFILE, MailKind, SigningKey
 from streambank.bank.events.personal import unseal
-from streambank.bank.users import UsersService, UsersSettings, repository
+from streambank.bank.users import repository
 from streambank.bank.users.authentication import Proven
 from streambank.bank.users.context import Client
 from streambank.bank.users.people import Person, person_by_email
 from streambank.bank.users.repository import PageOf
 from streambank.bank.users.schemas import ByEmail, LoggedIn, MailedToken, NewPassword, SignUp, TokenAnswer
+from streambank.bank.users.service import UsersService
+from streambank.bank.users.settings import UsersSettings
 from streambank.log import Record, TopicPartition
 from streambank.log.embedded import EmbeddedLog
 from streambank.service.database import Database

@@ -7,11 +7,11 @@ from sqlalchemy import func, select
 from tests.bank.users.support import ADA, BOB, World, refusal
 
 from streambank.bank.events import USER_KEY
-from streambank.bank.users import UsersService
 from streambank.bank.users.context import Client
 from streambank.bank.users.events import NOBODIES
 from streambank.bank.users.housekeeping import HISTORY_MS, NEVER_VERIFIED_MS
 from streambank.bank.users.models import METADATA
+from streambank.bank.users.service import UsersService
 from streambank.bank.users.signing import LEAD_MS, OVERLAP_MS, ROTATION_MS
 from streambank.bank.users.tokens import DAY_MS, GRANT_MS, HOUR_MS
 from streambank.service.database import Database

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, precondition, rule
 from tests.bank.users.support import HERE, World
 
-from streambank.bank.users import DATABASE
+from streambank.bank.users.models import DATABASE
 from streambank.bank.users.oauth import OAuthRefusedError
 from streambank.bank.users.schemas import NewPassword, OAuthError, PasswordChange, TokenAnswer
 from streambank.bank.users.sessions import TOUCH_MS

@@ -10,9 +10,8 @@ from argon2 import extract_parameters
 from argon2.profiles import RFC_9106_LOW_MEMORY
 from tests.bank.users.support import CHEAP
 
-from streambank.bank.users import UsersSettings
 from streambank.bank.users.passwords import WAITING_MAX, PasswordError, Passwords, check_password
-from streambank.bank.users.settings import SettingsError
+from streambank.bank.users.settings import SettingsError, UsersSettings
 from streambank.service.http.problems import Problem
 
 

@@ -8,7 +8,8 @@ import httpx
 from fastapi import FastAPI
 from tests.bank.users.support import ADA, PASSWORD, World
 
-from streambank.bank.users import NAME, router
+from streambank.bank.users.endpoints import router
+from streambank.bank.users.service import NAME
 from streambank.service.group_commit import GroupCommit
 from streambank.service.http.app import HttpService, create_app
 from streambank.service.http.endpoint import ServiceHttp

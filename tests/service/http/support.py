@@ -21,15 +21,9 @@ from streambank.service.group_commit import GroupCommit
 from streambank.service.http import tokens
 from streambank.service.http.answers import Answer, check_version, created, no_content, ok
 from streambank.service.http.app import HttpService, create_app
-from streambank.service.http.cursors import (
-    CursorParameter,
-    LimitParameter,
-    Page,
-    decode_cursor,
-    encode_cursor,
-    page_answer,
-)
+from streambank.service.http.cursors import CursorParameter, LimitParameter, decode_cursor, encode_cursor, page_answer
 from streambank.service.http.endpoint import Read, ServiceHttp, Write
+from streambank.service.http.page import Page
 from streambank.service.http.positions import Positions
 from streambank.service.http.problems import PROBLEM_RESPONSES, conflict, not_found
 from streambank.service.http.rate_limits import RateLimits

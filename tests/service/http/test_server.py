@@ -45,7 +45,7 @@ def test_it_answers_once_it_has_started() -> None:
 def test_a_port_that_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(StreambankError, match=f"port {port} of test.*--port"), serving(port):
+        with pytest.raises(StreambankError, match=f"port {port} of test.*name another"), serving(port):
             pass
 
 

@@ -45,9 +45,10 @@ from streambank.bank.transactions.schemas import (
 )
 from streambank.bank.transactions.service import ExportPage, TransactionsService
 from streambank.service.http.answers import Answer, created, no_content
-from streambank.service.http.cursors import CursorParameter, LimitParameter, Page, page_answer
+from streambank.service.http.cursors import CursorParameter, LimitParameter, page_answer
 from streambank.service.http.endpoint import Read, ServiceHttp, Write
 from streambank.service.http.moments import Day
+from streambank.service.http.page import Page
 from streambank.service.http.paths import register_ids
 from streambank.service.http.problems import PROBLEM_RESPONSES, Problem
 
@@ -211,15 +212,7 @@ def _entries(service: TransactionsService, http: ServiceHttp) -> APIRouter:
     async def list_transactions(
         request: Request,
         read: Annotated[Read, reads],
-        q: TextParameter = None,
-        account_id: IdParameter = None,
-        category_id: IdParameter = None,
-        tag: TextParameter = None,
-        amount_min_minor: MinorParameter = None,
-        amount_max_minor: MinorParameter = None,
-        from_date: Annotated[Day | None, Query(alias="from")] = None,
-        to_date: Annotated[Day | None, Query(alias="to")] = None,
-        state: State = "current",
+        wanted: Annotated[Wanted, Depends(_wanted)],
         limit: LimitParameter = PAGE_ITEMS,
         cursor: CursorParameter = None,
     ) -> Response:
@@ -227,17 +220,6 @@ def _entries(service: TransactionsService, http: ServiceHttp) -> APIRouter:
 
         A category stands for those under it too. `state` current: booked, or pending and not ended.
         """
-        wanted = Wanted(
-            account_id=account_id,
-            words=q,
-            category_id=category_id,
-            tag=tag,
-            amount_min_minor=amount_min_minor,
-            amount_max_minor=amount_max_minor,
-            from_date=from_date,
-            to_date=to_date,
-            state=state,
-        )
         return await read(
             lambda c: page_answer(*service.list_transactions(c, read.caller, wanted, cursor, limit), request)
         )
@@ -246,7 +228,7 @@ def _entries(service: TransactionsService, http: ServiceHttp) -> APIRouter:
         "/transactions",
         status_code=201,
         response_model=TransactionView,
-        responses={200: {"model": TransactionView, "description": "The account has an entry of that external_id."}},
+        responses={200: {"model": TransactionView, "description": "It was recorded before, by its `external_id`."}},
     )
     async def record_transaction(body: NewTransaction, write: Annotated[Write, writes]) -> Response:
         """Record an entry. One that would pass the overdraft limit is refused, unless `force` says that it is a fact.
@@ -273,6 +255,30 @@ def _entries(service: TransactionsService, http: ServiceHttp) -> APIRouter:
         return await read(lambda c: service.list_tags(c, read.caller))
 
     return api
+
+
+async def _wanted(
+    q: TextParameter = None,
+    account_id: IdParameter = None,
+    category_id: IdParameter = None,
+    tag: TextParameter = None,
+    amount_min_minor: MinorParameter = None,
+    amount_max_minor: MinorParameter = None,
+    from_date: Annotated[Day | None, Query(alias="from")] = None,
+    to_date: Annotated[Day | None, Query(alias="to")] = None,
+    state: State = "current",
+) -> Wanted:
+    return Wanted(
+        account_id=account_id,
+        words=q,
+        category_id=category_id,
+        tag=tag,
+        amount_min_minor=amount_min_minor,
+        amount_max_minor=amount_max_minor,
+        from_date=from_date,
+        to_date=to_date,
+        state=state,
+    )
 
 
 def _settling(service: TransactionsService, http: ServiceHttp) -> APIRouter:

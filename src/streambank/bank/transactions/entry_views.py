@@ -47,8 +47,9 @@ def of_rows(
 def of_posted(posted: Posted, category_id: str | None) -> TransactionView:
     """An entry that was posted right now, without reading it back."""
     told: dict[str, Any] = {
-        **posted.detail,
-        **posted.posting,
+        **posted.detail._asdict(),
+        **posted.posting._asdict(),
+        "version": 1,
         "transaction_id": posted.transaction_id,
         "recorded_at": posted.recorded_at,
         "expires_at": posted.expires_at,
@@ -61,7 +62,7 @@ def of_posted(posted: Posted, category_id: str | None) -> TransactionView:
         splits=[],
         category_id=category_id,
         reverses_id=posted.reverses_entry_id,
-        is_open=posted.posting["reverses_num"] is None,
+        is_open=posted.posting.reverses_num is None,
     )
 
 

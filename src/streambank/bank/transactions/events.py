@@ -1,8 +1,8 @@
 """Which events the service makes: ACCOUNT at every change of an account, BALANCE_CHANGED for every entry of one."""
 
-from collections.abc import Mapping, Sequence
-from datetime import date
-from typing import Any
+from collections.abc import Sequence
+from datetime import date, datetime
+from functools import lru_cache
 
 from streambank.bank.events import (
     ACCOUNT,
@@ -15,13 +15,17 @@ from streambank.bank.events import (
     Origin,
 )
 from streambank.bank.events.personal import seal
-from streambank.bank.transactions.repository import LedgerAccount
+from streambank.bank.transactions.repository import Detail, LedgerAccount, PostingRow
 from streambank.clock import to_datetime
 from streambank.errors import check
 from streambank.service.outbox import OutgoingRecord, outgoing
 
 _STATUS = {status.value: status for status in EntryStatus}
 _ORIGIN = {origin.value: origin for origin in Origin}
+
+
+# The days of one batch repeat themselves.
+_date = lru_cache(maxsize=1_000)(date.fromisoformat)
 
 
 class Sealer:
@@ -73,37 +77,37 @@ def account_erased(account_id: str, now_ms: int) -> OutgoingRecord:
 
 def balance_changed(
     account: LedgerAccount,
-    posting: Mapping[str, Any],
-    detail: Mapping[str, Any],
+    posting: PostingRow,
+    detail: Detail,
     *,
     transaction_id: str,
     reverses_entry_id: str | None,
     category_id: str | None,
-    recorded_at: int,
+    recorded_at: datetime,
     sealed: Sealer,
 ) -> OutgoingRecord:
-    """The event of a posting to a user's account; ``posting`` and ``detail`` are rows of the tables."""
-    signed, value_date, occurred_ms = posting["signed_minor"], posting["value_date"], posting["occurred_at"]
+    """The event of a posting to a user's account; ``recorded_at`` is the present."""
+    signed, value_date, occurred_ms = posting.signed_minor, posting.value_date, posting.occurred_at
     event = BalanceChanged(
         user_id=account.owner_id or "",
         occurred_at=to_datetime(occurred_ms),
-        recorded_at=to_datetime(recorded_at),
-        entry_id=posting["entry_id"],
+        recorded_at=recorded_at,
+        entry_id=posting.entry_id or "",
         account_id=account.account_id,
-        account_seq=posting["account_seq"],
+        account_seq=posting.account_seq,
         credit_debit=CreditDebit.CREDIT if signed > 0 else CreditDebit.DEBIT,
         amount_minor=abs(signed),
         currency=account.currency,
-        booking_date=date.fromisoformat(posting["booking_date"]),
-        value_date=None if value_date is None else date.fromisoformat(value_date),
-        kind=detail["kind"],
+        booking_date=_date(posting.booking_date),
+        value_date=None if value_date is None else _date(value_date),
+        kind=detail.kind,
         category=category_id,
-        counterparty=sealed(detail["counterparty"]),
-        counterparty_account=sealed(detail["counterparty_account"]),
-        end_to_end_id=detail["end_to_end_id"],
-        remittance=sealed(detail["remittance"]),
-        origin=_ORIGIN[posting["origin"]],
-        status=_STATUS[posting["status"]],
+        counterparty=sealed(detail.counterparty),
+        counterparty_account=sealed(detail.counterparty_account),
+        end_to_end_id=detail.end_to_end_id,
+        remittance=sealed(detail.remittance),
+        origin=_ORIGIN[posting.origin],
+        status=_STATUS[posting.status],
         transaction_id=transaction_id,
         reverses_entry_id=reverses_entry_id,
     )

@@ -6,11 +6,12 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
-from streambank.bank.events import Origin
+from streambank.bank.events import EntryStatus, Origin
 from streambank.bank.transactions import repository, settling
 from streambank.bank.transactions.batch import Line, Recorded, record
 from streambank.bank.transactions.ledger import Books, Ledger
 from streambank.bank.transactions.models import ACCOUNT, ACCOUNT_MEMBER, EXTERNAL_ID, IMPORT, IMPORT_ENTRY, POSTING
+from streambank.bank.transactions.repository import LedgerAccount
 from streambank.bank.transactions.schemas import ImportView
 from streambank.clock import to_datetime
 from streambank.service.http.answers import check_version
@@ -75,7 +76,7 @@ def import_lines(
 def undo(connection: Connection, ledger: Ledger, caller_id: str, import_id: str, expected: int | None) -> ImportView:
     """Reverse what an import booked, but for what was corrected since; its lines may be imported anew.
 
-    Pending entries that have not ended are voided. All in one transaction: it takes about 0.1 ms an entry.
+    Pending entries that have not ended are voided. All in one transaction: it takes some 0.15 ms an entry.
     """
     repository.lock(connection)
     row = _one(connection, caller_id, import_id)
@@ -90,7 +91,8 @@ def undo(connection: Connection, ledger: Ledger, caller_id: str, import_id: str,
     books = ledger.books(connection, caller_id, 2 * len(entries))
     account = books.account(row.account_id)
     books.check_open(account)
-    taken_back = [entry.num for entry in entries if _take_back(books, account.account_id, entry)]
+    beside = settling.Beside(connection, entries)
+    taken_back = [entry.num for entry in entries if _take_back(books, account, entry, beside)]
     books.close()
     for start in range(0, len(taken_back), _CHUNK):
         chunk = taken_back[start : start + _CHUNK]
@@ -143,14 +145,13 @@ def _refuse_broken(answers: Sequence[Recorded | Problem]) -> None:
     )
 
 
-def _take_back(books: Books, account_id: str, entry: Row[Any]) -> bool:
-    account = books.account(account_id)
+def _take_back(books: Books, account: LedgerAccount, entry: Row[Any], beside: settling.Beside) -> bool:
     if entry.reversed_by_id is not None:
         return False
-    if entry.status == "PDNG":
-        settling.void_row(books, account, entry)
+    if entry.status == EntryStatus.PENDING.value:
+        settling.void_row(books, account, entry, beside)
     else:
-        settling.take_back(books, account, entry, origin=Origin.IMPORT)
+        settling.take_back(books, account, entry, beside, origin=Origin.IMPORT)
     return True
 
 

@@ -11,10 +11,9 @@ posts in memory with every rule checked there, and writes all at :meth:`Books.cl
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -23,11 +22,11 @@ from streambank.bank.events.money import INT64_MAX, INT64_MIN
 from streambank.bank.transactions import categories, events, repository, rule_store
 from streambank.bank.transactions.entries import TAGS_MAX, NewEntry, content_hash, out_of_range
 from streambank.bank.transactions.models import JournalKind, Purpose
-from streambank.bank.transactions.repository import LedgerAccount, LedgerRows
+from streambank.bank.transactions.repository import Detail, LedgerAccount, LedgerRows, PostingRow, Terms
 from streambank.bank.transactions.rules import NOTHING, Outcome, RuleBook, facts
 from streambank.bank.transactions.words import WordHasher, add_words, words_of
 from streambank.clock import Clock, to_datetime, to_millis
-from streambank.errors import check
+from streambank.errors import InvariantError, check
 from streambank.ids import RandomBytes, uuid7
 from streambank.service.http.problems import conflict, forbidden, not_found, unprocessable
 from streambank.service.outbox import Outbox, OutgoingRecord
@@ -38,6 +37,7 @@ RULE_BOOKS_MAX = 1_000
 DAY_MS = 86_400_000
 
 _BOOKED, _PENDING = EntryStatus.BOOKED.value, EntryStatus.PENDING.value
+_ORIGINS = {origin: origin.value for origin in Origin}
 _PURPOSE_OF_KIND = {"OPENING": Purpose.OPENING, "ADJUSTMENT": Purpose.ADJUSTMENT}
 
 
@@ -76,8 +76,8 @@ class Posted:
     """An entry that was posted: its account, and its rows."""
 
     account: LedgerAccount
-    posting: dict[str, Any]
-    detail: dict[str, Any]
+    posting: PostingRow
+    detail: Detail
     tags: Sequence[str]
     transaction_id: str
     recorded_at: int
@@ -87,12 +87,12 @@ class Posted:
     @property
     def entry_id(self) -> str:
         """The entry's id."""
-        return str(self.posting["entry_id"])
+        return str(self.posting.entry_id)
 
     @property
     def num(self) -> int:
         """The number of the posting."""
-        return int(self.posting["num"])
+        return self.posting.num
 
 
 class Books:
@@ -105,7 +105,8 @@ class Books:
         self._caller_id = caller_id
         self._next_num = repository.take_numbers(connection, postings)
         self._end_num = self._next_num + postings
-        self._today = to_datetime(self.now_ms).date()
+        self._now = to_datetime(self.now_ms)
+        self._today = self._now.date()
         self._accounts: dict[str, LedgerAccount | None] = {}
         self._counters: dict[tuple[str, str, Purpose], LedgerAccount] = {}
         self._touched: dict[int, LedgerAccount] = {}
@@ -175,30 +176,31 @@ class Books:
             check_funds(account, -signed)
         category_num, by_rule, tags = self._categorise(account, entry)
         counter = self.counter(account, _PURPOSE_OF_KIND.get(entry.kind or "", Purpose.EXTERNAL))
-        check_room(account, counter, signed, entry.status.value)
-        detail = {
-            "kind": entry.kind,
-            "counterparty": entry.counterparty,
-            "counterparty_account": entry.counterparty_account,
-            "end_to_end_id": entry.end_to_end_id,
-            "remittance": entry.remittance,
-            "notes": entry.notes,
-            "category_num": category_num,
-            "by_rule": by_rule,
-        }
-        journal_num, transaction_id = self.journal(
-            JournalKind.ENTRY if entry.status.value == _BOOKED else JournalKind.HOLD
+        check_room(account, counter, signed, entry.status)
+        status = entry.status
+        detail = Detail(
+            entry.kind,
+            entry.counterparty,
+            entry.counterparty_account,
+            entry.end_to_end_id,
+            entry.remittance,
+            entry.notes,
+            category_num,
+            by_rule,
         )
-        posting = {
-            "signed_minor": signed,
-            "status": entry.status.value,
-            "origin": (origin or entry.origin).value,
-            "booking_date": entry.booking_date.isoformat(),
-            "value_date": None if entry.value_date is None else entry.value_date.isoformat(),
-            "occurred_at": self._occurred_at(entry),
-        }
-        posted = self.post(account, counter, journal_num, transaction_id, posting, detail, tags)
-        if entry.status.value == _PENDING:
+        terms = Terms(
+            signed,
+            _BOOKED if status is EntryStatus.BOOKED else _PENDING,
+            _ORIGINS[origin or entry.origin],
+            entry.booking_date.isoformat(),
+            None if entry.value_date is None else entry.value_date.isoformat(),
+            self._occurred_at(entry),
+        )
+        journal_num, transaction_id = self.journal(
+            JournalKind.ENTRY if status is EntryStatus.BOOKED else JournalKind.HOLD
+        )
+        posted = self.post(account, counter, journal_num, transaction_id, terms, detail, tags)
+        if status is EntryStatus.PENDING:
             posted.expires_at = None if entry.expires_at is None else to_millis(entry.expires_at)
             self._rows.holds.append((posted.num, account.num, posted.expires_at))
         if entry.external_id is not None:
@@ -206,7 +208,7 @@ class Books:
         return posted
 
     def _name(self, posted: Posted, external_id: str, told: bytes) -> None:
-        self._rows.externals.append((posted.account.num, external_id, posted.posting["num"], told))
+        self._rows.externals.append((posted.account.num, external_id, posted.posting.num, told))
 
     def check_open(self, account: LedgerAccount) -> None:
         """Raise a problem if the account is closed."""
@@ -225,8 +227,8 @@ class Books:
         counter: LedgerAccount,
         journal_num: int,
         transaction_id: str,
-        posting: dict[str, Any],
-        detail: dict[str, Any],
+        terms: Terms,
+        detail: Detail,
         tags: Sequence[str],
         *,
         reverses: tuple[int, int, str] | None = None,
@@ -239,26 +241,23 @@ class Books:
         # The first entry of a journal transaction shares its id: for nearly all there is no other.
         first = self._next_num == journal_num
         entry_id = transaction_id if first else self._ledger.new_id(self.now_ms)
-        shared = {"journal_num": journal_num, "currency": account.currency.value}
-        posting.update(shared, entry_id=entry_id, reverses_num=None if reverses is None else reverses[0])
-        signed = -posting["signed_minor"]
-        other = {**posting, "entry_id": None, "signed_minor": signed}
-        other["reverses_num"] = None if reverses is None else reverses[1]
-        self._append(account, posting)
-        self._append(counter, other)
-        detail.update(posting_num=posting["num"], account_num=account.num, version=1)
-        self._rows.details.append(detail)
-        self._rows.tags.extend((posting["num"], tag, account.num) for tag in tags)
-        self._index(account, posting["num"], detail)
-        reverses_entry_id = None if reverses is None else reverses[2]
-        self._publish(account, posting, detail, transaction_id, reverses_entry_id)
-        return Posted(account, posting, detail, tags, transaction_id, self.now_ms, reverses_entry_id=reverses_entry_id)
+        reverses_num, counter_reverses_num, reverses_entry_id = (None, None, None) if reverses is None else reverses
+        posting = self._append(account, journal_num, entry_id, terms.signed_minor, terms, reverses_num)
+        self._append(counter, journal_num, None, -terms.signed_minor, terms, counter_reverses_num)
+        num = posting.num
+        self._rows.details.append((num, account.num, *detail, 1))
+        if tags:
+            self._rows.tags.extend((num, tag, account.num) for tag in tags)
+        self._index(account, num, detail)
+        posted = Posted(account, posting, detail, tags, transaction_id, self.now_ms, None, reverses_entry_id)
+        self._publish(posted)
+        return posted
 
     def end_hold(self, posting_num: int) -> None:
         """A pending entry has ended."""
         self._rows.ended_holds.append(posting_num)
 
-    def split(self, rows: Iterable[dict[str, Any]]) -> None:
+    def split(self, rows: Iterable[Mapping[str, object]]) -> None:
         """Rows of ``entry_split`` for an entry that was posted."""
         self._rows.splits.extend(rows)
 
@@ -301,22 +300,49 @@ class Books:
         [counter] = repository.accounts_by_num(self.connection, "", [num])
         return counter
 
-    def _append(self, account: LedgerAccount, posting: dict[str, Any]) -> None:
-        check(self._next_num < self._end_num, "the books have no number left for another posting")
-        signed, reversing = posting["signed_minor"], posting["reverses_num"] is not None
+    def _append(
+        self,
+        account: LedgerAccount,
+        journal_num: int,
+        entry_id: str | None,
+        signed: int,
+        terms: Terms,
+        reverses_num: int | None,
+    ) -> PostingRow:
+        num = self._next_num
+        if num >= self._end_num:
+            raise InvariantError("the books have no number left for another posting")
+        self._next_num = num + 1
         account.last_seq += 1
-        posting["num"] = self._next_num
-        posting["account_num"] = account.num
-        posting["account_seq"] = account.last_seq
-        self._next_num += 1
-        if posting["status"] == _BOOKED:
+        _, status, origin, booking_date, value_date, occurred_at = terms
+        if status == _BOOKED:
             account.booked_minor += signed
-        elif (signed < 0) != reversing:
-            account.pending_debits_minor += abs(signed) if not reversing else -abs(signed)
         else:
-            account.pending_credits_minor += abs(signed) if not reversing else -abs(signed)
+            # What ends a pending entry has the opposite sign, and takes it away on the side where it was added.
+            reversing = reverses_num is not None
+            change = -abs(signed) if reversing else abs(signed)
+            if (signed < 0) != reversing:
+                account.pending_debits_minor += change
+            else:
+                account.pending_credits_minor += change
         self._touched[account.num] = account
+        posting = PostingRow(
+            num,
+            journal_num,
+            account.num,
+            account.last_seq,
+            entry_id,
+            signed,
+            account.currency_code,
+            status,
+            origin,
+            booking_date,
+            value_date,
+            occurred_at,
+            reverses_num,
+        )
         self._rows.postings.append(posting)
+        return posting
 
     def _categorise(self, account: LedgerAccount, entry: NewEntry) -> tuple[int | None, bool, Sequence[str]]:
         category_num = None
@@ -356,7 +382,7 @@ class Books:
 
     def category_id(self, posted: Posted) -> str | None:
         """The id of an entry's category."""
-        return self._category_id(posted.account, posted.detail["category_num"])
+        return self._category_id(posted.account, posted.detail.category_num)
 
     def _occurred_at(self, entry: NewEntry) -> int:
         if entry.occurred_at is not None:
@@ -365,8 +391,8 @@ class Books:
             return self.now_ms
         return (entry.booking_date - _EPOCH).days * DAY_MS
 
-    def _index(self, account: LedgerAccount, num: int, detail: dict[str, Any]) -> None:
-        words = words_of((detail["counterparty"], detail["remittance"], detail["notes"]))
+    def _index(self, account: LedgerAccount, num: int, detail: Detail) -> None:
+        words = words_of((detail.counterparty, detail.remittance, detail.notes))
         if not words or account.search_key is None:
             return
         hasher = self._hashers.get(account.num)
@@ -374,27 +400,20 @@ class Books:
             hasher = self._hashers[account.num] = WordHasher(account.search_key)
         self._words.append((num, hasher(words)))
 
-    def _publish(
-        self,
-        account: LedgerAccount,
-        posting: dict[str, Any],
-        detail: dict[str, Any],
-        transaction_id: str,
-        reverses_entry_id: str | None,
-    ) -> None:
-        owner_id = account.owner_id or ""
+    def _publish(self, posted: Posted) -> None:
+        owner_id = posted.account.owner_id or ""
         sealed = self._sealers.get(owner_id)
         if sealed is None:
-            sealed = self._sealers[owner_id] = events.Sealer(account.key or b"", owner_id)
+            sealed = self._sealers[owner_id] = events.Sealer(posted.account.key or b"", owner_id)
         self._events.append(
             events.balance_changed(
-                account,
-                posting,
-                detail,
-                transaction_id=transaction_id,
-                reverses_entry_id=reverses_entry_id,
-                category_id=self._category_id(account, detail["category_num"]),
-                recorded_at=self.now_ms,
+                posted.account,
+                posted.posting,
+                posted.detail,
+                transaction_id=posted.transaction_id,
+                reverses_entry_id=posted.reverses_entry_id,
+                category_id=self.category_id(posted),
+                recorded_at=self._now,
                 sealed=sealed,
             )
         )
@@ -417,10 +436,10 @@ def check_funds(account: LedgerAccount, debit_minor: int) -> None:
         )
 
 
-def check_room(account: LedgerAccount, counter: LedgerAccount, signed_minor: int, status: str) -> None:
+def check_room(account: LedgerAccount, counter: LedgerAccount, signed_minor: int, status: EntryStatus) -> None:
     """Raise a problem if a new entry would take a balance or a pending sum of either side beyond 64 bits."""
     for side, signed in ((account, signed_minor), (counter, -signed_minor)):
-        if status == _BOOKED:
+        if status is EntryStatus.BOOKED:
             fits = INT64_MIN <= side.booked_minor + signed <= INT64_MAX
         elif signed < 0:
             fits = side.pending_debits_minor - signed <= INT64_MAX

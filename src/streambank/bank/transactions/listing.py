@@ -6,7 +6,19 @@ from datetime import date
 from heapq import nlargest
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, literal_column, or_, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+    union_all,
+)
 
 from streambank.bank.events import EntryStatus
 from streambank.bank.transactions import categories, entry_views, repository
@@ -139,22 +151,23 @@ def _conditions(
         conditions.append(func.abs(POSTING.c.signed_minor) >= wanted.amount_min_minor)
     if wanted.amount_max_minor is not None:
         conditions.append(func.abs(POSTING.c.signed_minor) <= wanted.amount_max_minor)
+    account_nums = [account.num for account in accounts]
     if wanted.tag is not None:
         tagged = select(ENTRY_TAG.c.posting_num).where(
-            ENTRY_TAG.c.account_num == POSTING.c.account_num,
-            ENTRY_TAG.c.tag == wanted.tag,
-            ENTRY_TAG.c.posting_num == POSTING.c.num,
+            ENTRY_TAG.c.account_num.in_(account_nums), ENTRY_TAG.c.tag == wanted.tag
         )
-        conditions.append(tagged.exists())
+        conditions.append(POSTING.c.num.in_(tagged))
     if wanted.category_id is not None:
         owners = sorted({account.owner_id or "" for account in accounts})
         nums = categories.with_children(connection, owners, wanted.category_id)
         if not nums:
             return None
-        in_part = select(ENTRY_SPLIT.c.part).where(
-            ENTRY_SPLIT.c.posting_num == POSTING.c.num, ENTRY_SPLIT.c.category_num.in_(nums)
-        )
-        conditions.append(or_(ENTRY_DETAIL.c.category_num.in_(nums), in_part.exists()))
+        # From the index of categories, not by a walk through the account: what is rare would be looked for to its end.
+        found = [
+            select(beside.c.posting_num).where(beside.c.account_num.in_(account_nums), beside.c.category_num.in_(nums))
+            for beside in (ENTRY_DETAIL, ENTRY_SPLIT)
+        ]
+        conditions.append(POSTING.c.num.in_(union_all(*found)))
     return conditions
 
 

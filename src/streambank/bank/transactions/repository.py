@@ -1,9 +1,9 @@
 """The ledger's statements, built once: to build them costs more than to execute them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from iso4217 import Currency
 from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, select, update
@@ -58,6 +58,11 @@ class LedgerAccount:
     rules_tag: str | None
 
     @property
+    def currency_code(self) -> str:
+        """The currency's ISO 4217 code."""
+        return _CODES[self.currency]
+
+    @property
     def available_minor(self) -> int:
         """What may still be spent: booked, less pending debits, plus the overdraft limit if there is one.
 
@@ -66,6 +71,7 @@ class LedgerAccount:
         return self.booked_minor - self.pending_debits_minor + (self.overdraft_limit_minor or 0)
 
 
+_CODES: dict[Currency, str] = {currency: currency.value for currency in Currency}
 _ROLES = {role.value: role for role in Role}
 _KINDS = {kind.value: kind for kind in AccountKind}
 _PURPOSES = {purpose.value: purpose for purpose in Purpose}
@@ -192,8 +198,6 @@ _ADD_TAGS = BulkInsert(ENTRY_TAG)
 _ADD_SPLITS = BulkInsert(ENTRY_SPLIT)
 _ADD_HOLDS = BulkInsert(HOLD)
 _ADD_EXTERNALS = BulkInsert(EXTERNAL_ID)
-_posting_row = itemgetter(*_ADD_POSTINGS.columns)
-_detail_row = itemgetter(*_ADD_DETAILS.columns)
 _split_row = itemgetter(*_ADD_SPLITS.columns)
 _END_HOLD = delete(HOLD).where(HOLD.c.posting_num == bindparam("num"))
 _SET_BALANCE = (
@@ -209,15 +213,57 @@ _SET_BALANCE = (
 )
 
 
+class Detail(NamedTuple):
+    """What an entry was about: the columns of ``entry_detail`` between its key and its version."""
+
+    kind: str | None
+    counterparty: str | None
+    counterparty_account: str | None
+    end_to_end_id: str | None
+    remittance: str | None
+    notes: str | None
+    category_num: int | None
+    by_rule: bool
+
+
+class Terms(NamedTuple):
+    """What is posted to an account: the columns of ``posting`` that do not follow from where it stands."""
+
+    signed_minor: int
+    status: str
+    origin: str
+    booking_date: str
+    value_date: str | None
+    occurred_at: int
+
+
+class PostingRow(NamedTuple):
+    """A row of ``posting``, in the order of its columns."""
+
+    num: int
+    journal_num: int
+    account_num: int
+    account_seq: int
+    entry_id: str | None
+    signed_minor: int
+    currency: str
+    status: str
+    origin: str
+    booking_date: str
+    value_date: str | None
+    occurred_at: int
+    reverses_num: int | None
+
+
 @dataclass(slots=True)
 class LedgerRows:
     """What is to be written to the ledger and beside it. Tuples are in the order of their table's columns."""
 
     journals: list[tuple[int, str, str, int]] = field(default_factory=list)
-    postings: list[dict[str, Any]] = field(default_factory=list)
-    details: list[dict[str, Any]] = field(default_factory=list)
+    postings: list[PostingRow] = field(default_factory=list)
+    details: list[tuple[Any, ...]] = field(default_factory=list)
     tags: list[tuple[int, str, int]] = field(default_factory=list)
-    splits: list[dict[str, Any]] = field(default_factory=list)
+    splits: list[Mapping[str, object]] = field(default_factory=list)
     holds: list[tuple[int, int, int | None]] = field(default_factory=list)
     ended_holds: list[int] = field(default_factory=list)
     externals: list[tuple[int, str, int, bytes]] = field(default_factory=list)
@@ -226,8 +272,8 @@ class LedgerRows:
 def add_rows(connection: Connection, rows: LedgerRows) -> None:
     """Write them."""
     _ADD_JOURNALS(connection, rows.journals)
-    _ADD_POSTINGS(connection, [_posting_row(row) for row in rows.postings])
-    _ADD_DETAILS(connection, [_detail_row(row) for row in rows.details])
+    _ADD_POSTINGS(connection, rows.postings)
+    _ADD_DETAILS(connection, rows.details)
     _ADD_TAGS(connection, rows.tags)
     _ADD_SPLITS(connection, [_split_row(row) for row in rows.splits])
     _ADD_HOLDS(connection, rows.holds)
@@ -310,7 +356,7 @@ _SPLITS = (
     .where(ENTRY_SPLIT.c.posting_num.in_(bindparam("nums", expanding=True)))
     .order_by(ENTRY_SPLIT.c.posting_num, ENTRY_SPLIT.c.part)
 )
-_JOURNAL_POSTINGS = select(POSTING).where(POSTING.c.journal_num == bindparam("journal")).order_by(POSTING.c.num)
+_POSTINGS = select(POSTING).where(POSTING.c.num.in_(bindparam("nums", expanding=True)))
 _ENTRY_IDS = select(POSTING.c.num, POSTING.c.entry_id).where(POSTING.c.num.in_(bindparam("nums", expanding=True)))
 
 
@@ -340,6 +386,6 @@ def entry_ids(connection: Connection, nums: Sequence[int]) -> dict[int, str]:
     return {row[0]: row[1] for row in connection.execute(_ENTRY_IDS, {"nums": list(nums)})} if nums else {}
 
 
-def journal_postings(connection: Connection, journal_num: int) -> Sequence[Row[Any]]:
-    """All postings of a journal transaction."""
-    return connection.execute(_JOURNAL_POSTINGS, {"journal": journal_num}).all()
+def postings(connection: Connection, nums: Sequence[int]) -> Sequence[Row[Any]]:
+    """Postings by their numbers."""
+    return connection.execute(_POSTINGS, {"nums": list(nums)}).all()

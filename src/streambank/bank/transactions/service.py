@@ -241,9 +241,13 @@ class TransactionsService:
         now_ms = self._ledger.clock()
         entry = _entry(body, to_datetime(now_ms).date())
         check_entry(entry)
-        people.key_of(connection, caller.user_id)
         books = self._ledger.books(connection, caller.user_id, 2)
-        account = books.account(body.account_id)
+        try:
+            account = books.account(body.account_id)
+        except Problem:
+            # Only who has no account may be unknown yet: the others are not asked for.
+            people.key_of(connection, caller.user_id)
+            raise
         if entry.external_id is not None:
             known = repository.known_externals(connection, account.num, [entry.external_id])
             if entry.external_id in known:

@@ -1,5 +1,6 @@
 """How entries end: a pending one is booked, voided or expires; a booked one is reversed."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -11,7 +12,7 @@ from streambank.bank.transactions import repository
 from streambank.bank.transactions.entries import out_of_range
 from streambank.bank.transactions.ledger import Books, Ledger, Posted, check_funds
 from streambank.bank.transactions.models import HOLD, POSTING, JournalKind
-from streambank.bank.transactions.repository import LedgerAccount
+from streambank.bank.transactions.repository import Detail, LedgerAccount, Terms
 from streambank.errors import check
 from streambank.service.http.problems import conflict, forbidden, not_found
 
@@ -22,16 +23,32 @@ EXPIRED_MAX = 500
 """Pending entries ended in one transaction: some ten milliseconds in which nobody else writes."""
 
 _BOOKED, _PENDING = EntryStatus.BOOKED.value, EntryStatus.PENDING.value
-_DETAILS = (
-    "kind",
-    "counterparty",
-    "counterparty_account",
-    "end_to_end_id",
-    "remittance",
-    "notes",
-    "category_num",
-    "by_rule",
-)
+_CHUNK = 500
+
+_DETAILS = Detail._fields
+
+
+class Beside:
+    """What goes with entries that are to end: the other side of each, its tags and its parts; read at once."""
+
+    def __init__(self, connection: Connection, rows: Sequence[Row[Any]]) -> None:
+        self.tags: dict[int, list[str]] = {}
+        self.parts: dict[int, list[Row[Any]]] = {}
+        self._others: dict[int, Row[Any]] = {}
+        for start in range(0, len(rows), _CHUNK):
+            nums = [row.num for row in rows[start : start + _CHUNK]]
+            self.tags.update(repository.tags_of(connection, nums))
+            self.parts.update(repository.splits_of(connection, nums))
+            # Both sides of an entry are posted one after the other.
+            others = repository.postings(connection, [num + 1 for num in nums])
+            self._others.update((other.num - 1, other) for other in others)
+
+    def other(self, row: Row[Any]) -> Row[Any]:
+        """The posting on the other side."""
+        other = self._others[row.num]
+        paired = other.journal_num == row.journal_num and other.signed_minor == -row.signed_minor
+        check(paired, f"entry {row.entry_id} has no other side")
+        return other
 
 
 def find(books: Books, caller_id: str, entry_id: str) -> tuple[LedgerAccount, Row[Any]]:
@@ -56,24 +73,19 @@ def book(
     if asked and signed < 0:
         # What was held is free again, so that only the rest has to be there.
         check_funds(account, max(0, -signed + hold.signed_minor))
-    counter = _other_side(books, hold)
+    beside = Beside(books.connection, [hold])
+    counter = books.account_by_num(beside.other(hold).account_num)
     for side, change in ((account, signed), (counter, -signed)):
         if not INT64_MIN <= side.booked_minor + change <= INT64_MAX:
             raise out_of_range("/amount_minor")
     journal_num, transaction_id = books.journal(JournalKind.BOOKING)
-    tags = repository.tags_of(books.connection, [hold.num]).get(hold.num, [])
-    splits = repository.splits_of(books.connection, [hold.num]).get(hold.num, []) if signed == hold.signed_minor else []
-    posting = {
-        "signed_minor": signed,
-        "status": _BOOKED,
-        "origin": hold.origin,
-        "booking_date": (booking_date or books.today).isoformat(),
-        "value_date": hold.value_date,
-        "occurred_at": hold.occurred_at,
-    }
-    _release(books, account, counter, hold, journal_num, transaction_id)
-    posted = books.post(account, counter, journal_num, transaction_id, posting, _details(hold), tags)
-    books.split({**part._asdict(), "posting_num": posted.posting["num"]} for part in splits)
+    day = (booking_date or books.today).isoformat()
+    terms = Terms(signed, _BOOKED, hold.origin, day, hold.value_date, hold.occurred_at)
+    _release(books, account, hold, beside.other(hold), journal_num, transaction_id)
+    tags = beside.tags.get(hold.num, [])
+    posted = books.post(account, counter, journal_num, transaction_id, terms, _details(hold), tags)
+    if signed == hold.signed_minor:
+        books.split({**part._asdict(), "posting_num": posted.num} for part in beside.parts.get(hold.num, []))
     return posted
 
 
@@ -81,7 +93,7 @@ def void(books: Books, caller_id: str, entry_id: str) -> Posted:
     """End a pending entry: it does not come after all."""
     account, hold = find(books, caller_id, entry_id)
     _check_pending(books, account, hold)
-    return void_row(books, account, hold)
+    return void_row(books, account, hold, Beside(books.connection, [hold]))
 
 
 def expire(connection: Connection, ledger: Ledger) -> int:
@@ -93,14 +105,15 @@ def expire(connection: Connection, ledger: Ledger) -> int:
     books = ledger.books(connection, "", 2 * len(due))
     # Again, now that nobody else writes: somebody may have booked one meanwhile.
     still_due = list(connection.scalars(_DUE, {"now_ms": now_ms}))[: len(due)]
-    for num in still_due:
-        row = connection.execute(_BY_NUM, {"num": num}).one()
-        void_row(books, books.account_by_num(row.account_num), row)
+    rows = connection.execute(_BY_NUMS, {"nums": still_due}).all()
+    beside = Beside(connection, rows)
+    for row in sorted(rows, key=lambda row: still_due.index(row.num)):
+        void_row(books, books.account_by_num(row.account_num), row, beside)
     books.close()
     return len(still_due)
 
 
-_BY_NUM = repository.ENTRIES.where(POSTING.c.num == bindparam("num"))
+_BY_NUMS = repository.ENTRIES.where(POSTING.c.num.in_(bindparam("nums", expanding=True)))
 _DUE = (
     select(HOLD.c.posting_num)
     .where(HOLD.c.expires_at <= bindparam("now_ms"))
@@ -121,60 +134,43 @@ def reverse(books: Books, caller_id: str, entry_id: str, *, notes: str | None, a
         raise conflict("already-reversed", f"the entry was reversed by {row.reversed_by_id}")
     if asked and row.signed_minor > 0:
         check_funds(account, row.signed_minor)
-    return take_back(books, account, row, origin=Origin.LIVE, notes=notes)
+    return take_back(books, account, row, Beside(books.connection, [row]), origin=Origin.LIVE, notes=notes)
 
 
 def take_back(
-    books: Books, account: LedgerAccount, row: Row[Any], *, origin: Origin, notes: str | None = None
+    books: Books, account: LedgerAccount, row: Row[Any], beside: Beside, *, origin: Origin, notes: str | None = None
 ) -> Posted:
     """Reverse an entry that can be."""
-    counter = _other_side(books, row)
+    other = beside.other(row)
+    counter = books.account_by_num(other.account_num)
     for side, change in ((account, -row.signed_minor), (counter, row.signed_minor)):
         if not INT64_MIN <= side.booked_minor + change <= INT64_MAX:
             raise out_of_range("/id")
-    tags = repository.tags_of(books.connection, [row.num]).get(row.num, [])
     journal_num, transaction_id = books.journal(JournalKind.REVERSAL)
-    posting = {
-        "signed_minor": -row.signed_minor,
-        "status": _BOOKED,
-        "origin": origin.value,
-        "booking_date": books.today.isoformat(),
-        "value_date": row.value_date,
-        "occurred_at": books.now_ms,
-    }
-    detail = {**_details(row), "notes": notes}
-    reverses = (row.num, _other_num(books, row), row.entry_id)
-    posted = books.post(account, counter, journal_num, transaction_id, posting, detail, tags, reverses=reverses)
-    parts = repository.splits_of(books.connection, [row.num]).get(row.num, [])
-    books.split({**part._asdict(), "posting_num": posted.posting["num"]} for part in parts)
+    today = books.today.isoformat()
+    terms = Terms(-row.signed_minor, _BOOKED, origin.value, today, row.value_date, books.now_ms)
+    detail = _details(row)._replace(notes=notes)
+    reverses = (row.num, other.num, row.entry_id)
+    tags = beside.tags.get(row.num, [])
+    posted = books.post(account, counter, journal_num, transaction_id, terms, detail, tags, reverses=reverses)
+    books.split({**part._asdict(), "posting_num": posted.num} for part in beside.parts.get(row.num, []))
     return posted
 
 
-def void_row(books: Books, account: LedgerAccount, hold: Row[Any]) -> Posted:
+def void_row(books: Books, account: LedgerAccount, hold: Row[Any], beside: Beside) -> Posted:
     """End a pending entry that has not ended."""
     journal_num, transaction_id = books.journal(JournalKind.RELEASE)
-    return _release(books, account, _other_side(books, hold), hold, journal_num, transaction_id)
+    return _release(books, account, hold, beside.other(hold), journal_num, transaction_id)
 
 
 def _release(
-    books: Books,
-    account: LedgerAccount,
-    counter: LedgerAccount,
-    hold: Row[Any],
-    journal_num: int,
-    transaction_id: str,
+    books: Books, account: LedgerAccount, hold: Row[Any], other: Row[Any], journal_num: int, transaction_id: str
 ) -> Posted:
-    posting = {
-        "signed_minor": -hold.signed_minor,
-        "status": _PENDING,
-        "origin": hold.origin,
-        "booking_date": books.today.isoformat(),
-        "value_date": None,
-        "occurred_at": books.now_ms,
-    }
-    reverses = (hold.num, _other_num(books, hold), hold.entry_id)
+    counter = books.account_by_num(other.account_num)
+    terms = Terms(-hold.signed_minor, _PENDING, hold.origin, books.today.isoformat(), None, books.now_ms)
+    reverses = (hold.num, other.num, hold.entry_id)
     books.end_hold(hold.num)
-    return books.post(account, counter, journal_num, transaction_id, posting, _details(hold), [], reverses=reverses)
+    return books.post(account, counter, journal_num, transaction_id, terms, _details(hold), [], reverses=reverses)
 
 
 def _check_pending(books: Books, account: LedgerAccount, hold: Row[Any]) -> None:
@@ -185,23 +181,5 @@ def _check_pending(books: Books, account: LedgerAccount, hold: Row[Any]) -> None
         raise conflict("entry-ended", "the pending entry has ended already")
 
 
-def _details(row: Row[Any]) -> dict[str, Any]:
-    details = {name: row._mapping[name] for name in _DETAILS}
-    details["by_rule"] = bool(details["by_rule"])
-    return details
-
-
-def _other(books: Books, row: Row[Any]) -> Row[Any]:
-    postings = repository.journal_postings(books.connection, row.journal_num)
-    # Both sides of an entry are posted one after the other.
-    others = [p for p in postings if p.num == row.num + 1]
-    check(len(others) == 1 and others[0].signed_minor == -row.signed_minor, f"entry {row.entry_id} has no other side")
-    return others[0]
-
-
-def _other_num(books: Books, row: Row[Any]) -> int:
-    return int(_other(books, row).num)
-
-
-def _other_side(books: Books, row: Row[Any]) -> LedgerAccount:
-    return books.account_by_num(_other(books, row).account_num)
+def _details(row: Row[Any]) -> Detail:
+    return Detail(*(row._mapping[name] for name in _DETAILS))._replace(by_rule=bool(row.by_rule))

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any
 
-from sqlalchemy import ARRAY, Column, Connection, MetaData, Table, Text, bindparam, column, delete, insert, table, text
+from sqlalchemy import Column, Connection, MetaData, Table, Text, bindparam, column, delete, insert, table, text
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from streambank.service.tables import BigKey
 
@@ -25,6 +26,7 @@ SEARCH_KEY_BYTES = 16
 
 _HASH_BYTES = 8
 
+_LATIN_MARKS = re.compile("[\u0300-\u036f]+")
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -32,7 +34,9 @@ def fold(text: str) -> str:
     """Text such that what differs in case or accents only is equal."""
     if text.isascii():
         return text.lower()
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    decomposed = _LATIN_MARKS.sub("", unicodedata.normalize("NFKD", text.casefold()))
+    if decomposed.isascii():
+        return decomposed
     return "".join(c for c in decomposed if not unicodedata.combining(c))
 
 

@@ -42,15 +42,9 @@ from streambank.bank.users.schemas import (
 from streambank.bank.users.scopes import USERS_READ, USERS_WRITE
 from streambank.bank.users.service import UsersService
 from streambank.service.http.answers import Answer
-from streambank.service.http.cursors import (
-    CursorParameter,
-    LimitParameter,
-    Page,
-    decode_cursor,
-    encode_cursor,
-    page_answer,
-)
+from streambank.service.http.cursors import CursorParameter, LimitParameter, decode_cursor, encode_cursor, page_answer
 from streambank.service.http.endpoint import Read, ServiceHttp, Write
+from streambank.service.http.page import Page
 from streambank.service.http.problems import PROBLEM_RESPONSES, FieldProblem, Problem
 
 PAGE_ITEMS = 50

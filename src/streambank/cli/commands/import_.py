@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from cyclopts import Parameter
 
+from streambank.cli.api import DEFAULT_SERVER, Server, ServerOption
 from streambank.cli.folder import USUAL_PLACE, PlaceOption
 from streambank.cli.output import OutputOption
 
@@ -21,7 +22,8 @@ class CsvOptions:
     currency
         The ISO 4217 code, where the file does not say. Also for QIF and OFX.
     account
-        The account's name, where the file does not say. For files of every format.
+        The account with the bank that the entries are for: its name or id. With --email: the account's name, where
+        the file does not say.
     number
         The account's number; its last four digits are kept. Also for QIF.
     opening_balance
@@ -83,7 +85,8 @@ class ImportOptions:
     format
         auto finds it out by the file's content.
     email
-        Whose accounts these are, and where their alerts go. The Berka data set has its own.
+        Straight into the log, without a bank's API: whose accounts these are, and where their alerts go. The Berka
+        data set has its own.
     name
         The owner's name.
     live
@@ -126,9 +129,13 @@ def import_(
     options: ImportOption = _DEFAULTS,
     csv: CsvOption = _CSV_DEFAULTS,
     place: PlaceOption = USUAL_PLACE,
+    server: ServerOption = DEFAULT_SERVER,
     output: OutputOption = "table",
 ) -> int:
     """Read a bank's statements in: CSV of any layout, OFX or QFX, CAMT.053, MT940, QIF, or the Berka data set.
+
+    With --account its entries go to an account of yours with the bank: see `streambank login`. With --email they go
+    straight into the log.
 
     Shows first how the file is understood, and asks before anything is written. Importing a file again, or another
     that overlaps with it, adds only what is new. Works beside a running `streambank up`.
@@ -138,6 +145,10 @@ def import_(
     file
         The file, or the Berka data set's folder.
     """
-    from streambank.cli.importing import run_import
+    from streambank.cli.importing import goes_to_api, run_import
 
+    if goes_to_api(options, csv):
+        from streambank.cli.api_importing import run_api_import
+
+        return run_api_import(file, options, csv, place.folder(), Server(server, place.data), output)
     return run_import(file, options, csv, place.folder(), output)

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from streambank.cli.databases import DatabaseOption
 from streambank.cli.errors import UsageError
 from streambank.cli.folder import USUAL_PLACE, PlaceOption
+from streambank.cli.ports import ApiPortOption, MailPortOption, PortOption
 from streambank.cli.smtp import BUILT_IN_MAILBOX, SmtpOption
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ def run(
     threads: Annotated[int, Parameter(name=["--threads", "-t"])] = 1,
     place: PlaceOption = USUAL_PLACE,
     database: DatabaseOption = None,
-    api_port: Annotated[int, Parameter(name="--api-port")] = 8080,
-    port: Annotated[int, Parameter(name="--port")] = 8025,
-    mailbox_smtp_port: Annotated[int, Parameter(name="--mailbox-smtp-port")] = 1025,
+    api_port: ApiPortOption = 8080,
+    port: PortOption = 8025,
+    mailbox_smtp_port: MailPortOption = 1025,
     smtp: SmtpOption = BUILT_IN_MAILBOX,
 ) -> None:
     """Run parts of the bank until Ctrl-C: each in as many processes, on as many machines, as there is work.
@@ -47,12 +48,6 @@ def run(
         How many processes; one that dies is started again. Only for topologies.
     threads
         How many threads each process has for each topology.
-    api_port
-        The port of the services' API, on 127.0.0.1; 0: any.
-    port
-        The port of the built-in mailbox's page, on 127.0.0.1; 0: any.
-    mailbox_smtp_port
-        The port of the built-in mailbox's SMTP server, on 127.0.0.1; 0: any.
     """
     if not roles:
         raise UsageError(f"name what to run: {', '.join(get_args(RoleName))}")

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING
 
 from streambank.cli.databases import DatabaseOption
 from streambank.cli.folder import USUAL_PLACE, PlaceOption
 from streambank.cli.output import print_starting
+from streambank.cli.ports import ApiPortOption, MailPortOption, PortOption
 from streambank.cli.smtp import BUILT_IN_MAILBOX, SmtpOption
 
 if TYPE_CHECKING:
     from streambank.cli.platform import Platform
-
-PortOption = Annotated[int, Parameter(name="--port", help="The port of the mailbox's page, on 127.0.0.1; 0: any.")]
-ApiPortOption = Annotated[int, Parameter(name="--api-port", help="The port of the API, on 127.0.0.1; 0: any.")]
-MailPortOption = Annotated[
-    int, Parameter(name="--mailbox-smtp-port", help="The port of the mailbox's SMTP server, on 127.0.0.1; 0: any.")
-]
 
 
 def up(

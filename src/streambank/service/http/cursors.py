@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Sequence
-from typing import Annotated, Generic, TypeAlias, TypeVar
+from typing import Annotated, TypeAlias
 
 import msgspec
 from fastapi import Query
@@ -11,24 +11,13 @@ from pydantic import BaseModel, SerializeAsAny
 from starlette.requests import Request
 
 from streambank.service.http.answers import Answer
+from streambank.service.http.page import LIMIT_MAX
 from streambank.service.http.problems import FieldProblem, Problem
-
-T = TypeVar("T", bound=BaseModel)
-
-LIMIT_MAX = 200
-"""Items in a page: some ten kilobytes, which any client takes at once."""
 
 LimitParameter: TypeAlias = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="How many items at most.")]
 CursorParameter: TypeAlias = Annotated[
     str | None, Query(max_length=512, description="Where to go on: `next` of the page before.")
 ]
-
-
-class Page(BaseModel, Generic[T]):
-    """Some items of a list; ``next`` is the cursor of those that follow, if there are any."""
-
-    items: list[T]
-    next: str | None = None
 
 
 def encode_cursor(*parts: str | int) -> str:
@@ -60,7 +49,7 @@ class _AnyPage(BaseModel):
 
 
 def page_answer(items: Sequence[BaseModel], next_cursor: str | None, request: Request) -> Answer:
-    """A page as :class:`Page` describes it, with the address of the next one as a link (RFC 8288)."""
+    """A page as :class:`.page.Page` describes it, with the address of the next one as a link (RFC 8288)."""
     headers = {}
     if next_cursor is not None:
         target = request.url.include_query_params(cursor=next_cursor)

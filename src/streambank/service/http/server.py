@@ -25,12 +25,15 @@ _DRAIN_S = 0.3
 class HttpServer:
     """Serves from :meth:`start` to :meth:`close`."""
 
-    def __init__(self, app: ASGIApp, *, name: str, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Port 0 takes any free one; :attr:`port` says which."""
+    def __init__(
+        self, app: ASGIApp, *, name: str, host: str = "127.0.0.1", port: int = 0, hint: str = "name another"
+    ) -> None:
+        """Port 0 takes any free one; :attr:`port` says which. ``hint``: what to do where the port is taken."""
         self.host = host
         self.port = port
         self._app = app
         self._name = name
+        self._hint = hint
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
@@ -52,7 +55,7 @@ class HttpServer:
         except OSError as error:
             raise StreambankError(
                 f"cannot open the port {self.port} of {self._name}: {error.strerror}. Another program may use it; "
-                "name another with --port"
+                f"{self._hint}"
             ) from error
         self.port = listening.getsockname()[1]
         self._server = uvicorn_server(self._app, connections_max=CONNECTIONS_MAX, keep_alive_s=KEEP_ALIVE_S)

@@ -1,0 +1,49 @@
+"""The bank's API from Python: typed, patient, and never doing a thing twice."""
+
+from streambank.bank.client.accounts import Accounts, Shared
+from streambank.bank.client.batch import BatchLine, LineResult
+from streambank.bank.client.categories import Categories
+from streambank.bank.client.client import DEFAULT_URL, Client
+from streambank.bank.client.connection import Patience
+from streambank.bank.client.credentials import ApiKey, Ask, Credentials, Password, RefreshToken
+from streambank.bank.client.errors import (
+    AnswerError,
+    ApiError,
+    ApiFieldError,
+    ClientError,
+    NotLoggedInError,
+    UnreachableError,
+)
+from streambank.bank.client.imports import Imports
+from streambank.bank.client.rules import Rules
+from streambank.bank.client.transactions import State, Transactions
+from streambank.bank.client.users import Users
+from streambank.bank.client.versioned import Versioned
+
+__all__ = [
+    "DEFAULT_URL",
+    "Accounts",
+    "AnswerError",
+    "ApiError",
+    "ApiFieldError",
+    "ApiKey",
+    "Ask",
+    "BatchLine",
+    "Categories",
+    "Client",
+    "ClientError",
+    "Credentials",
+    "Imports",
+    "LineResult",
+    "NotLoggedInError",
+    "Password",
+    "Patience",
+    "RefreshToken",
+    "Rules",
+    "Shared",
+    "State",
+    "Transactions",
+    "UnreachableError",
+    "Users",
+    "Versioned",
+]

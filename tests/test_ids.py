@@ -1,0 +1,24 @@
+"""Identifiers: what RFC 9562 says of them."""
+
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streambank.ids import derived_id, uuid7
+
+
+@given(st.integers(0, 2**48 - 1), st.binary(min_size=10, max_size=10))
+def test_a_uuid7_holds_its_time_and_is_written_as_uuids_are(timestamp_ms: int, chance: bytes) -> None:
+    text = uuid7(timestamp_ms, lambda count: chance[:count])
+    assert text == str(UUID(text))
+    assert UUID(text).version == 7
+    assert UUID(text).variant == "specified in RFC 4122"
+    assert UUID(text).int >> 80 == timestamp_ms
+
+
+@given(st.lists(st.text(max_size=5), max_size=3))
+def test_equal_parts_have_the_equal_id(parts: list[str]) -> None:
+    assert derived_id(*parts) == derived_id(*parts)
+    assert UUID(derived_id(*parts)).version == 8
+    assert derived_id(*parts) != derived_id(*parts, "more")
