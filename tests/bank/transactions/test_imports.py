@@ -90,7 +90,7 @@ def test_all_or_nothing(bench: Bench) -> None:
     with pytest.raises(Problem) as refused:
         bench.do(lambda c: bench.service.import_lines(c, caller(), account, lines, "i"))
     assert (refused.value.status, refused.value.slug) == (422, "broken-lines")
-    assert [e.pointer for e in refused.value.errors] == ["/1", "/2/account_id", "/3/amount/currency"]
+    assert [e.pointer for e in refused.value.errors] == ["/1/amount", "/2/account_id", "/3/amount/currency"]
     assert bench.balance(account).last_seq == 0
     with pytest.raises(Problem, match="no such import"):
         bench.look(lambda c: bench.service.get_import(c, caller(), "i"))

@@ -150,3 +150,12 @@ async def test_every_answer_has_safe_headers(tmp_path: Path) -> None:
                 assert headers["X-Content-Type-Options"] == "nosniff"
                 assert "default-src 'none'" in headers["Content-Security-Policy"]
                 assert headers["Cache-Control"] == "no-store"
+
+
+async def test_a_method_that_an_address_does_not_take(tmp_path: Path) -> None:
+    with bench(tmp_path) as numbers:
+        async with numbers.client() as client:
+            for method in ("OPTIONS", "DELETE", "TRACE"):
+                answer = await client.request(method, "/v1/numbers/1")
+                assert problem(answer) == (405, "method-not-allowed")
+                assert answer.headers["allow"] == "GET, PUT"

@@ -196,3 +196,24 @@ async def test_a_hundred_at_once(tmp_path: Path, any_database: Databases) -> Non
             )
         assert {answer.status_code for answer in answers} == {201}
         assert sorted(rows(numbers.database)) == [n for n in range(100) if n not in (13, 42)]
+
+
+async def test_a_key_goes_with_the_query(tmp_path: Path, any_database: Databases) -> None:
+    with bench(tmp_path, any_database) as numbers:
+        async with numbers.client() as client:
+            await client.post(f"{ADD}?a=1", json={"n": 7}, headers=key("a"))
+            assert (await client.post(f"{ADD}?a=1", json={"n": 7}, headers=key("a"))).status_code == 201
+            assert problem(await client.post(f"{ADD}?a=2", json={"n": 7}, headers=key("a")))[0] == 422
+            assert rows(numbers.database) == [7]
+
+
+async def test_the_description_says_which_headers_are_needed(tmp_path: Path) -> None:
+    with bench(tmp_path) as numbers:
+        async with numbers.client() as client:
+            paths = (await client.get("/openapi.json")).json()["paths"]
+            added, changed = paths["/v1/numbers"]["post"], paths["/v1/numbers/{number}"]["put"]
+            needed = [(p["name"], p["required"]) for told in (added, changed) for p in told["parameters"]]
+            assert ("idempotency-key", True) in needed
+            assert ("if-match", True) in needed
+            # Without any, who sent the request comes first, then the header.
+            assert problem(await client.post(ADD, content=b"{"))[0] == 400

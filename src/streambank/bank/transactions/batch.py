@@ -4,6 +4,7 @@ A line names its entry by ``external_id``. The same line again answers with the 
 line of that name is refused. A broken line stops none of the others.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -24,6 +25,9 @@ CHUNK_LINES = 1_000
 """Lines recorded in one go: some 50 ms, so that single entries and reads of others are not held up for longer."""
 
 Line: TypeAlias = "NewEntry | Problem"
+
+_OF_FIELD = re.compile(r"Object (?:contains unknown|missing required) field `([^`/~]*)`")
+"""What msgspec says of a field in an object whose path it names."""
 
 _decode = msgspec.json.Decoder(NewEntry).decode
 
@@ -59,7 +63,8 @@ def decode_line(line: bytes) -> Line:
         check_entry(entry)
     except msgspec.ValidationError as error:
         text, _, path = str(error).partition(" - at `$")
-        return unprocessable(pointer_of(path.rstrip("`")), text)
+        field = _OF_FIELD.fullmatch(text)
+        return unprocessable(pointer_of(path.rstrip("`")) + (f"/{field[1]}" if field else ""), text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Problem(400, "malformed-line", f"the line is not JSON: {error}")
     except Problem as problem:

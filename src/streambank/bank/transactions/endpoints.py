@@ -1,7 +1,6 @@
 """The transactions service over HTTP."""
 
 from collections.abc import AsyncIterator
-from datetime import date
 from functools import partial
 from typing import Annotated, Any, TypeAlias
 
@@ -48,7 +47,9 @@ from streambank.bank.transactions.service import ExportPage, TransactionsService
 from streambank.service.http.answers import Answer, created, no_content
 from streambank.service.http.cursors import CursorParameter, LimitParameter, page_answer
 from streambank.service.http.endpoint import Read, ServiceHttp, Write
+from streambank.service.http.moments import Day
 from streambank.service.http.page import Page
+from streambank.service.http.paths import register_ids
 from streambank.service.http.problems import PROBLEM_RESPONSES, Problem
 
 READ, WRITE = "transactions:read", "transactions:write"
@@ -76,6 +77,7 @@ _NDJSON_BODY = {
 
 def router(service: TransactionsService, http: ServiceHttp) -> APIRouter:
     """All endpoints of the service."""
+    register_ids()
     api = APIRouter(responses=PROBLEM_RESPONSES)
     for part in (_accounts, _members, _batches, _entries, _settling, _categories, _rules, _imports):
         api.include_router(part(service, http))
@@ -96,37 +98,37 @@ def _accounts(service: TransactionsService, http: ServiceHttp) -> APIRouter:
         """Open an account."""
         return await write(lambda c: service.open_account(c, write.caller, body))
 
-    @api.get("/accounts/{account_id}", response_model=AccountView)
+    @api.get("/accounts/{account_id:id}", response_model=AccountView)
     async def get_account(account_id: Id, read: Annotated[Read, reads]) -> Response:
         """One account with its balance."""
         return await read(lambda c: service.get_account(c, read.caller, account_id))
 
-    @api.patch("/accounts/{account_id}", response_model=AccountView)
+    @api.patch("/accounts/{account_id:id}", response_model=AccountView)
     async def change_account(account_id: Id, body: ChangeAccount, write: Annotated[Write, changes]) -> Response:
         """Rename an account, or set its overdraft limit."""
         return await write(lambda c: service.change_account(c, write.caller, account_id, body, write.expected_version))
 
-    @api.delete("/accounts/{account_id}", response_model=AccountView)
+    @api.delete("/accounts/{account_id:id}", response_model=AccountView)
     async def close_account(account_id: Id, write: Annotated[Write, changes]) -> Response:
         """Close an account that is empty. Its entries stay."""
         return await write(lambda c: service.close_account(c, write.caller, account_id, write.expected_version))
 
-    @api.post("/accounts/{account_id}:reopen", response_model=AccountView)
+    @api.post("/accounts/{account_id:id}:reopen", response_model=AccountView)
     async def reopen_account(account_id: Id, write: Annotated[Write, writes]) -> Response:
         """Open a closed account again."""
         return await write(lambda c: service.reopen_account(c, write.caller, account_id))
 
-    @api.get("/accounts/{account_id}/balance", response_model=BalanceView)
+    @api.get("/accounts/{account_id:id}/balance", response_model=BalanceView)
     async def get_balance(account_id: Id, read: Annotated[Read, reads]) -> Response:
         """An account's balance: booked, pending and available."""
         return await read(lambda c: service.get_balance(c, read.caller, account_id))
 
-    @api.get("/accounts/{account_id}/statements", response_model=Statement)
+    @api.get("/accounts/{account_id:id}/statements", response_model=Statement)
     async def get_statement(
         account_id: Id,
         read: Annotated[Read, reads],
-        from_date: Annotated[date, Query(alias="from")],
-        to_date: Annotated[date, Query(alias="to")],
+        from_date: Annotated[Day, Query(alias="from")],
+        to_date: Annotated[Day, Query(alias="to")],
         limit: LimitParameter = PAGE_ITEMS,
         cursor: CursorParameter = None,
     ) -> Response:
@@ -142,19 +144,19 @@ def _members(service: TransactionsService, http: ServiceHttp) -> APIRouter:
     api = APIRouter(prefix="/v1", tags=["accounts"])
     reads, changes = Depends(http.read(READ)), _changes(http)
 
-    @api.get("/accounts/{account_id}/members", response_model=MemberList)
+    @api.get("/accounts/{account_id:id}/members", response_model=MemberList)
     async def list_members(account_id: Id, read: Annotated[Read, reads]) -> Response:
         """Who may use or see an account. The ETag is the account's."""
         return await read(lambda c: service.list_members(c, read.caller, account_id))
 
-    @api.put("/accounts/{account_id}/members/{member_id}", response_model=MemberView)
+    @api.put("/accounts/{account_id:id}/members/{member_id:id}", response_model=MemberView)
     async def set_member(account_id: Id, member_id: Id, body: MemberBody, write: Annotated[Write, changes]) -> Response:
         """Share an account with another user, or give them another role. If-Match names the account's version."""
         return await write(
             lambda c: service.set_member(c, write.caller, account_id, member_id, body, write.expected_version)
         )
 
-    @api.delete("/accounts/{account_id}/members/{member_id}", status_code=204)
+    @api.delete("/accounts/{account_id:id}/members/{member_id:id}", status_code=204)
     async def remove_member(account_id: Id, member_id: Id, write: Annotated[Write, changes]) -> Response:
         """End a member's share; anybody may end their own. If-Match names the account's version."""
         return await write(
@@ -235,12 +237,12 @@ def _entries(service: TransactionsService, http: ServiceHttp) -> APIRouter:
         """
         return await write(lambda c: service.record(c, write.caller, body))
 
-    @api.get("/transactions/{entry_id}", response_model=TransactionView)
+    @api.get("/transactions/{entry_id:id}", response_model=TransactionView)
     async def get_transaction(entry_id: Id, read: Annotated[Read, reads]) -> Response:
         """One entry."""
         return await read(lambda c: service.get_transaction(c, read.caller, entry_id))
 
-    @api.patch("/transactions/{entry_id}", response_model=TransactionView)
+    @api.patch("/transactions/{entry_id:id}", response_model=TransactionView)
     async def change_transaction(entry_id: Id, body: ChangeTransaction, write: Annotated[Write, changes]) -> Response:
         """Change notes, tags, category or parts of an entry. What happened cannot be changed, only reversed."""
         return await write(
@@ -262,8 +264,8 @@ async def _wanted(
     tag: TextParameter = None,
     amount_min_minor: MinorParameter = None,
     amount_max_minor: MinorParameter = None,
-    from_date: Annotated[date | None, Query(alias="from")] = None,
-    to_date: Annotated[date | None, Query(alias="to")] = None,
+    from_date: Annotated[Day | None, Query(alias="from")] = None,
+    to_date: Annotated[Day | None, Query(alias="to")] = None,
     state: State = "current",
 ) -> Wanted:
     return Wanted(
@@ -283,17 +285,17 @@ def _settling(service: TransactionsService, http: ServiceHttp) -> APIRouter:
     api = APIRouter(prefix="/v1", tags=["transactions"])
     writes = Depends(http.write(WRITE))
 
-    @api.post("/transactions/{entry_id}:reverse", status_code=201, response_model=TransactionView)
+    @api.post("/transactions/{entry_id:id}:reverse", status_code=201, response_model=TransactionView)
     async def reverse_transaction(entry_id: Id, body: ReverseTransaction, write: Annotated[Write, writes]) -> Response:
         """Take back a booked entry, once, by an entry of the opposite sign."""
         return await write(lambda c: service.reverse(c, write.caller, entry_id, body))
 
-    @api.post("/transactions/{entry_id}:book", status_code=201, response_model=TransactionView)
+    @api.post("/transactions/{entry_id:id}:book", status_code=201, response_model=TransactionView)
     async def book_transaction(entry_id: Id, body: BookTransaction, write: Annotated[Write, writes]) -> Response:
         """Settle a pending entry: the answer is the booked one. The amount may be another than was expected."""
         return await write(lambda c: service.book(c, write.caller, entry_id, body))
 
-    @api.post("/transactions/{entry_id}:void", status_code=201, response_model=TransactionView)
+    @api.post("/transactions/{entry_id:id}:void", status_code=201, response_model=TransactionView)
     async def void_transaction(entry_id: Id, write: Annotated[Write, writes]) -> Response:
         """End a pending entry that does not come after all: the answer is the entry that ends it."""
         return await write(lambda c: service.void(c, write.caller, entry_id))
@@ -315,19 +317,19 @@ def _categories(service: TransactionsService, http: ServiceHttp) -> APIRouter:
         """Add a category, on the upper level or under one that is there."""
         return await write(lambda c: service.create_category(c, write.caller, body))
 
-    @api.get("/categories/{category_id}", response_model=CategoryView)
+    @api.get("/categories/{category_id:id}", response_model=CategoryView)
     async def get_category(category_id: Id, read: Annotated[Read, reads]) -> Response:
         """One category."""
         return await read(lambda c: service.get_category(c, read.caller, category_id))
 
-    @api.put("/categories/{category_id}", response_model=CategoryView)
+    @api.put("/categories/{category_id:id}", response_model=CategoryView)
     async def replace_category(category_id: Id, body: CategoryBody, write: Annotated[Write, changes]) -> Response:
         """Rename or move a category."""
         return await write(
             lambda c: service.replace_category(c, write.caller, category_id, body, write.expected_version)
         )
 
-    @api.delete("/categories/{category_id}", status_code=204)
+    @api.delete("/categories/{category_id:id}", status_code=204)
     async def remove_category(category_id: Id, write: Annotated[Write, changes]) -> Response:
         """Delete a category; its entries have none then."""
         return await write(lambda c: service.remove_category(c, write.caller, category_id, write.expected_version))
@@ -354,22 +356,22 @@ def _rules(service: TransactionsService, http: ServiceHttp) -> APIRouter:
         """What a rule would change of the latest 10,000 entries. Nothing is changed."""
         return await read(lambda c: service.preview_rule(c, read.caller, body))
 
-    @api.get("/rules/{rule_id}", response_model=RuleView)
+    @api.get("/rules/{rule_id:id}", response_model=RuleView)
     async def get_rule(rule_id: Id, read: Annotated[Read, reads]) -> Response:
         """One rule."""
         return await read(lambda c: service.get_rule(c, read.caller, rule_id))
 
-    @api.put("/rules/{rule_id}", response_model=RuleView)
+    @api.put("/rules/{rule_id:id}", response_model=RuleView)
     async def replace_rule(rule_id: Id, body: RuleBody, write: Annotated[Write, changes]) -> Response:
         """Change a rule."""
         return await write(lambda c: service.replace_rule(c, write.caller, rule_id, body, write.expected_version))
 
-    @api.delete("/rules/{rule_id}", status_code=204)
+    @api.delete("/rules/{rule_id:id}", status_code=204)
     async def remove_rule(rule_id: Id, write: Annotated[Write, changes]) -> Response:
         """Delete a rule; what it did stays."""
         return await write(lambda c: service.remove_rule(c, write.caller, rule_id, write.expected_version))
 
-    @api.post("/rules/{rule_id}:apply", response_model=RuleApplied)
+    @api.post("/rules/{rule_id:id}:apply", response_model=RuleApplied)
     async def apply_rule(rule_id: Id, body: ApplyRule, write: Annotated[Write, writes]) -> Response:
         """Apply a rule to 1,000 entries of the past; go on with `next` until it is null."""
         return await write(lambda c: service.apply_rule(c, write.caller, rule_id, body))
@@ -382,7 +384,7 @@ def _imports(service: TransactionsService, http: ServiceHttp) -> APIRouter:
     reads, writes, changes = Depends(http.read(READ)), Depends(http.write(WRITE)), _changes(http)
 
     @api.post(
-        "/accounts/{account_id}/imports",
+        "/accounts/{account_id:id}/imports",
         status_code=201,
         response_model=ImportView,
         openapi_extra=_NDJSON_BODY,
@@ -413,12 +415,12 @@ def _imports(service: TransactionsService, http: ServiceHttp) -> APIRouter:
         """Imports into your accounts, the latest first."""
         return await read(lambda c: page_answer(*service.list_imports(c, read.caller, cursor, limit), request))
 
-    @api.get("/imports/{import_id}", response_model=ImportView)
+    @api.get("/imports/{import_id:id}", response_model=ImportView)
     async def get_import(import_id: Id, read: Annotated[Read, reads]) -> Response:
         """One import."""
         return await read(lambda c: service.get_import(c, read.caller, import_id))
 
-    @api.delete("/imports/{import_id}", response_model=ImportView)
+    @api.delete("/imports/{import_id:id}", response_model=ImportView)
     async def undo_import(import_id: Id, write: Annotated[Write, changes]) -> Response:
         """Reverse what an import booked, but for what was corrected since."""
         return await write(lambda c: service.undo_import(c, write.caller, import_id, write.expected_version))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StringConstraints
 
 from streambank.bank.events import AccountKind, CreditDebit, EntryStatus, Origin, Role
 from streambank.bank.events.money import INT64_MAX
@@ -16,6 +16,7 @@ from streambank.bank.transactions.entries import (
     TAGS_MAX,
 )
 from streambank.bank.transactions.rules import CONDITIONS_MAX
+from streambank.service.http.moments import Day, Moment
 
 SPLITS_MAX = 50
 """Parts of one entry: a long receipt has as many lines."""
@@ -130,12 +131,12 @@ class NewTransaction(Body):
     account_id: Id
     credit_debit: CreditDebit
     amount: Money
-    booking_date: date | None = None
+    booking_date: Day | None = None
     status: EntryStatus = EntryStatus.BOOKED
     external_id: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=NO_NUL)] | None = None
-    value_date: date | None = None
-    occurred_at: AwareDatetime | None = None
-    expires_at: AwareDatetime | None = None
+    value_date: Day | None = None
+    occurred_at: Moment | None = None
+    expires_at: Moment | None = None
     kind: Code | None = None
     counterparty: Party | None = None
     counterparty_account: Party | None = None
@@ -168,7 +169,7 @@ class BookTransaction(Body):
     """How a pending entry was booked. Without an amount: as it was expected."""
 
     amount_minor: AmountMinor | None = None
-    booking_date: date | None = None
+    booking_date: Day | None = None
     force: StrictBool = False
 
 

@@ -40,7 +40,8 @@ PROGRAMS = frozenset({CLI})
 FORM_BYTES_MAX = 16 * 1024
 
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
+VALUE_PATTERN = r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*"
+_VALUE = re.compile(VALUE_PATTERN)
 
 
 class OAuthRefusedError(ServiceError):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Self, TypeAlias
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.fields import FieldInfo
 
 from streambank.bank.events import Digest
@@ -12,6 +12,7 @@ from streambank.bank.users.addresses import ADDRESS_BYTES_MAX, parse_address
 from streambank.bank.users.passwords import PASSWORD_CHARS_MAX
 from streambank.bank.users.profiles import LOCALE_PATTERN, NAME_CHARS_MAX, parse_locale, parse_name, parse_timezone
 from streambank.errors import StreambankError
+from streambank.service.http.moments import Moment
 
 CLICKS_MAX = 100
 """Clicks in one request: what a page gathers in some seconds."""
@@ -135,7 +136,7 @@ class NewApiKey(_Request):
 
     name: Label
     scope: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[a-z:]+( [a-z:]+)*$")]
-    expires_at: AwareDatetime
+    expires_at: Moment
 
 
 class ClickIn(_Request):
@@ -143,7 +144,7 @@ class ClickIn(_Request):
 
     page: Label
     element: Label
-    occurred_at: AwareDatetime | None = None
+    occurred_at: Moment | None = None
 
 
 class Clicks(_Request):

@@ -17,6 +17,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streambank.clock import Clock
@@ -46,6 +47,8 @@ _SAFE_HEADERS = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
 )
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 _METHOD_PARTS = re.compile(r"\W+")
 
@@ -177,7 +180,7 @@ def _field_problem(found: Mapping[str, Any]) -> FieldProblem:
     return FieldProblem("/".join(str(part) for part in path), found["msg"], str(location))
 
 
-async def _on_http_error(_: Request, error: Exception) -> Response:
+async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     slugs = {404: "not-found", 405: "method-not-allowed", 413: "body-too-large", 400: "bad-request"}
     details = {
@@ -188,7 +191,15 @@ async def _on_http_error(_: Request, error: Exception) -> Response:
     }
     slug = slugs.get(error.status_code, _METHOD_PARTS.sub("-", str(error.detail)).strip("-").lower() or "error")
     detail = details.get(error.status_code, str(error.detail))
-    return Problem(error.status_code, slug, detail, headers=error.headers).response()
+    headers = {"Allow": ", ".join(_allowed(request))} if error.status_code == 405 else error.headers
+    return Problem(error.status_code, slug, detail, headers=headers).response()
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods that the address takes. The framework tells of the first endpoint there, and each has one."""
+    scopes = {method: {**request.scope, "method": method} for method in METHODS}
+    routes = request.app.routes
+    return [name for name, scope in scopes.items() if any(route.matches(scope)[0] is Match.FULL for route in routes)]
 
 
 class _SafeHeaders:

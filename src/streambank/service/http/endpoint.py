@@ -170,7 +170,11 @@ class ServiceHttp:
             caller: Annotated[tuple[Caller, dict[str, str]], Security(authenticated, scopes=_scopes(scope))],
             min_position: Annotated[
                 str | None,
-                Query(max_length=300, description="Wait until this is seen: the X-Log-Position of a write."),
+                Query(
+                    max_length=300,
+                    description="Wait until this is seen: the X-Log-Position of a write.",
+                    json_schema_extra={"pattern": f"^{positions.PATTERN}$"},
+                ),
             ] = None,
         ) -> Read:
             if min_position is not None:

@@ -30,7 +30,9 @@ WAIT_S = 2.0
 
 _LOOK_S = 0.01
 
-_POSITION = re.compile(r"([A-Za-z0-9._-]{1,249})/(\d{1,5})/(\d{1,18})")
+PATTERN = "([A-Za-z0-9._-]{1,249})/([0-9]{1,5})/([0-9]{1,18})"
+
+_POSITION = re.compile(PATTERN)
 
 
 class LogPosition(NamedTuple):
