@@ -8,7 +8,8 @@ import pytest
 from tests.api.support import World, world_of
 from tests.postgres import Databases, PostgresServer
 
-from streambank.bank import transactions, users
+from streambank.bank.transactions import models as transactions
+from streambank.bank.users import models as users
 from streambank.service.database import Database
 from streambank.service.postgres import with_schema
 

@@ -17,12 +17,17 @@ from sqlalchemy import MetaData, select
 from tests.bank.transactions.support import TODAY, Ticker, line, records
 from tests.postgres import Databases
 
-from streambank.bank import transactions, users
 from streambank.bank.access import LogKeys
 from streambank.bank.events import MAIL_REQUESTED, USER_KEY
 from streambank.bank.events.personal import unseal
-from streambank.bank.transactions import TransactionsService, check_ledger
-from streambank.bank.users import UsersService, UsersSettings
+from streambank.bank.transactions import endpoints as transactions_endpoints
+from streambank.bank.transactions import models as transactions_models
+from streambank.bank.transactions import service as transactions
+from streambank.bank.transactions.verification import check_ledger
+from streambank.bank.users import endpoints as users_endpoints
+from streambank.bank.users import models as users_models
+from streambank.bank.users import service as users
+from streambank.bank.users.settings import UsersSettings
 from streambank.log.embedded import EmbeddedLog
 from streambank.service.database import Database
 from streambank.service.group_commit import GroupCommit
@@ -84,12 +89,12 @@ class Api:
     def __init__(self, databases: Databases, stack: ExitStack) -> None:
         self.clock = Ticker()
         self.log = stack.enter_context(EmbeddedLog.open(None, clock=self.clock, background_cleaning=False))
-        self.users_database = _opened(databases("users"), users.DATABASE, stack)
-        self.database = _opened(databases("transactions"), transactions.DATABASE, stack)
+        self.users_database = _opened(databases("users"), users_models.DATABASE, stack)
+        self.database = _opened(databases("transactions"), transactions_models.DATABASE, stack)
         settings = UsersSettings(password_parameters=CHEAP)
-        self.users = UsersService(self.log, self.users_database, settings, clock=self.clock)
+        self.users = users.UsersService(self.log, self.users_database, settings, clock=self.clock)
         stack.callback(self.users.close)
-        self.transactions = TransactionsService(self.log, self.database, clock=self.clock)
+        self.transactions = transactions.TransactionsService(self.log, self.database, clock=self.clock)
         stack.callback(self.transactions.close)
         self.app = self._application(stack)
         server = HttpServer(self.app, name="the services")
@@ -119,8 +124,10 @@ class Api:
                 positions=positions,
             )
 
-        of_users = users.router(self.users, http(users.NAME, self.users_database))
-        of_transactions = transactions.router(self.transactions, http(transactions.NAME, self.database, USER_KEY.name))
+        of_users = users_endpoints.router(self.users, http(users.NAME, self.users_database))
+        of_transactions = transactions_endpoints.router(
+            self.transactions, http(transactions.NAME, self.database, USER_KEY.name)
+        )
         services = [
             HttpService(users.NAME, "users", of_users, {}),
             HttpService(transactions.NAME, "transactions", of_transactions, {}),
