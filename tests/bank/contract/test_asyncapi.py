@@ -14,7 +14,7 @@ from tests.bank.contract.support import CONTRACTS, committed
 from tests.bank.notifications.support import FakeMailer, Ticker, make_service
 
 from streambank.bank.contract import event_types, services, topology
-from streambank.bank.events import ALERT_NOTIFICATION, BALANCE_CHANGED, TOPICS
+from streambank.bank.events import ALERT_NOTIFICATION, AUTH_KEY, BALANCE_CHANGED, TOPICS
 from streambank.cli.contracts import SERVICE_RECEIVES, participants
 from streambank.cli.services import SERVICES
 from streambank.log.embedded import EmbeddedLog
