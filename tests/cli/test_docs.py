@@ -47,7 +47,7 @@ def test_the_commands_print_what_the_page_says(page: str, tmp_path: Path) -> Non
     ran = 0
     with ExitStack() as stack:
         if page.endswith(("alerts-on-your-bank.md", "api.md")):
-            process = stack.enter_context(up(data, "--api-port", "0"))
+            process = stack.enter_context(up(data))
             found = re.search(r"^api +(http://\S+)/docs$", process.stdout, re.MULTILINE)
             assert found is not None, process.stdout
             env["STREAMBANK_SERVER"] = found[1]

@@ -14,8 +14,9 @@ from tests.bank.contract.support import CONTRACTS, committed
 from tests.bank.notifications.support import FakeMailer, Ticker, make_service
 
 from streambank.bank.contract import event_types, services, topology
-from streambank.bank.events import ALERT_NOTIFICATION, BALANCE_CHANGED, TOPICS
+from streambank.bank.events import ALERT_NOTIFICATION, AUTH_KEY, BALANCE_CHANGED, TOPICS
 from streambank.cli.contracts import SERVICE_RECEIVES, participants
+from streambank.cli.services import SERVICES
 from streambank.log.embedded import EmbeddedLog
 from streambank.streams import STRING, JsonSerde, StreamBuilder, Topic
 
@@ -131,6 +132,12 @@ def test_the_services_receive_what_the_table_says(tmp_path: Path) -> None:
     database.close()
     log.close()
     assert topics == {topic.name for topic in SERVICE_RECEIVES["notifications"]}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_the_services_with_an_api_receive_what_the_table_says(name: str) -> None:
+    # What the projections read, and the keys of access tokens.
+    assert {*SERVICES[name].receives, AUTH_KEY.name} == {topic.name for topic in SERVICE_RECEIVES[name]}
 
 
 def by_key(key: str, _value: int) -> str:

@@ -25,8 +25,9 @@ from streambank.service.http.cursors import CursorParameter, LimitParameter, dec
 from streambank.service.http.endpoint import Read, ServiceHttp, Write
 from streambank.service.http.page import Page
 from streambank.service.http.positions import Positions
-from streambank.service.http.problems import PROBLEM_RESPONSES, conflict, not_found
+from streambank.service.http.problems import conflict, not_found
 from streambank.service.http.rate_limits import RateLimits
+from streambank.service.http.routers import api_router
 from streambank.service.http.tokens import TokenVerifier
 from streambank.service.outbox import Outbox, outgoing
 
@@ -48,7 +49,7 @@ class NumberView(BaseModel):
 
 
 def router(http: ServiceHttp) -> APIRouter:  # noqa: C901 - one function an endpoint
-    api = APIRouter(prefix="/v1", responses=PROBLEM_RESPONSES)
+    api = api_router("numbers")
     outbox = Outbox()
 
     def add(connection: Connection, n: int) -> int:

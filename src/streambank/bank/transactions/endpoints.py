@@ -50,7 +50,8 @@ from streambank.service.http.endpoint import Read, ServiceHttp, Write
 from streambank.service.http.moments import Day
 from streambank.service.http.page import Page
 from streambank.service.http.paths import register_ids
-from streambank.service.http.problems import PROBLEM_RESPONSES, Problem
+from streambank.service.http.problems import Problem
+from streambank.service.http.routers import api_router, joined
 
 READ, WRITE = "transactions:read", "transactions:write"
 
@@ -78,14 +79,12 @@ _NDJSON_BODY = {
 def router(service: TransactionsService, http: ServiceHttp) -> APIRouter:
     """All endpoints of the service."""
     register_ids()
-    api = APIRouter(responses=PROBLEM_RESPONSES)
-    for part in (_accounts, _members, _batches, _entries, _settling, _categories, _rules, _imports):
-        api.include_router(part(service, http))
-    return api
+    parts = (_accounts, _members, _batches, _entries, _settling, _categories, _rules, _imports)
+    return joined([part(service, http) for part in parts])
 
 
 def _accounts(service: TransactionsService, http: ServiceHttp) -> APIRouter:
-    api = APIRouter(prefix="/v1", tags=["accounts"])
+    api = api_router("accounts")
     reads, writes, changes = Depends(http.read(READ)), Depends(http.write(WRITE)), _changes(http)
 
     @api.get("/accounts", response_model=AccountList)
@@ -141,7 +140,7 @@ def _accounts(service: TransactionsService, http: ServiceHttp) -> APIRouter:
 
 
 def _members(service: TransactionsService, http: ServiceHttp) -> APIRouter:
-    api = APIRouter(prefix="/v1", tags=["accounts"])
+    api = api_router("accounts")
     reads, changes = Depends(http.read(READ)), _changes(http)
 
     @api.get("/accounts/{account_id:id}/members", response_model=MemberList)
@@ -167,7 +166,7 @@ def _members(service: TransactionsService, http: ServiceHttp) -> APIRouter:
 
 
 def _batches(service: TransactionsService, http: ServiceHttp) -> APIRouter:
-    api = APIRouter(prefix="/v1", tags=["transactions"])
+    api = api_router("transactions")
     reads, sends = Depends(http.read(READ)), Depends(http.write(WRITE, idempotent=False))
 
     @api.post(
@@ -205,7 +204,7 @@ def _batches(service: TransactionsService, http: ServiceHttp) -> APIRouter:
 
 
 def _entries(service: TransactionsService, http: ServiceHttp) -> APIRouter:
-    api = APIRouter(prefix="/v1", tags=["transactions"])
+    api = api_router("transactions")
     reads, writes, changes = Depends(http.read(READ)), Depends(http.write(WRITE)), _changes(http)
 
     @api.get("/transactions", response_model=Page[TransactionView])
@@ -282,7 +281,7 @@ async def _wanted(
 
 
 def _settling(service: TransactionsService, http: ServiceHttp) -> APIRouter:
-    api = APIRouter(prefix="/v1", tags=["transactions"])
+    api = api_router("transactions")
     writes = Depends(http.write(WRITE))
 
     @api.post("/transactions/{entry_id:id}:reverse", status_code=201, response_model=TransactionView)
@@ -304,7 +303,7 @@ def _settling(service: TransactionsService, http: ServiceHttp) -> APIRouter:
 
 
 def _categories(service: TransactionsService, http: ServiceHttp) -> APIRouter:
-    api = APIRouter(prefix="/v1", tags=["categories"])
+    api = api_router("categories")
     reads, writes, changes = Depends(http.read(READ)), Depends(http.write(WRITE)), _changes(http)
 
     @api.get("/categories", response_model=CategoryList)
@@ -338,7 +337,7 @@ def _categories(service: TransactionsService, http: ServiceHttp) -> APIRouter:
 
 
 def _rules(service: TransactionsService, http: ServiceHttp) -> APIRouter:
-    api = APIRouter(prefix="/v1", tags=["rules"])
+    api = api_router("rules")
     reads, writes, changes = Depends(http.read(READ)), Depends(http.write(WRITE)), _changes(http)
 
     @api.get("/rules", response_model=RuleList)
@@ -380,7 +379,7 @@ def _rules(service: TransactionsService, http: ServiceHttp) -> APIRouter:
 
 
 def _imports(service: TransactionsService, http: ServiceHttp) -> APIRouter:
-    api = APIRouter(prefix="/v1", tags=["imports"])
+    api = api_router("imports")
     reads, writes, changes = Depends(http.read(READ)), Depends(http.write(WRITE)), _changes(http)
 
     @api.post(

@@ -45,7 +45,8 @@ from streambank.service.http.answers import Answer
 from streambank.service.http.cursors import CursorParameter, LimitParameter, decode_cursor, encode_cursor, page_answer
 from streambank.service.http.endpoint import Read, ServiceHttp, Write
 from streambank.service.http.page import Page
-from streambank.service.http.problems import PROBLEM_RESPONSES, FieldProblem, Problem
+from streambank.service.http.problems import FieldProblem, Problem
+from streambank.service.http.routers import api_router, joined
 
 PAGE_ITEMS = 50
 
@@ -55,15 +56,8 @@ Id: TypeAlias = Annotated[str, Path(pattern=ID_PATTERN)]
 
 def router(service: UsersService, http: ServiceHttp) -> APIRouter:
     """All endpoints of the service."""
-    api = APIRouter(responses=PROBLEM_RESPONSES)
-    api.include_router(_sign_up(service, http))
-    api.include_router(_me(service, http))
-    api.include_router(_credentials(service, http))
-    api.include_router(_sessions(service, http))
-    api.include_router(_api_keys(service, http))
-    api.include_router(oauth_router(service, http))
-    api.include_router(pages())
-    return api
+    parts = (_sign_up, _me, _credentials, _sessions, _api_keys, oauth_router)
+    return joined([*(part(service, http) for part in parts), pages()])
 
 
 def client_of(request: Request, write: Write) -> Client:
@@ -77,7 +71,7 @@ def is_secure(service: UsersService, request: Request) -> bool:
 
 
 def _sign_up(service: UsersService, http: ServiceHttp) -> APIRouter:
-    api = APIRouter(prefix="/v1", tags=["users"])
+    api = api_router("users")
     anyone = Depends(http.write(None, idempotent=False))
     accounts, passwords = service.accounts, service.passwords
 
@@ -115,7 +109,7 @@ def _sign_up(service: UsersService, http: ServiceHttp) -> APIRouter:
 
 
 def _me(service: UsersService, http: ServiceHttp) -> APIRouter:
-    api = APIRouter(prefix="/v1", tags=["users"])
+    api = api_router("users")
     reading = Depends(http.read(USERS_READ))
     changing = Depends(http.write(USERS_WRITE, if_match=True, idempotent=False))
     accounts, privacy = service.accounts, service.privacy
@@ -156,7 +150,7 @@ def _me(service: UsersService, http: ServiceHttp) -> APIRouter:
 
 
 def _credentials(service: UsersService, http: ServiceHttp) -> APIRouter:
-    api = APIRouter(prefix="/v1", tags=["users"])
+    api = api_router("users")
     changing = Depends(http.write(USERS_WRITE, if_match=True, idempotent=False))
     accounts, passwords = service.accounts, service.passwords
 
@@ -187,7 +181,7 @@ def _credentials(service: UsersService, http: ServiceHttp) -> APIRouter:
 
 
 def _sessions(service: UsersService, http: ServiceHttp) -> APIRouter:
-    api = APIRouter(prefix="/v1", tags=["sessions"])
+    api = api_router("sessions")
     anyone = Depends(http.write(None, idempotent=False))
     ending = Depends(http.write(USERS_WRITE, idempotent=False))
     sessions = service.sessions
@@ -235,7 +229,7 @@ def _sessions(service: UsersService, http: ServiceHttp) -> APIRouter:
 
 
 def _api_keys(service: UsersService, http: ServiceHttp) -> APIRouter:
-    api = APIRouter(prefix="/v1", tags=["api keys"])
+    api = api_router("api keys")
     api_keys = service.api_keys
 
     @api.post("/api-keys", status_code=201, response_model=ApiKeyMade)

@@ -20,6 +20,7 @@ from streambank.bank.users.schemas import OAuthError, PublicKeys, TokenAnswer
 from streambank.bank.users.service import UsersService
 from streambank.service.http.endpoint import Read, ServiceHttp, Write
 from streambank.service.http.problems import Problem
+from streambank.service.http.routers import api_router
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": OAuthError, "description": "Refused (RFC 6749 section 5.2)"},
@@ -51,7 +52,7 @@ _REVOKE_FORM = _form_schema(
 
 def oauth_router(service: UsersService, http: ServiceHttp) -> APIRouter:
     """The endpoints that programs log in by, and the key set that their tokens are checked with."""
-    api = APIRouter(tags=["oauth"])
+    api = api_router("oauth", prefix="")
     anyone = Depends(http.write(None, idempotent=False))
 
     @api.post("/v1/oauth/token", response_model=TokenAnswer, responses=_ERRORS, openapi_extra=_TOKEN_FORM)

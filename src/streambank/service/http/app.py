@@ -10,7 +10,6 @@ from typing import Any
 import structlog
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -76,7 +75,6 @@ def create_app(services: Sequence[HttpService], clock: Clock, *, hosts: Sequence
         redoc_url=None,
         openapi_url="/openapi.json",
         redirect_slashes=False,
-        generate_unique_id_function=_operation_id,
         middleware=[
             Middleware(_SafeHeaders),
             Middleware(_Failures, clock=clock),
@@ -93,7 +91,7 @@ def create_app(services: Sequence[HttpService], clock: Clock, *, hosts: Sequence
         },
     )
     for service in services:
-        app.include_router(service.router)
+        app.router.routes.extend(service.router.routes)
     _add_health(app, services)
     for service in services:
         _add_document(app, service)
@@ -123,10 +121,6 @@ def _add_health(app: FastAPI, services: Sequence[HttpService]) -> None:
         app.add_api_route(path, answer, include_in_schema=False)
 
 
-def _operation_id(route: APIRoute) -> str:
-    return route.name
-
-
 def _outcome(check: Callable[[], str | None]) -> str:
     try:
         return check() or "ok"
@@ -137,8 +131,8 @@ def _outcome(check: Callable[[], str | None]) -> str:
 
 
 def _add_document(app: FastAPI, service: HttpService) -> None:
-    alone = FastAPI(title=service.title, version=version("streambank"), generate_unique_id_function=_operation_id)
-    alone.include_router(service.router)
+    alone = FastAPI(title=service.title, version=version("streambank"))
+    alone.router.routes.extend(service.router.routes)
 
     async def document() -> Response:
         return JSONResponse(alone.openapi())
