@@ -48,6 +48,8 @@ FIELDS: list[tuple[dict[str, Any], str]] = [
     ({"counterparty": "a\0b"}, "/counterparty"),
     ({"notes": "\0"}, "/notes"),
     ({"tags": ["a\0b"]}, "/tags/0"),
+    ({"tags": ["a\x1c"]}, "/tags/0"),
+    ({"tags": ["\x85a"]}, "/tags/0"),
     ({"category_id": "a\0b"}, "/category_id"),
     ({"external_id": "a\0"}, "/external_id"),
     ({"unheard_of": 1}, "/unheard_of"),

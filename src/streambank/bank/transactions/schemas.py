@@ -21,6 +21,10 @@ from streambank.service.http.moments import Day, Moment
 SPLITS_MAX = 50
 """Parts of one entry: a long receipt has as many lines."""
 
+_EDGE = r"[^\s\x00\x1c-\x1f\x85\ufeff]"
+TAG_PATTERN = rf"^{_EDGE}([^\x00]*{_EDGE})?$"
+"""No blanks around it: what is one in JavaScript, Rust or Python, whose \\s are not the same."""
+
 NO_NUL = r"^[^\x00]*$"
 ID_PATTERN = r"^[A-Za-z0-9_.-]{1,64}$"
 
@@ -33,9 +37,7 @@ Party = Annotated[str, StringConstraints(min_length=1, max_length=COUNTERPARTY_C
 Remittance = Annotated[str, StringConstraints(min_length=1, max_length=REMITTANCE_CHARACTERS_MAX, pattern=NO_NUL)]
 Notes = Annotated[str, StringConstraints(min_length=1, max_length=NOTES_CHARACTERS_MAX, pattern=NO_NUL)]
 Code = Annotated[str, StringConstraints(min_length=1, max_length=35, pattern=NO_NUL)]
-TagText = Annotated[
-    str, StringConstraints(min_length=1, max_length=TAG_CHARACTERS_MAX, pattern=r"^[^\s\x00]([^\x00]*[^\s\x00])?$")
-]
+TagText = Annotated[str, StringConstraints(min_length=1, max_length=TAG_CHARACTERS_MAX, pattern=TAG_PATTERN)]
 Tags = Annotated[list[TagText], Field(max_length=TAGS_MAX)]
 
 
