@@ -1,7 +1,7 @@
 """Works that share a commit: each has its own result, and one that fails harms no other."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 
 import pytest
@@ -89,6 +89,60 @@ def test_one_that_raises_leaves_nothing_and_harms_no_other(database: Database, c
         failing.result(10)
     assert (before.result(10), after.result(10)) == (10, 20)
     assert rows(database) == [1, 2]
+
+
+class Adding:
+    """Adds numbers together, but for 13, which it refuses, and 500, which it fails on."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[int]] = []
+
+    def __call__(self, connection: Connection, numbers: Sequence[int]) -> list[int | Exception]:
+        self.calls.append(list(numbers))
+        taken = [n for n in numbers if n != 13]
+        if taken:
+            connection.execute(insert(ROWS), [{"n": n} for n in taken])
+        if 500 in numbers:
+            raise RuntimeError("500 of all numbers")
+        return [ValueError("13") if n == 13 else n * 10 for n in numbers]
+
+
+def test_pieces_of_a_kind_are_done_together(database: Database, commits: GroupCommit) -> None:
+    adding, other = Adding(), Adding()
+    gate = Gate(commits)
+    futures = [commits.submit_together(adding if n % 2 else other, n) for n in range(10)]
+    alone = commits.submit(add(99))
+    gate.open()
+    assert [future.result(10) for future in futures] == [n * 10 for n in range(10)]
+    assert alone.result(10) == 990
+    assert (adding.calls, other.calls) == ([[1, 3, 5, 7, 9]], [[0, 2, 4, 6, 8]])
+    assert sorted(rows(database)) == [*range(10), 99]
+
+
+def test_a_piece_that_cannot_be_done_keeps_no_other_from_it(database: Database, commits: GroupCommit) -> None:
+    adding = Adding()
+    gate = Gate(commits)
+    futures = [commits.submit_together(adding, n) for n in (1, 13, 2)]
+    gate.open()
+    with pytest.raises(ValueError, match="13"):
+        futures[1].result(10)
+    assert (futures[0].result(10), futures[2].result(10)) == (10, 20)
+    assert adding.calls == [[1, 13, 2]]
+    assert rows(database) == [1, 2]
+
+
+def test_where_a_kind_fails_each_piece_is_done_by_itself(database: Database, commits: GroupCommit) -> None:
+    adding = Adding()
+    gate = Gate(commits)
+    futures = [commits.submit_together(adding, n) for n in (1, 500, 13, 2)]
+    alone = commits.submit(add(3))
+    gate.open()
+    for future, error in ((futures[1], RuntimeError), (futures[2], ValueError)):
+        with pytest.raises(error):
+            future.result(10)
+    assert (futures[0].result(10), futures[3].result(10), alone.result(10)) == (10, 20, 30)
+    assert adding.calls == [[1, 500, 13, 2], [1], [500], [13], [2]]
+    assert sorted(rows(database)) == [1, 2, 3]
 
 
 def test_where_the_database_ends_the_transaction_only_who_did_it_fails(

@@ -1,6 +1,6 @@
 """A small service to try the HTTP kit on: numbers that can be added, read and changed."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,11 +21,12 @@ from streambank.service.group_commit import GroupCommit
 from streambank.service.http import tokens
 from streambank.service.http.answers import Answer, check_version, created, no_content, ok
 from streambank.service.http.app import HttpService, create_app
+from streambank.service.http.caller import Caller
 from streambank.service.http.cursors import CursorParameter, LimitParameter, decode_cursor, encode_cursor, page_answer
-from streambank.service.http.endpoint import Read, ServiceHttp, Write
+from streambank.service.http.endpoint import Read, ServiceHttp, Together, Write
 from streambank.service.http.page import Page
 from streambank.service.http.positions import Positions
-from streambank.service.http.problems import conflict, not_found
+from streambank.service.http.problems import Problem, conflict, not_found
 from streambank.service.http.rate_limits import RateLimits
 from streambank.service.http.routers import api_router
 from streambank.service.http.tokens import TokenVerifier
@@ -71,6 +72,25 @@ def router(http: ServiceHttp) -> APIRouter:  # noqa: C901 - one function an endp
             return created(NumberView(id=number, n=body.n), f"/v1/numbers/{number}", version=body.n, secret=secret)
 
         return await write(work)
+
+    def add_all(connection: Connection, asked: Sequence[tuple[Caller, NewNumber]]) -> list[Answer | Problem]:
+        answers: list[Answer | Problem] = []
+        for caller, body in asked:
+            try:
+                number = add(connection, body.n)
+                told = NumberView(id=number, n=body.n)
+                answers.append(Answer(201, told, None, f"/v1/numbers/{number}", {"Asked-By": caller.user_id}))
+            except Problem as problem:
+                answers.append(problem)
+        return answers
+
+    together: Together[NewNumber] = Together(http, add_all)
+
+    @api.post("/together", status_code=201, response_model=NumberView)
+    async def add_together(
+        body: NewNumber, write: Annotated[Write, Depends(http.write("transactions:write"))]
+    ) -> Response:
+        return await write.together(together, body)
 
     @api.post("/open", status_code=204)
     async def add_openly(body: NewNumber, write: Annotated[Write, Depends(http.write(None))]) -> Response:

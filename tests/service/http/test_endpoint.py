@@ -12,6 +12,7 @@ from tests.service.support import rows
 
 from streambank.service.http import idempotency
 from streambank.service.http.answers import Answer, no_content
+from streambank.service.http.idempotency import KeyedRequest
 from streambank.service.http.problems import Problem
 from streambank.service.tables import IDEMPOTENCY_KEY, OUTBOX
 
@@ -126,15 +127,16 @@ async def test_keys_are_forgotten_after_a_day(tmp_path: Path, any_database: Data
 
 
 async def test_a_request_of_another_process_with_the_same_key(tmp_path: Path, any_database: Databases) -> None:
+    request = KeyedRequest("ada", "a", b"f")
     with bench(tmp_path, any_database) as numbers, numbers.database.begin() as connection:
 
         def twice(connection: Connection) -> Answer:
             # The other process's transaction commits after this one has looked.
-            idempotency.once(connection, "ada", "a", b"f", 0, lambda c: no_content())
+            idempotency.once(connection, request, 0, lambda c: no_content())
             return no_content()
 
         with pytest.raises(Problem, match="still being done"), connection.begin_nested():
-            idempotency.once(connection, "ada", "a", b"f", 0, twice)
+            idempotency.once(connection, request, 0, twice)
 
 
 @pytest.mark.parametrize(
@@ -217,3 +219,44 @@ async def test_the_description_says_which_headers_are_needed(tmp_path: Path) -> 
             assert ("if-match", True) in needed
             # Without any, who sent the request comes first, then the header.
             assert problem(await client.post(ADD, content=b"{"))[0] == 400
+
+
+async def test_requests_that_are_done_together_are_each_done_once(tmp_path: Path, any_database: Databases) -> None:
+    with bench(tmp_path, any_database) as numbers:
+        entered, go_on = threading.Event(), threading.Event()
+
+        def hold(_: Connection) -> None:
+            entered.set()
+            go_on.wait(10)
+
+        bob = {"Authorization": f"Bearer {numbers.token('bob')}"}
+        async with numbers.client() as client:
+            before = await client.post("/v1/together", json={"n": 1}, headers=key("old"))
+            held = numbers.commits.submit(hold)
+            assert entered.wait(10)
+            waiting = [
+                asyncio.create_task(client.post("/v1/together", json=body, headers={**key(name), **more}))
+                for body, name, more in (
+                    ({"n": 2}, "a", {}),
+                    ({"n": 2}, "a", bob),
+                    ({"n": 13}, "b", {}),
+                    ({"n": 1}, "old", {}),
+                    ({"n": 9}, "old", {}),
+                )
+            ]
+            while len(numbers.http.in_flight) < 4:
+                await asyncio.sleep(0.001)
+            go_on.set()
+            held.result(10)
+            first, of_bob, unlucky, again, other = await asyncio.gather(*waiting)
+            assert (first.status_code, first.headers["Asked-By"]) == (201, "ada")
+            assert (of_bob.status_code, of_bob.headers["Asked-By"]) == (201, "bob")
+            assert problem(unlucky) == (409, "unlucky")
+            assert (again.content, again.headers["Idempotency-Replayed"]) == (before.content, "true")
+            assert problem(other) in {(422, "idempotency-key-reused"), (409, "request-in-flight")}
+            assert first.headers["X-Log-Position"] == "numbers.outbox/0/3"
+            # What was refused may be tried again with its key.
+            assert (await client.post("/v1/together", json={"n": 14}, headers=key("b"))).status_code == 201
+            answer = await client.post("/v1/together", json={"n": 15}, headers=key("b"))
+            assert problem(answer) == (422, "idempotency-key-reused")
+        assert sorted(rows(numbers.database)) == [1, 2, 2, 14]

@@ -46,7 +46,7 @@ from streambank.bank.transactions.schemas import (
 from streambank.bank.transactions.service import ExportPage, TransactionsService
 from streambank.service.http.answers import Answer, created, no_content
 from streambank.service.http.cursors import CursorParameter, LimitParameter, page_answer
-from streambank.service.http.endpoint import Read, ServiceHttp, Write
+from streambank.service.http.endpoint import Read, ServiceHttp, Together, Write
 from streambank.service.http.moments import Day
 from streambank.service.http.page import Page
 from streambank.service.http.paths import register_ids
@@ -207,6 +207,8 @@ def _entries(service: TransactionsService, http: ServiceHttp) -> APIRouter:
     api = api_router("transactions")
     reads, writes, changes = Depends(http.read(READ)), Depends(http.write(WRITE)), _changes(http)
 
+    records: Together[NewTransaction] = Together(http, service.record_all)
+
     @api.get("/transactions", response_model=Page[TransactionView])
     async def list_transactions(
         request: Request,
@@ -234,7 +236,7 @@ def _entries(service: TransactionsService, http: ServiceHttp) -> APIRouter:
 
         With an `external_id` that the account has already, the answer is 200 and that entry.
         """
-        return await write(lambda c: service.record(c, write.caller, body))
+        return await write.together(records, body)
 
     @api.get("/transactions/{entry_id:id}", response_model=TransactionView)
     async def get_transaction(entry_id: Id, read: Annotated[Read, reads]) -> Response:

@@ -107,7 +107,7 @@ class Books:
         self._end_num = self._next_num + postings
         self._now = to_datetime(self.now_ms)
         self._today = self._now.date()
-        self._accounts: dict[str, LedgerAccount | None] = {}
+        self._accounts: dict[tuple[str, str], LedgerAccount | None] = {}
         self._counters: dict[tuple[str, str, Purpose], LedgerAccount] = {}
         self._touched: dict[int, LedgerAccount] = {}
         self._categories: dict[str, dict[str, int]] = {}
@@ -117,11 +117,16 @@ class Books:
         self._words: list[tuple[int, list[str]]] = []
         self._events: list[OutgoingRecord] = []
 
+    def serve(self, caller_id: str) -> None:
+        """Go on for this caller: what they may do with an account differs from what others may."""
+        self._caller_id = caller_id
+
     def load(self, account_ids: Iterable[str]) -> None:
         """Load several accounts at once."""
-        wanted = [account_id for account_id in account_ids if account_id not in self._accounts]
-        found = {a.account_id: a for a in repository.accounts(self.connection, self._caller_id, wanted)}
-        self._accounts.update((account_id, found.get(account_id)) for account_id in wanted)
+        caller_id = self._caller_id
+        wanted = [account_id for account_id in account_ids if (caller_id, account_id) not in self._accounts]
+        found = {a.account_id: a for a in repository.accounts(self.connection, caller_id, wanted)}
+        self._accounts.update(((caller_id, account_id), found.get(account_id)) for account_id in wanted)
 
     def account(self, account_id: str, *, to_write: bool = True) -> LedgerAccount:
         """An account of the caller's.
@@ -129,15 +134,26 @@ class Books:
         Raises:
             Problem: it does not exist or is somebody else's (404), or the caller may only look at it (403).
         """
-        if account_id not in self._accounts:
-            self._accounts[account_id] = repository.account(self.connection, self._caller_id, account_id)
-        account = self._accounts[account_id]
+        place = (self._caller_id, account_id)
+        if place not in self._accounts:
+            found = repository.account(self.connection, *place)
+            if found is not None and self._is_in_use(found.num):
+                # Another caller has it: what they did is written, and all is read again.
+                self.close()
+                self._accounts.clear()
+                self._counters.clear()
+                found = repository.account(self.connection, *place)
+            self._accounts[place] = found
+        account = self._accounts[place]
         if account is None or account.role is None:
             raise not_found("account")
         if to_write and account.role is not Role.OWNER:
             raise forbidden("a viewer of an account cannot change it")
         check(account.key is not None, f"account {account_id} has an owner without a key")
         return account
+
+    def _is_in_use(self, num: int) -> bool:
+        return any(known is not None and known.num == num for known in self._accounts.values())
 
     def account_by_num(self, num: int) -> LedgerAccount:
         """An account by its number, whoever calls: one copy of it is in use."""
@@ -146,7 +162,7 @@ class Books:
                 return known
         [account] = repository.accounts_by_num(self.connection, self._caller_id, [num])
         if account.purpose is Purpose.USER:
-            self._accounts[account.account_id] = account
+            self._accounts[(self._caller_id, account.account_id)] = account
         else:
             self._counters[(account.owner_id or str(num), account.currency.value, account.purpose)] = account
         return account

@@ -52,7 +52,7 @@ from streambank.bank.transactions.schemas import (
     TagView,
     TransactionView,
 )
-from streambank.clock import Clock, system_clock, to_datetime
+from streambank.clock import Clock, system_clock
 from streambank.ids import RandomBytes, uuid7
 from streambank.log import EventLog, Record
 from streambank.service.database import Database
@@ -238,22 +238,40 @@ class TransactionsService:
 
     def record(self, connection: Connection, caller: Caller, body: NewTransaction) -> Answer:
         """Record one entry."""
-        now_ms = self._ledger.clock()
-        entry = _entry(body, to_datetime(now_ms).date())
+        [answer] = self.record_all(connection, [(caller, body)])
+        if isinstance(answer, Problem):
+            raise answer
+        return answer
+
+    def record_all(
+        self, connection: Connection, asked: Sequence[tuple[Caller, NewTransaction]]
+    ) -> list[Answer | Problem]:
+        """Record entries that several callers ask for, each by itself; what cannot be recorded has its problem."""
+        books = self._ledger.books(connection, "", 2 * len(asked))
+        done: list[Posted | Answer | Problem] = []
+        for caller, body in asked:
+            try:
+                done.append(self._record(books, caller, body))
+            except Problem as problem:
+                done.append(problem)
+        books.close()
+        return [self._made(books, one) if isinstance(one, Posted) else one for one in done]
+
+    def _record(self, books: Books, caller: Caller, body: NewTransaction) -> Posted | Answer:
+        entry = _entry(body, books.today)
         check_entry(entry)
-        books = self._ledger.books(connection, caller.user_id, 2)
+        books.serve(caller.user_id)
         try:
             account = books.account(body.account_id)
         except Problem:
             # Only who has no account may be unknown yet: the others are not asked for.
-            people.key_of(connection, caller.user_id)
+            people.key_of(books.connection, caller.user_id)
             raise
         if entry.external_id is not None:
-            known = repository.known_externals(connection, account.num, [entry.external_id])
+            known = repository.known_externals(books.connection, account.num, [entry.external_id])
             if entry.external_id in known:
-                return self._recorded_before(connection, caller, entry, known[entry.external_id])
-        posted = books.record(account, entry, asked=not body.force)
-        return self._made(books, posted)
+                return self._recorded_before(books.connection, caller, entry, known[entry.external_id])
+        return books.record(account, entry, asked=not body.force)
 
     def record_lines(self, connection: Connection, caller: Caller, lines: Sequence[Line]) -> list[Recorded | Problem]:
         """Record a batch's lines, at most :data:`batch.CHUNK_LINES` in one transaction; one answer each."""
@@ -447,7 +465,6 @@ class TransactionsService:
         return self.get_transaction(connection, caller, before[1])
 
     def _made(self, books: Books, posted: Posted) -> Answer:
-        books.close()
         view = entry_views.of_posted(posted, books.category_id(posted))
         return created(view, f"/v1/transactions/{view.id}", version=view.version)
 

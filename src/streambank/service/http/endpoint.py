@@ -11,8 +11,8 @@ A write goes, in this order:
 """
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, TypeAlias
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
 from fastapi import Header, Query, Security
 from fastapi.security import OAuth2
@@ -22,11 +22,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from streambank.clock import Clock
+from streambank.errors import check
 from streambank.service.database import Database
 from streambank.service.group_commit import GroupCommit
 from streambank.service.http import idempotency, positions
 from streambank.service.http.answers import Answer, Rendered
 from streambank.service.http.caller import Caller
+from streambank.service.http.idempotency import KeyedRequest
 from streambank.service.http.positions import LogPosition, Positions
 from streambank.service.http.problems import FieldProblem, Problem
 from streambank.service.http.rate_limits import RateLimits
@@ -57,6 +59,8 @@ _SCHEME = OAuth2(
     auto_error=False,
 )
 _VERSION = re.compile(r'"v([0-9]{1,18})"')
+
+T = TypeVar("T")
 
 Work: TypeAlias = Callable[[Connection], Answer]
 Dependency: TypeAlias = Callable[..., Any]
@@ -110,31 +114,74 @@ class Write:
 
     async def __call__(self, work: Work) -> Response:
         """Answer with what ``work`` did, once that is durable; a request that was done before is not done again."""
-        http, key = self._http, self._key
-        if key is None:
+        http = self._http
+        if self._key is None:
             rendered, position = await http.commits.run(lambda c: (work(c).render(), http.positions.written(c)))
             return rendered.response({**self._headers, positions.HEADER: str(position)})
-        request = self._request
-        address = request.url.path if not request.url.query else f"{request.url.path}?{request.url.query}"
-        same = idempotency.fingerprint(request.method, address, await request.body())
-        owner = self.caller.user_id or f"address {self.client}"
 
-        def once(connection: Connection) -> tuple[Rendered, bool, LogPosition]:
+        def once(connection: Connection, request: KeyedRequest) -> _Done:
             http.prune_sometimes(connection)
-            rendered, replayed = idempotency.once(connection, owner, key, same, http.clock(), work)
+            rendered, replayed = idempotency.once(connection, request, http.clock(), work)
             return rendered, replayed, http.positions.written(connection)
 
-        if (owner, key) in http.in_flight:
+        return await self._once(lambda request: http.commits.run(lambda connection: once(connection, request)))
+
+    async def together(self, kind: "Together[T]", item: T) -> Response:
+        """The same for requests that :class:`Together` does in one go. The endpoint takes an Idempotency-Key."""
+        commits, caller = self._http.commits, self.caller
+        return await self._once(lambda request: commits.run_together(kind, (request, caller, item)))
+
+    async def _once(self, commit: Callable[[KeyedRequest], Awaitable["_Done"]]) -> Response:
+        request, in_flight = self._request, self._http.in_flight
+        check(self._key is not None, "an endpoint that does things once takes a key")
+        address = request.url.path if not request.url.query else f"{request.url.path}?{request.url.query}"
+        same = idempotency.fingerprint(request.method, address, await request.body())
+        keyed = KeyedRequest(self.caller.user_id or f"address {self.client}", self._key or "", same)
+        name = (keyed.scope, keyed.key)
+        if name in in_flight:
             raise idempotency.in_flight()
-        http.in_flight.add((owner, key))
+        in_flight.add(name)
         try:
-            rendered, replayed, position = await http.commits.run(once)
+            rendered, replayed, position = await commit(keyed)
         finally:
-            http.in_flight.discard((owner, key))
+            in_flight.discard(name)
         more = {**self._headers, positions.HEADER: str(position)}
         if replayed:
             more[idempotency.REPLAYED_HEADER] = "true"
         return rendered.response(more)
+
+
+_Done: TypeAlias = tuple[Rendered, bool, LogPosition]
+"""An answer, whether it was given before, and where the service's events had come to."""
+
+
+class Together(Generic[T]):
+    """Requests of one endpoint that are done in one go: made once for the endpoint, for :meth:`Write.together`.
+
+    ``work`` gets who asks for what, and answers each with an answer or a problem; one with a problem has left nothing.
+    """
+
+    def __init__(
+        self,
+        http: "ServiceHttp",
+        work: Callable[[Connection, Sequence[tuple[Caller, T]]], Sequence[Answer | Problem]],
+    ) -> None:
+        self._http = http
+        self._work = work
+
+    def __call__(
+        self, connection: Connection, asked: Sequence[tuple[KeyedRequest, Caller, T]]
+    ) -> list[_Done | Exception]:
+        """Do what is asked, within the group commit."""
+        http = self._http
+        http.prune_sometimes(connection)
+
+        def work(indexes: Sequence[int]) -> Sequence[Answer | Problem]:
+            return self._work(connection, [asked[index][1:] for index in indexes])
+
+        outcomes = idempotency.once_all(connection, [request for request, _, _ in asked], http.clock(), work)
+        position = http.positions.written(connection)
+        return [outcome if isinstance(outcome, Problem) else (*outcome, position) for outcome in outcomes]
 
 
 class ServiceHttp:

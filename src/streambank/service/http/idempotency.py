@@ -4,11 +4,11 @@ The answer is stored in the transaction that made the change, so that there is o
 """
 
 import hashlib
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
 from streambank.service.http.answers import Answer, Rendered
@@ -27,9 +27,9 @@ KEY_PATTERN = "^[!-~]([ -~]*[!-~])?$"
 
 _COLUMNS = IDEMPOTENCY_KEY.c
 # Built once: to build them costs more than to execute them.
-_FIND = select(_COLUMNS.fingerprint, _COLUMNS.status, _COLUMNS.headers, _COLUMNS.body).where(
-    _COLUMNS.scope == bindparam("of_scope"), _COLUMNS.key == bindparam("of_key")
-)
+_ANSWERS = select(IDEMPOTENCY_KEY)
+_FIND = _ANSWERS.where(_COLUMNS.scope == bindparam("of_scope"), _COLUMNS.key == bindparam("of_key"))
+_FIND_ALL = _ANSWERS.where(tuple_(_COLUMNS.scope, _COLUMNS.key).in_(bindparam("wanted", expanding=True)))
 _INSERT = insert(IDEMPOTENCY_KEY)
 _PRUNE = delete(IDEMPOTENCY_KEY).where(_COLUMNS.created_at < bindparam("before"))
 
@@ -60,49 +60,92 @@ def fingerprint(method: str, address: str, body: bytes) -> bytes:
     return digest.digest()
 
 
+class KeyedRequest(NamedTuple):
+    """A request with its key. ``scope``: whose key it is, since two users may have the same; ``fingerprint``: which."""
+
+    scope: str
+    key: str
+    fingerprint: bytes
+
+
 def once(
-    connection: Connection,
-    scope: str,
-    key: str,
-    request: bytes,
-    now_ms: int,
-    work: Callable[[Connection], Answer],
+    connection: Connection, request: KeyedRequest, now_ms: int, work: Callable[[Connection], Answer]
 ) -> tuple[Rendered, bool]:
     """Do ``work`` and store its answer; or, where that was done before, only the stored answer, and True.
 
-    Args:
-        scope: whose key it is: two users may have the same.
-        request: the request's :func:`fingerprint`.
+    Raises:
+        Problem: see :func:`once_all`.
+    """
+    [outcome] = once_all(connection, [request], now_ms, lambda _: [work(connection)])
+    if isinstance(outcome, Problem):
+        raise outcome
+    return outcome
+
+
+def once_all(
+    connection: Connection,
+    requests: Sequence[KeyedRequest],
+    now_ms: int,
+    work: Callable[[Sequence[int]], Sequence[Answer | Problem]],
+) -> list[tuple[Rendered, bool] | Problem]:
+    """The same for several requests, in as many statements as for one. ``work`` gets the indexes of those to be done.
+
+    A problem among the results: 422, where the key was used for another request; 409, where the answer must not be
+    given twice; or what ``work`` says.
 
     Raises:
-        Problem: 422, where the key was used for another request; 409, where that is still being done by another
-            process, or where the answer must not be given twice.
+        Problem: 409, one of them is still being done by another process.
     """
-    stored = connection.execute(_FIND, {"of_scope": scope, "of_key": key}).one_or_none()
-    if stored is not None:
-        if stored.fingerprint != request:
-            raise Problem(422, "idempotency-key-reused", "this Idempotency-Key was used for another request")
-        if stored.body is None:
-            raise Problem(
-                409, "answer-not-kept", "this was done before, and its answer held a secret that is shown only once"
-            )
-        return Rendered(stored.status, msgspec.json.decode(stored.headers), stored.body), True
-    answer = work(connection)
-    rendered = answer.render()
-    values: dict[str, Any] = {
-        "scope": scope,
-        "key": key,
-        "fingerprint": request,
-        "status": rendered.status,
-        "headers": msgspec.json.encode(rendered.headers).decode(),
-        "body": None if answer.secret else rendered.body,
-        "created_at": now_ms,
-    }
+    outcomes = _stored(connection, requests)
+    to_do = [index for index in range(len(requests)) if index not in outcomes]
+    rows = []
+    for index, answer in zip(to_do, work(to_do) if to_do else [], strict=True):
+        if isinstance(answer, Problem):
+            outcomes[index] = answer
+            continue
+        rendered = answer.render()
+        outcomes[index] = rendered, False
+        rows.append(_row(requests[index], rendered, now_ms, secret=answer.secret))
     try:
-        connection.execute(_INSERT, values)
+        if rows:
+            connection.execute(_INSERT, rows)
     except IntegrityError:
         raise in_flight() from None
-    return rendered, False
+    return [outcomes[index] for index in range(len(requests))]
+
+
+def _stored(connection: Connection, requests: Sequence[KeyedRequest]) -> dict[int, tuple[Rendered, bool] | Problem]:
+    if len(requests) == 1:
+        rows = connection.execute(_FIND, {"of_scope": requests[0].scope, "of_key": requests[0].key}).all()
+    else:
+        rows = connection.execute(_FIND_ALL, {"wanted": [(r.scope, r.key) for r in requests]}).all()
+    found = {(row.scope, row.key): row for row in rows}
+    outcomes: dict[int, tuple[Rendered, bool] | Problem] = {}
+    for index, request in enumerate(requests):
+        row = found.get((request.scope, request.key))
+        if row is None:
+            continue
+        if row.fingerprint != request.fingerprint:
+            outcomes[index] = Problem(
+                422, "idempotency-key-reused", "this Idempotency-Key was used for another request"
+            )
+        elif row.body is None:
+            outcomes[index] = Problem(
+                409, "answer-not-kept", "this was done before, and its answer held a secret that is shown only once"
+            )
+        else:
+            outcomes[index] = Rendered(row.status, msgspec.json.decode(row.headers), row.body), True
+    return outcomes
+
+
+def _row(request: KeyedRequest, rendered: Rendered, now_ms: int, *, secret: bool) -> dict[str, Any]:
+    return {
+        **request._asdict(),
+        "status": rendered.status,
+        "headers": msgspec.json.encode(rendered.headers).decode(),
+        "body": None if secret else rendered.body,
+        "created_at": now_ms,
+    }
 
 
 def in_flight() -> Problem:
