@@ -36,7 +36,14 @@ def open_engines(url: URL, *, create: bool) -> tuple[Engine, Engine]:
         # The driver must not begin transactions by itself: it would begin them deferred, and not before a SELECT.
         connection.isolation_level = None
         # secure_delete: what was erased must not stay in the free parts of the file. Not every build has it on.
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+        # recursive_triggers: INSERT OR REPLACE deletes, which the ledger's triggers are to refuse like any DELETE.
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "secure_delete=ON",
+            "recursive_triggers=ON",
+        ):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

@@ -156,6 +156,21 @@ def test_the_database_refuses_to_change_the_ledger(bench: Bench, statement: str)
     assert bench.faults() == []
 
 
+def test_the_database_refuses_to_replace_a_row_of_the_ledger(bench: Bench) -> None:
+    account = bench.open()
+    bench.post(account, 5)
+    columns = ", ".join(column.name for column in POSTING.columns)
+    told = ", ".join("99" if c.name == "signed_minor" else c.name for c in POSTING.columns)
+    if bench.database.name.startswith("sqlite"):
+        statement = f"INSERT OR REPLACE INTO posting ({columns}) SELECT {told} FROM posting"
+    else:
+        conflict = "ON CONFLICT (num) DO UPDATE SET signed_minor = 99"
+        statement = f"INSERT INTO posting ({columns}) SELECT {told} FROM posting {conflict}"
+    with pytest.raises(DBAPIError, match="the ledger can only be appended to"), bench.database.begin() as connection:
+        connection.execute(text(statement))
+    assert bench.faults() == []
+
+
 def test_the_check_finds_what_is_wrong(bench: Bench) -> None:
     account = bench.open()
     bench.post(account, 5)

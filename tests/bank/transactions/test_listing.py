@@ -10,9 +10,10 @@ from tests.bank.transactions.support import Bench, caller
 
 from streambank.bank.events import Role
 from streambank.bank.transactions.categories import default_id
+from streambank.bank.transactions.folding import fold
 from streambank.bank.transactions.listing import Wanted
 from streambank.bank.transactions.schemas import MemberBody, TransactionView
-from streambank.bank.transactions.words import WORDS_MAX, fold, words_of
+from streambank.bank.transactions.words import WORDS_MAX, words_of
 from streambank.service.http.problems import Problem
 
 

@@ -8,7 +8,7 @@ import msgspec
 from streambank.bank.events import CreditDebit
 from streambank.bank.events.money import INT64_MAX
 from streambank.bank.transactions.entries import TAGS_MAX
-from streambank.bank.transactions.words import fold
+from streambank.bank.transactions.folding import fold
 
 CONDITIONS_MAX = 20
 RULES_MAX = 500
@@ -44,7 +44,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
 
 
 class Facts(NamedTuple):
-    """What rules look at. Texts are folded: see :func:`streambank.bank.transactions.words.fold`."""
+    """What rules look at. Texts are folded: see :func:`streambank.bank.transactions.folding.fold`."""
 
     account_id: str
     credit_debit: CreditDebit

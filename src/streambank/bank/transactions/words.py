@@ -6,7 +6,6 @@ keep the accounts apart: a word that half of all entries have costs an account n
 """
 
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, MetaData, Table, Text, bindparam, column, delete, insert, table, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from streambank.bank.transactions.folding import fold
 from streambank.service.tables import BigKey
 
 WORDS_MAX = 64
@@ -26,18 +26,7 @@ SEARCH_KEY_BYTES = 16
 
 _HASH_BYTES = 8
 
-_LATIN_MARKS = re.compile("[\u0300-\u036f]+")
 _WORD = re.compile(r"[^\W_]+")
-
-
-def fold(text: str) -> str:
-    """Text such that what differs in case or accents only is equal."""
-    if text.isascii():
-        return text.lower()
-    decomposed = _LATIN_MARKS.sub("", unicodedata.normalize("NFKD", text.casefold()))
-    if decomposed.isascii():
-        return decomposed
-    return "".join(c for c in decomposed if not unicodedata.combining(c))
 
 
 def words_of(texts: Iterable[str | None]) -> list[str]:
