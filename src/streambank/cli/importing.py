@@ -11,6 +11,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from streambank.bank.addresses import AddressError, parse_address
 from streambank.bank.events import Currency, Direction, Origin, to_decimal
 from streambank.bank.imports import (
     FORMAT_NAMES,
@@ -36,7 +37,6 @@ from streambank.bank.imports import (
     sniff,
     unfit,
 )
-from streambank.bank.notifications.addresses import AddressError, parse_address
 from streambank.cli.asking import confirmed
 from streambank.cli.errors import EXIT_USAGE, UsageError, say
 from streambank.cli.folder import DataFolder

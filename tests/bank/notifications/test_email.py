@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.bank.notifications.support import NOON_MS, SETTINGS, notification
 
+from streambank.bank.addresses import AddressError
 from streambank.bank.events import Currency, Direction, Scope
 from streambank.bank.notifications import NotificationsSettings, unsubscribe_token
-from streambank.bank.notifications.addresses import AddressError
 from streambank.bank.notifications.email import form_email, money
 from streambank.bank.notifications.message import safe_text
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.bank.notifications.support import NOON, NOON_MS, SETTINGS, TOKEN, request
 
+from streambank.bank.addresses import AddressError
 from streambank.bank.events import MailKind
 from streambank.bank.notifications import NotificationsSettings
-from streambank.bank.notifications.addresses import AddressError
 from streambank.bank.notifications.errors import ExpiredError, UnformableError
 from streambank.bank.notifications.requested import NEEDS_TOKEN, form_requested
 from streambank.bank.notifications.texts import languages, texts_in

@@ -2,7 +2,8 @@
 
 import pytest
 
-from streambank.bank.users.addresses import AddressError, address_key, parse_address
+from streambank.bank.addresses import AddressError
+from streambank.bank.users.addresses import address_key, parse_address
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from urllib.parse import quote, urlencode
 from babel import Locale
 from babel.numbers import format_decimal
 
+from streambank.bank.addresses import parse_address
 from streambank.bank.events import AlertNotification, AlertRaised, Currency, Direction, Scope, to_decimal
-from streambank.bank.notifications.addresses import parse_address
 from streambank.bank.notifications.message import (
     TEXT_CHARS_MAX,
     FormedEmail,

@@ -2,8 +2,8 @@
 
 import structlog
 
+from streambank.bank.addresses import AddressError
 from streambank.bank.events import ALERT_NOTIFICATION, MAIL_REQUESTED
-from streambank.bank.notifications.addresses import AddressError
 from streambank.bank.notifications.email import form_email
 from streambank.bank.notifications.errors import KeyMissingError, UnformableError
 from streambank.bank.notifications.message import FormedEmail

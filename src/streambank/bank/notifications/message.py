@@ -19,7 +19,7 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_datetime
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from streambank.bank.notifications.addresses import parse_address
+from streambank.bank.addresses import parse_address
 from streambank.bank.notifications.settings import NotificationsSettings
 from streambank.clock import to_datetime
 from streambank.errors import check
@@ -54,7 +54,7 @@ class Letter:
     """What an e-mail says, and to whom.
 
     Attributes:
-        recipient: from :func:`~streambank.bank.notifications.addresses.parse_address`.
+        recipient: from :func:`~streambank.bank.addresses.parse_address`.
         cause_id: the alert's id, or the event's that asked for the e-mail.
         headers: those beside the usual ones; the values are safe.
         template: without its ending; there is one for plain text and one for HTML, and both are given ``view``.

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote
 
+from streambank.bank.addresses import parse_address
 from streambank.bank.events import MailKind, MailRequested
-from streambank.bank.notifications.addresses import parse_address
 from streambank.bank.notifications.errors import ExpiredError, UnformableError
 from streambank.bank.notifications.message import FormedEmail, Letter, compose, locale_of, moment, safe_text
 from streambank.bank.notifications.settings import NotificationsSettings

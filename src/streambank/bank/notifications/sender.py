@@ -18,10 +18,10 @@ from collections.abc import Callable, Collection, Mapping
 import structlog
 from sqlalchemy import Connection
 
+from streambank.bank.addresses import AddressError
 from streambank.bank.events import ALERT_NOTIFICATION, EMAIL_SENT, EmailSent
 from streambank.bank.events.personal import seal
 from streambank.bank.notifications import repository
-from streambank.bank.notifications.addresses import AddressError
 from streambank.bank.notifications.errors import KeyMissingError, UnformableError
 from streambank.bank.notifications.forming import form
 from streambank.bank.notifications.mailer import (

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from streambank.bank.notifications.addresses import AddressError, domain_of, parse_address
+from streambank.bank.addresses import AddressError, domain_of, parse_address
 from streambank.errors import StreambankError
 from streambank.service.backoff import Backoff
 

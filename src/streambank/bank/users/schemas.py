@@ -7,8 +7,9 @@ from typing import Annotated, Self, TypeAlias
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.fields import FieldInfo
 
+from streambank.bank.addresses import ADDRESS_BYTES_MAX
 from streambank.bank.events import Digest
-from streambank.bank.users.addresses import ADDRESS_BYTES_MAX, parse_address
+from streambank.bank.users.addresses import parse_address
 from streambank.bank.users.passwords import PASSWORD_CHARS_MAX
 from streambank.bank.users.profiles import LOCALE_PATTERN, NAME_CHARS_MAX, parse_locale, parse_name, parse_timezone
 from streambank.errors import StreambankError

@@ -18,7 +18,7 @@ class AddressError(StreambankError):
 
 
 def parse_address(address: str) -> str:
-    """The address with its domain in ASCII (IDNA). The local part stays; it is the receiver's to read.
+    """The address with its domain in lower-case ASCII (IDNA). The local part stays; it is the receiver's to read.
 
     Raises:
         AddressError: it is malformed.
@@ -27,7 +27,7 @@ def parse_address(address: str) -> str:
     if not at or not _LOCAL.fullmatch(local) or not local.isprintable():
         raise AddressError("the e-mail address is malformed: it must look like name@example.org")
     try:
-        domain = domain.encode("idna").decode()
+        domain = domain.encode("idna").decode().lower()
     except UnicodeError:
         raise AddressError("the e-mail address is malformed: its domain is not a name") from None
     if not _DOMAIN.fullmatch(domain):
