@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -106,6 +107,10 @@ class Services:
         stack.callback(self.server.close)
         self.server.start()
         self.roles.append(FunctionRole("http", self.server.run))
+        # What was made until here stays. Without this the garbage collector looks through all of it now and then, and
+        # no request is answered for a tenth of a second.
+        gc.collect()
+        gc.freeze()
 
     def _answering(self, name: str, service: Any, database: Database, stack: ExitStack) -> HttpService:
         kind = SERVICES[name]
