@@ -137,6 +137,13 @@ def test_a_closed_account_refuses(bench: Bench) -> None:
     assert bench.balance(account).last_seq == 2
 
 
+def test_a_refusal_says_how_much_is_there(bench: Bench) -> None:
+    account = bench.open()
+    bench.post(account, 1_050)
+    with pytest.raises(Problem, match=r"10\.50 EUR are available, 11\.00 are needed"):
+        bench.post(account, -1_100)
+
+
 @pytest.mark.parametrize(
     "statement",
     [

@@ -18,7 +18,7 @@ from datetime import date
 from sqlalchemy import Connection
 
 from streambank.bank.events import CreditDebit, EntryStatus, Origin, Role
-from streambank.bank.events.money import INT64_MAX, INT64_MIN
+from streambank.bank.events.money import INT64_MAX, INT64_MIN, to_decimal
 from streambank.bank.transactions import categories, events, repository, rule_store
 from streambank.bank.transactions.entries import TAGS_MAX, NewEntry, content_hash, out_of_range
 from streambank.bank.transactions.models import JournalKind, Purpose
@@ -448,7 +448,8 @@ def check_funds(account: LedgerAccount, debit_minor: int) -> None:
     if account.overdraft_limit_minor is not None and account.available_minor < debit_minor:
         raise conflict(
             "insufficient-funds",
-            f"{account.available_minor} {account.currency.value} minor units are available, {debit_minor} are needed",
+            f"{to_decimal(account.available_minor, account.currency)} {account.currency.value} are available, "
+            f"{to_decimal(debit_minor, account.currency)} are needed",
         )
 
 
