@@ -13,7 +13,7 @@ from tests.service.support import ROWS, open_database, rows
 from streambank.log.embedded import EmbeddedLog
 from streambank.service import group_commit
 from streambank.service.database import Database
-from streambank.service.errors import OverloadedError
+from streambank.service.errors import DatabaseUnavailableError, OverloadedError
 from streambank.service.group_commit import GroupCommit
 
 
@@ -175,6 +175,30 @@ def test_a_commit_that_fails_is_told(database: Database, commits: GroupCommit, m
         commits.submit(lambda connection: 1).result(10)
     monkeypatch.undo()
     assert commits.submit(add(3)).result(10) == 30
+
+
+def test_what_may_have_been_stored_is_not_done_again(
+    database: Database, commits: GroupCommit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, broken = database.begin, threading.Event()
+
+    @contextmanager
+    def breaks_after_the_commit() -> Iterator[Connection]:
+        with begin() as connection:
+            yield connection
+        if broken.is_set():
+            raise DatabaseUnavailableError("the connection broke")
+
+    monkeypatch.setattr(database, "begin", breaks_after_the_commit)
+    gate = Gate(commits)
+    futures = [commits.submit(add(n)) for n in (1, 2)]
+    broken.set()
+    with pytest.raises(DatabaseUnavailableError):
+        gate.open()
+    for future in futures:
+        with pytest.raises(DatabaseUnavailableError):
+            future.result(10)
+    assert rows(database) == [1, 2]
 
 
 def test_a_work_that_was_cancelled_is_not_done(database: Database, commits: GroupCommit) -> None:

@@ -5,7 +5,8 @@
 3. Commit: one disk flush for all. Only then does each caller get its result.
 4. Where a piece raises, all of it is rolled back and run again with a savepoint around each piece, so that one that
    raises leaves nothing and harms no other. Most requests succeed, and savepoints cost a tenth of the time.
-5. Where the database itself fails, each piece is run again in a transaction of its own.
+5. Where the database itself fails, each piece is run again in a transaction of its own; but where it cannot be reached
+   any more nobody knows what it has stored, and every caller is told so.
 
 A durable commit takes as long for one row as for a hundred. With many clients at once the rate is that of the work
 itself; a client alone waits for nobody.
@@ -25,7 +26,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from streambank.errors import check
 from streambank.service.database import Database
-from streambank.service.errors import OverloadedError
+from streambank.service.errors import DatabaseBusyError, DatabaseUnavailableError, OverloadedError
 
 logger = structlog.get_logger(__name__)
 
@@ -121,26 +122,34 @@ class GroupCommit:
     def _commit(self, jobs: Sequence[_Job[Any, Any]]) -> None:
         if not jobs:
             return
+        failure: Exception | None = None
         for attempt in (_all_of, _each_by_itself) if len(jobs) > 1 else (_all_of,):
             try:
                 with self._database.begin() as connection:
                     outcomes = attempt(connection, jobs)
+            except (DatabaseBusyError, DatabaseUnavailableError) as error:
+                # It may have been stored: done again here it could be done twice.
+                _settle(jobs, [_Outcome(error=error)] * len(jobs))
+                return
             except Exception as error:
                 failure = error
             else:
-                break
-        else:
-            if len(jobs) > 1:
-                logger.warning("a group of changes could not be stored", count=len(jobs), error=type(failure).__name__)
-                for job in jobs:
-                    self._commit([job])
+                _settle(jobs, outcomes)
                 return
-            outcomes = [_Outcome(error=failure)]
-        for job, outcome in zip(jobs, outcomes, strict=True):
-            if outcome.error is None:
-                job.future.set_result(outcome.result)
-            else:
-                job.future.set_exception(outcome.error)
+        if len(jobs) == 1:
+            _settle(jobs, [_Outcome(error=failure)])
+            return
+        logger.warning("a group of changes could not be stored", count=len(jobs), error=type(failure).__name__)
+        for job in jobs:
+            self._commit([job])
+
+
+def _settle(jobs: Sequence[_Job[Any, Any]], outcomes: Sequence[_Outcome]) -> None:
+    for job, outcome in zip(jobs, outcomes, strict=True):
+        if outcome.error is None:
+            job.future.set_result(outcome.result)
+        else:
+            job.future.set_exception(outcome.error)
 
 
 def _one_by_one(connection: Connection, works: Sequence[Callable[[Connection], Any]]) -> list[Any]:
