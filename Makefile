@@ -22,7 +22,7 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY)  ## the reference workload, windows and joins beside hand-written loops, restore, latency
+bench: $(READY)  ## the reference workload, windows and joins beside hand-written loops, restore, latency, the ledger, the API
 	$(BIN)/python -m benchmarks
 
 $(READY): pyproject.toml
