@@ -30,7 +30,7 @@ from benchmarks.workload import PARTITIONS, Size
 from streambank.log import EventLog, TopicPartition, open_log
 
 # What the peers have written is compared record by record: no record of it may be compacted away before that.
-SETTINGS = {"log.cleaner.min.cleanable.ratio": "1.0"}
+SETTINGS = {"log.cleaner.enable": "false"}
 ASK_S = 0.05
 STUCK_S = 600.0
 STOP_S = 20.0
