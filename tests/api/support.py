@@ -20,6 +20,7 @@ from tests.postgres import Databases
 from streambank.bank.access import LogKeys
 from streambank.bank.events import MAIL_REQUESTED, USER_KEY
 from streambank.bank.events.personal import unseal
+from streambank.bank.scopes import SCOPES, TOKEN_PATH
 from streambank.bank.transactions import endpoints as transactions_endpoints
 from streambank.bank.transactions import models as transactions_models
 from streambank.bank.transactions import service as transactions
@@ -122,6 +123,8 @@ class Api:
                 verifier=verifier,
                 limits=limits,
                 positions=positions,
+                token_path=TOKEN_PATH,
+                scopes=SCOPES,
             )
 
         of_users = users_endpoints.router(self.users, http(users.NAME, self.users_database))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -12,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from streambank.bank.client import ApiError, Client, ClientError
 from streambank.bank.events import Currency
-from streambank.bank.imports import ImportedAccount, ImportedEntry, ImportFileError, Reject, Source
+from streambank.bank.imports import ImportedAccount, ImportedEntry, ImportFileError, Source
 from streambank.bank.imports.entries import Tally
-from streambank.bank.imports.rejects import RejectsFile
+from streambank.bank.imports.rejects import KeptTally, RejectsFile
 from streambank.bank.transactions.schemas import AccountView, ImportView
 from streambank.cli.api import Server, connected, currency_of, find_account
 from streambank.cli.asking import confirmed
@@ -22,7 +21,7 @@ from streambank.cli.errors import EXIT_USAGE, CommandError, UsageError, say
 from streambank.cli.folder import DataFolder
 from streambank.cli.formats import amount, counted, money
 from streambank.cli.imported_lines import ImportedLines
-from streambank.cli.importing import PREVIEW_ROWS, PROBLEMS_SHOWN, open_for_account, show_settings
+from streambank.cli.importing import PREVIEW_ROWS, PROBLEMS_SHOWN, open_for_account, progress_bar, show_settings
 from streambank.cli.output import Column, Format, print_json, print_json_line, print_table
 
 if TYPE_CHECKING:
@@ -52,19 +51,6 @@ class Seen:
         self.last = max(self.last or day, day)
         if len(self.rows) < PREVIEW_ROWS:
             self.rows.append(entry)
-
-
-class _KeptTally(Tally):
-    """A tally that also writes each reject to the rejects file."""
-
-    def __init__(self, file: RejectsFile | None = None) -> None:
-        super().__init__()
-        self._file = file
-
-    def reject(self, reject: Reject) -> None:
-        super().reject(reject)
-        if self._file is not None:
-            self._file.add(reject)
 
 
 def run_api_import(
@@ -97,7 +83,7 @@ def run_api_import(
                 _print(output, {"file": source.label, "entries": seen.entries, "rejected": tally.rejected})
             return 0 if options.dry_run or sys.stdin.isatty() else EXIT_USAGE
         rejects = RejectsFile(options.rejects or folder.rejects(source.label), source.header)
-        done = _KeptTally(rejects)
+        done = KeptTally(rejects)
         lines = ImportedLines(source.label, account.id, currency, is_new=_is_new(client, account), report=done)
         try:
             view = _send(client, account, lines, _entries(source, source_id, done), done)
@@ -156,7 +142,7 @@ def _send(
     client: Client, account: AccountView, lines: ImportedLines, entries: Iterator[ImportedEntry], tally: Tally
 ) -> ImportView | None:
     view: ImportView | None = None
-    with _progress() as update:
+    with progress_bar("entries") as update:
         try:
             for found in client.imports.send(account.id, lines.lines(entries)):
                 view = found.value
@@ -191,29 +177,6 @@ def _at_line(lines: ImportedLines, taken: int, pointer: str, detail: str) -> str
 
 def _taken(view: ImportView) -> int:
     return view.booked + view.duplicates + view.differing
-
-
-@contextmanager
-def _progress() -> Iterator[Any]:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("importing"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[rows]:,} entries, {task.fields[rate]:,.0f}/s"),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not sys.stderr.isatty(), transient=True) as bar:
-        task = bar.add_task("import", total=1.0, rows=0, rate=0.0)
-
-        def update(fraction: float, rows: int) -> None:
-            elapsed_s = bar.tasks[task].elapsed or 0.0
-            bar.update(task, completed=fraction, rows=rows, rate=rows / max(elapsed_s, 0.001))
-
-        yield update
 
 
 def _show(source: Source, account: AccountView, currency: Currency, seen: Seen, tally: Tally) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -292,24 +293,10 @@ def _set_thresholds(log: EventLog, folder: DataFolder, seen: Preview, levels: di
 
 
 def _write(log: EventLog, source: Source, seen: Preview, options: ImportOptions, rejects: Path) -> ImportResult:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("importing"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[rows]:,} rows, {task.fields[rate]:,.0f}/s"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not sys.stderr.isatty(), transient=True) as bar:
-        task = bar.add_task("import", total=1.0, rows=0, rate=0.0)
+    with progress_bar("rows") as update:
 
         def show(progress: ImportProgress) -> None:
-            rows = progress.imported + progress.duplicates + progress.rejected
-            elapsed_s = bar.tasks[task].elapsed or 0.0
-            bar.update(task, completed=progress.fraction, rows=rows, rate=rows / max(elapsed_s, 0.001))
+            update(progress.fraction, progress.imported + progress.duplicates + progress.rejected)
 
         return Importer(log, system_clock).run(
             source,
@@ -317,6 +304,30 @@ def _write(log: EventLog, source: Source, seen: Preview, options: ImportOptions,
             rejects_path=rejects,
             progress=show,
         )
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[float, int], None]]:
+    """A bar on a terminal; the function takes the fraction of the file that is done, and how many of ``what`` are."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("importing"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn(f"{{task.fields[count]:,}} {what}, {{task.fields[rate]:,.0f}}/s"),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not sys.stderr.isatty(), transient=True) as bar:
+        task = bar.add_task("import", total=1.0, count=0, rate=0.0)
+
+        def update(fraction: float, count: int) -> None:
+            elapsed_s = bar.tasks[task].elapsed or 0.0
+            bar.update(task, completed=fraction, count=count, rate=count / max(elapsed_s, 0.001))
+
+        yield update
 
 
 def show_settings(label: str, settings: Sequence[Setting]) -> None:

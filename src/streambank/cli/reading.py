@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
+from streambank.bank.reading import batches as all_batches
 from streambank.cli.errors import CommandError, UsageError, say
 from streambank.cli.formats import parse_moment
 from streambank.clock import system_clock
@@ -64,7 +65,7 @@ def offset_at(log: EventLog, at: TopicPartition, text: str, option: str) -> int:
 
 def values(log: EventLog, topic: Topic[K, V]) -> Iterator[V]:
     """Every value of a topic that can be decoded; none if there is no such topic yet."""
-    for batch in _all_batches(log, topic.name):
+    for batch in all_batches(log, topic.name):
         for offset, raw in zip(batch.offsets, batch.values, strict=True):
             value = _decode(topic, batch.topic_partition, offset, raw)
             if value is not None:
@@ -79,7 +80,7 @@ def latest(log: EventLog, topic: Topic[str, V]) -> dict[str, V]:
 def latest_and_removed(log: EventLog, topic: Topic[str, V]) -> tuple[dict[str, V], set[str]]:
     """The last value of each key, and the keys whose last record is a tombstone, as long as compaction keeps it."""
     found: dict[bytes, tuple[TopicPartition, int, bytes | None]] = {}
-    for batch in _all_batches(log, topic.name):
+    for batch in all_batches(log, topic.name):
         for offset, key, raw in zip(batch.offsets, batch.keys, batch.values, strict=True):
             if key is not None:
                 found[key] = (batch.topic_partition, offset, raw)
@@ -92,14 +93,6 @@ def latest_and_removed(log: EventLog, topic: Topic[str, V]) -> tuple[dict[str, V
         if value is not None:
             decoded[topic.key.deserialize(key)] = value
     return decoded, removed
-
-
-def _all_batches(log: EventLog, name: str) -> Iterator[RecordBatch]:
-    config = log.topics().get(name)
-    for partition in range(config.partitions if config is not None else 0):
-        at = TopicPartition(name, partition)
-        low, high = log.watermarks(at)
-        yield from batches(log, at, low, high)
 
 
 def _decode(topic: Topic[K, V], at: TopicPartition, offset: int, raw: bytes | None) -> V | None:

@@ -13,6 +13,7 @@ from fastapi import APIRouter
 from sqlalchemy import select
 
 from streambank.bank.access import LogKeys
+from streambank.bank.scopes import SCOPES, TOKEN_PATH
 from streambank.bank.transactions import endpoints as transactions_endpoints
 from streambank.bank.transactions import models as transactions_models
 from streambank.bank.transactions import service as transactions
@@ -126,6 +127,8 @@ class Services:
             verifier=TokenVerifier(self._keys.find, self._clock),
             limits=self._limits,
             positions=positions,
+            token_path=TOKEN_PATH,
+            scopes=SCOPES,
         )
         checks = {"database": partial(_database_answers, database), "outbox": partial(_outbox_is_published, database)}
         return HttpService(name, kind.title, kind.router(service, http), checks)

@@ -14,6 +14,7 @@ from streambank.bank.client import Client, Password
 from streambank.bank.events import MAIL_REQUESTED, TOPICS, USER_KEY
 from streambank.bank.events.personal import unseal
 from streambank.bank.reading import latest
+from streambank.bank.scopes import SCOPES, TOKEN_PATH
 from streambank.bank.transactions.endpoints import router as transactions_router
 from streambank.bank.transactions.models import DATABASE as TRANSACTIONS_DATABASE
 from streambank.bank.transactions.service import TransactionsService
@@ -94,6 +95,8 @@ def running_bank(folder: Path) -> Iterator[Bank]:
                 verifier=TokenVerifier(LogKeys(log).find, clock),
                 limits=RateLimits(clock, caller=limits, anonymous=limits),
                 positions=Positions(log, database, service=name, topics=topics),
+                token_path=TOKEN_PATH,
+                scopes=SCOPES,
             )
 
         routers = {

@@ -18,6 +18,7 @@ from tests.bank.transactions.support import Bench, line, made, transaction
 from tests.service.http.support import problem
 
 from streambank.bank.events import USER_KEY
+from streambank.bank.scopes import SCOPES, TOKEN_PATH
 from streambank.bank.transactions.categories import default_id
 from streambank.bank.transactions.endpoints import router
 from streambank.bank.transactions.service import NAME
@@ -85,6 +86,8 @@ def web(tmp_path: Path, where: Path | URL) -> Iterator[Web]:
             verifier=TokenVerifier(find_key, bench.clock),
             limits=RateLimits(bench.clock),
             positions=Positions(bench.log, bench.database, service=NAME, topics=[USER_KEY.name]),
+            token_path=TOKEN_PATH,
+            scopes=SCOPES,
         )
         service = HttpService(NAME, "Transactions", router(bench.service, http), {})
         yield Web(bench, create_app([service], bench.clock))

@@ -8,6 +8,7 @@ import httpx
 from fastapi import FastAPI
 from tests.bank.users.support import ADA, PASSWORD, World
 
+from streambank.bank.scopes import SCOPES, TOKEN_PATH
 from streambank.bank.users.endpoints import router
 from streambank.bank.users.service import NAME
 from streambank.service.group_commit import GroupCommit
@@ -54,6 +55,8 @@ def web(world: World) -> Iterator[Web]:
         verifier=world.verifier,
         limits=RateLimits(world.clock, anonymous=MANY),
         positions=Positions(world.log, world.database, service=NAME),
+        token_path=TOKEN_PATH,
+        scopes=SCOPES,
     )
     app = create_app([HttpService(NAME, "users", router(world.service, http), {})], world.clock)
     try:

@@ -197,6 +197,8 @@ def bench(path: Path, databases: Databases | None = None, *, limits: RateLimits 
             verifier=verifier,
             limits=limits or RateLimits(clock),
             positions=positions,
+            token_path="/token",
+            scopes={"transactions:read": "See", "transactions:write": "Change"},
         )
         checks = {"database": lambda: failed[0] if failed else None}
         app = create_app([HttpService("numbers", "numbers", router(http), checks)], clock)

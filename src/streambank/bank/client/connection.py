@@ -25,6 +25,7 @@ from streambank.bank.client.credentials import Credentials
 from streambank.bank.client.errors import AnswerError, ApiError, ClientError, UnreachableError, refusal
 from streambank.bank.client.positions import WrittenPositions
 from streambank.bank.client.tokens import Tokens
+from streambank.bank.scopes import TOKEN_PATH
 from streambank.bank.users.schemas import TokenAnswer
 from streambank.clock import Clock, system_clock
 from streambank.ids import RandomBytes, uuid7
@@ -33,7 +34,6 @@ from streambank.service.backoff import Backoff
 Sleep: TypeAlias = Callable[[float], None]
 Query: TypeAlias = Mapping[str, str | int | None]
 
-TOKEN_PATH = "/v1/oauth/token"  # noqa: S105
 POSITION_HEADER = "X-Log-Position"
 
 TIMEOUT_S = 120.0

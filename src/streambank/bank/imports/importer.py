@@ -28,7 +28,7 @@ from streambank.bank.imports.entries import (
     struct_without,
 )
 from streambank.bank.imports.errors import ImportFencedError
-from streambank.bank.imports.rejects import RejectsFile
+from streambank.bank.imports.rejects import KeptTally, RejectsFile
 from streambank.clock import Clock, to_datetime
 from streambank.ids import derived_id
 from streambank.log import EventLog, FencedError, Producer, Transaction
@@ -111,7 +111,7 @@ class Importer:
         producer = self._log.producer(TRANSACTIONAL_ID)
         try:
             booked = read_booked(self._log, source.accounts.__contains__)
-            run = _Run(source, booked, origin, self._clock, _KeptTally(rejects))
+            run = _Run(source, booked, origin, self._clock, KeptTally(rejects))
             for chunk in _chunks(source.entries(run.tally), self._chunk_entries):
                 _write(producer, run, chunk)
                 if progress is not None:
@@ -132,19 +132,6 @@ class Importer:
         if progress is not None:
             progress(run.progress())
         return run.result(rejects.finish() if rejects is not None else None)
-
-
-class _KeptTally(Tally):
-    """A tally that also writes each reject to the rejects file."""
-
-    def __init__(self, file: RejectsFile | None) -> None:
-        super().__init__()
-        self._rejects_file = file
-
-    def reject(self, reject: Reject) -> None:
-        super().reject(reject)
-        if self._rejects_file is not None:
-            self._rejects_file.add(reject)
 
 
 class _Run:

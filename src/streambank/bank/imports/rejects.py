@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import IO
 
-from streambank.bank.imports.entries import Reject
+from streambank.bank.imports.entries import Reject, Tally
 from streambank.bank.imports.errors import ImportFileError
 
 COLUMNS = ("rejected line", "rejected because")
@@ -50,3 +50,17 @@ class RejectsFile:
         if self._file is not None:
             self._file.close()
             self._part.unlink(missing_ok=True)
+
+
+class KeptTally(Tally):
+    """A tally that also writes each reject to the rejects file, if there is one."""
+
+    def __init__(self, file: RejectsFile | None) -> None:
+        super().__init__()
+        self._rejects_file = file
+
+    def reject(self, reject: Reject) -> None:
+        """Count the reject, and write it."""
+        super().reject(reject)
+        if self._rejects_file is not None:
+            self._rejects_file.add(reject)

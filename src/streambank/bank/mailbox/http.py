@@ -14,7 +14,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from importlib.resources import files
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -26,11 +25,12 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from streambank.bank.mailbox.message import ParsedMessage
 from streambank.bank.mailbox.store import MailboxStore, StoredMessage
 from streambank.clock import Clock, to_datetime
+from streambank.service.http.files import SafeHeaders, package_file
 
 BODY_BYTES_MAX = 1024 * 1024
 OPEN_PATHS = ("/livez", "/readyz")
@@ -45,7 +45,7 @@ MAIL_POLICY = (
 )
 """An e-mail may style itself; it may run nothing, load nothing from elsewhere and send nothing."""
 
-_STATIC = {"index.html": "text/html", "app.js": "text/javascript", "style.css": "text/css"}
+_PACKAGE = "streambank.bank.mailbox"
 _HEAD = re.compile(r"<head\b[^>]*>", re.IGNORECASE)
 
 
@@ -76,13 +76,12 @@ def create_app(store: MailboxStore, counters: Counters, secret: str, clock: Cloc
             Route("/view/{id}.html", api.view_html),
             Route("/view/{id}.txt", api.view_text),
             *(Route(path, _alive) for path in OPEN_PATHS),
-            Route("/", _static("index.html")),
-            Route("/app.js", _static("app.js")),
-            Route("/style.css", _static("style.css")),
+            Route("/", package_file(_PACKAGE, "index.html")),
+            *(Route(f"/{name}", package_file(_PACKAGE, name)) for name in ("app.js", "style.css")),
         ],
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"], www_redirect=False),
-            Middleware(_SafeHeaders),
+            Middleware(SafeHeaders, policy=PAGE_POLICY),
             Middleware(_Authentication, secret=secret),
         ],
     )
@@ -234,30 +233,6 @@ class _Api:
         return await run_in_threadpool(answer)
 
 
-class _SafeHeaders:
-    """Adds what keeps browsers strict; an answer's own policy stays."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_safely(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                present = {name for name, _ in message["headers"]}
-                for name, value in (
-                    (b"content-security-policy", PAGE_POLICY.encode()),
-                    (b"x-content-type-options", b"nosniff"),
-                    (b"referrer-policy", b"no-referrer"),
-                    (b"cross-origin-resource-policy", b"same-origin"),
-                    (b"cache-control", b"no-store"),
-                ):
-                    if name not in present:
-                        message["headers"].append((name, value))
-            await send(message)
-
-        await self._app(scope, receive, send_safely)
-
-
 class _Authentication:
     """Lets in who knows the secret."""
 
@@ -304,15 +279,6 @@ class _Authentication:
 
 async def _alive(_: Request) -> Response:
     return PlainTextResponse("ok")
-
-
-def _static(name: str) -> Callable[[Request], Any]:
-    content = (files("streambank.bank.mailbox") / "static" / name).read_bytes()
-
-    async def serve(_: Request) -> Response:
-        return Response(content, media_type=f"{_STATIC[name]}; charset=utf-8")
-
-    return serve
 
 
 async def _body(request: Request) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
+from streambank.bank.scopes import TOKEN_PATH
 from streambank.bank.users.authentication import Proven
 from streambank.bank.users.context import Client
 from streambank.bank.users.cookies import check_same_origin, cookie_of
@@ -55,7 +56,7 @@ def oauth_router(service: UsersService, http: ServiceHttp) -> APIRouter:
     api = api_router("oauth", prefix="")
     anyone = Depends(http.write(None, idempotent=False))
 
-    @api.post("/v1/oauth/token", response_model=TokenAnswer, responses=_ERRORS, openapi_extra=_TOKEN_FORM)
+    @api.post(TOKEN_PATH, response_model=TokenAnswer, responses=_ERRORS, openapi_extra=_TOKEN_FORM)
     async def get_token(request: Request, write: Annotated[Write, anyone]) -> Response:
         """Get an access token (RFC 6749)."""
         try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from streambank.bank.scopes import SCOPES
 from streambank.errors import StreambankError
 
 USERS_READ = "users:read"
@@ -10,7 +11,7 @@ USERS_WRITE = "users:write"
 UNVERIFIED_SCOPES = frozenset({USERS_READ, USERS_WRITE})
 """Enough to verify the address, to change it, and to go away."""
 
-VERIFIED_SCOPES = UNVERIFIED_SCOPES | {"transactions:read", "transactions:write"}
+VERIFIED_SCOPES = frozenset(SCOPES)
 
 
 class ScopeError(StreambankError):

@@ -9,7 +9,6 @@ from streambank.bank.users.authentication import Authenticator, Proven
 from streambank.bank.users.context import Client, Context, SecurityKind
 from streambank.bank.users.cookies import cookie_header, cookie_name, removal_header
 from streambank.bank.users.keys import Keys
-from streambank.bank.users.people import Person
 from streambank.bank.users.repository import PageOf
 from streambank.bank.users.schemas import LoggedIn, SessionView
 from streambank.bank.users.scopes import scopes_of_user
@@ -78,10 +77,6 @@ class Sessions:
         if now - session.last_used_at >= TOUCH_MS:
             repository.touch_session(connection, session.session_id, now)
         return session
-
-    def person_of(self, connection: Connection, session: Row[Any]) -> Person:
-        """Whose session it is."""
-        return self._context.person(connection, session.user_id)
 
     def page(self, connection: Connection, caller: Caller, page: PageOf) -> list[SessionView]:
         """The caller's sessions, newest first."""

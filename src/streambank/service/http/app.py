@@ -1,6 +1,5 @@
 """The ASGI application of one service or of several: their endpoints, and what all applications have."""
 
-import re
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from streambank.ids import uuid7
 from streambank.service.errors import DatabaseBusyError, DatabaseUnavailableError, OverloadedError
 from streambank.service.http.docs import add_docs
 from streambank.service.http.endpoint import MISSING_HEADERS
+from streambank.service.http.files import SafeHeaders
 from streambank.service.http.problems import FieldProblem, Problem
 
 logger = structlog.get_logger(__name__)
@@ -39,17 +39,15 @@ LOCAL_HOSTS = ("127.0.0.1", "localhost")
 POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 """An API shows nothing; pages of their own bring a policy of their own."""
 
-_SAFE_HEADERS = (
-    (b"content-security-policy", POLICY.encode()),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (b"cache-control", b"no-store"),
-)
-
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
-_METHOD_PARTS = re.compile(r"\W+")
+_HTTP_ERRORS = {
+    400: ("bad-request", "the body cannot be read"),
+    404: ("not-found", "there is nothing at this address"),
+    405: ("method-not-allowed", "this address does not take that method"),
+    413: ("body-too-large", f"the body has more than {BODY_BYTES_MAX} bytes"),
+}
+"""What the framework refuses by itself, by status: the kind of problem, and what to say of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,7 @@ def create_app(services: Sequence[HttpService], clock: Clock, *, hosts: Sequence
         openapi_url="/openapi.json",
         redirect_slashes=False,
         middleware=[
-            Middleware(_SafeHeaders),
+            Middleware(SafeHeaders, policy=POLICY),
             Middleware(_Failures, clock=clock),
             Middleware(TrustedHostMiddleware, allowed_hosts=[*hosts], www_redirect=False),
             Middleware(_BodyLimit),
@@ -176,15 +174,7 @@ def _field_problem(found: Mapping[str, Any]) -> FieldProblem:
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    slugs = {404: "not-found", 405: "method-not-allowed", 413: "body-too-large", 400: "bad-request"}
-    details = {
-        404: "there is nothing at this address",
-        405: "this address does not take that method",
-        413: f"the body has more than {BODY_BYTES_MAX} bytes",
-        400: "the body cannot be read",
-    }
-    slug = slugs.get(error.status_code, _METHOD_PARTS.sub("-", str(error.detail)).strip("-").lower() or "error")
-    detail = details.get(error.status_code, str(error.detail))
+    slug, detail = _HTTP_ERRORS.get(error.status_code, ("refused", str(error.detail)))
     headers = {"Allow": ", ".join(_allowed(request))} if error.status_code == 405 else error.headers
     return Problem(error.status_code, slug, detail, headers=headers).response()
 
@@ -194,22 +184,6 @@ def _allowed(request: Request) -> list[str]:
     scopes = {method: {**request.scope, "method": method} for method in METHODS}
     routes = request.app.routes
     return [name for name, scope in scopes.items() if any(route.matches(scope)[0] is Match.FULL for route in routes)]
-
-
-class _SafeHeaders:
-    """Adds what keeps browsers strict; an answer's own headers stay."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_safely(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                present = {name for name, _ in message["headers"]}
-                message["headers"] += [(name, value) for name, value in _SAFE_HEADERS if name not in present]
-            await send(message)
-
-        await self._app(scope, receive, send_safely)
 
 
 class _BodyLimit:

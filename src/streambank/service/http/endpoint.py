@@ -34,30 +34,12 @@ from streambank.service.http.problems import FieldProblem, Problem
 from streambank.service.http.rate_limits import RateLimits
 from streambank.service.http.tokens import TokenVerifier
 
-SCOPES = {
-    "users:read": "See your profile, sessions and keys",
-    "users:write": "Change them",
-    "transactions:read": "See accounts and transactions",
-    "transactions:write": "Change them",
-    "admin": "Run the bank itself",
-}
-
-TOKEN_PATH = "/v1/oauth/token"  # noqa: S105
-
 PRUNE_MS = 60_000
 """How often idempotency keys that ran out are deleted: a minute's worth of them is a short statement."""
 
 NOBODY = Caller("", frozenset(), "", "", 0)
 """The caller of an endpoint that needs none."""
 
-_SCHEME = OAuth2(
-    flows={
-        "password": {"tokenUrl": TOKEN_PATH, "scopes": SCOPES},
-        "clientCredentials": {"tokenUrl": TOKEN_PATH, "scopes": SCOPES},
-    },
-    scheme_name="OAuth2",
-    auto_error=False,
-)
 _VERSION = re.compile(r'"v([0-9]{1,18})"')
 
 T = TypeVar("T")
@@ -197,7 +179,10 @@ class ServiceHttp:
         verifier: TokenVerifier,
         limits: RateLimits,
         positions: Positions,
+        token_path: str,
+        scopes: Mapping[str, str],
     ) -> None:
+        """``scopes`` are all that there are, with what each allows; ``token_path`` is where tokens are got."""
         self.name = name
         self.database = database
         self.commits = commits
@@ -206,6 +191,9 @@ class ServiceHttp:
         self.in_flight: set[tuple[str, str]] = set()
         self._verifier = verifier
         self._limits = limits
+        flow = {"tokenUrl": token_path, "scopes": dict(scopes)}
+        flows = {"password": flow, "clientCredentials": flow}
+        self._scheme = OAuth2(flows=flows, scheme_name="OAuth2", auto_error=False)
         self._pruned_ms = 0
 
     def read(self, scope: str | None) -> Dependency:
@@ -264,7 +252,7 @@ class ServiceHttp:
             return nobody
 
         async def caller(
-            request: Request, _: Annotated[str | None, Security(_SCHEME, scopes=[scope])]
+            request: Request, _: Annotated[str | None, Security(self._scheme, scopes=[scope])]
         ) -> tuple[Caller, dict[str, str]]:
             known = await self.authenticate(request)
             headers = self._limits.take(known.user_id, known=True)

@@ -13,7 +13,6 @@ from streambank.errors import StreambankError
 
 logger = structlog.get_logger(__name__)
 
-START_TIMEOUT_S = 10.0
 CONNECTIONS_MAX = 500
 KEEP_ALIVE_S = 30
 """Longer than the pauses of a client that works; a connection that nobody uses costs little."""
