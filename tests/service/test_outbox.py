@@ -1,9 +1,10 @@
 import random
 import threading
 import time
+from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import delete, insert
 from tests.postgres import Databases
 from tests.service.support import (
     OUT,
@@ -23,6 +24,7 @@ from streambank.log.embedded import EmbeddedLog
 from streambank.service.database import KIT_MIGRATIONS, Database
 from streambank.service.errors import StaleDatabaseError
 from streambank.service.outbox import STAND_BY_MS, Outbox, OutboxRelay, OutgoingRecord, outbox_length, outgoing
+from streambank.service.tables import OUTBOX
 
 
 def relay_of(
@@ -140,6 +142,46 @@ def test_the_newer_relay_works_and_the_older_takes_over_when_it_is_gone(any_data
         assert published(log) == [1, 2, 3, 4]
         older.close()
         newer.close()
+        database.close()
+
+
+def test_a_relay_that_is_fenced_as_it_starts_stands_by(
+    any_database: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with EmbeddedLog.open(None) as log:
+        database = open_database(any_database("a"), log)
+        late, winner = relay_of(log, database), relay_of(log, database)
+        put(database, 1, 2)
+        committed = log.committed
+
+        def committed_then_overtaken(group: str) -> Any:
+            before = committed(group)
+            monkeypatch.undo()
+            # Between the late one's look at the log and its look at the rows, another starts and publishes them.
+            assert winner.step() == 2
+            put(database, 3)
+            return before
+
+        monkeypatch.setattr(log, "committed", committed_then_overtaken)
+        assert late.step() == 0
+        assert winner.step() == 1
+        assert published(log) == [1, 2, 3]
+        late.close()
+        winner.close()
+        database.close()
+
+
+def test_a_lost_row_stops_the_relay(any_database: Databases) -> None:
+    with EmbeddedLog.open(None) as log:
+        database = open_database(any_database("a"), log)
+        relay = relay_of(log, database)
+        put(database, 1, 2)
+        with database.begin() as connection:
+            connection.execute(delete(OUTBOX).where(OUTBOX.c.id == 1))
+        with pytest.raises(InvariantError, match="ids have a gap after 0"):
+            relay.step()
+        assert published(log) == []
+        relay.close()
         database.close()
 
 

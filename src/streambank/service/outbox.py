@@ -22,7 +22,7 @@ import structlog
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from streambank.clock import Clock
-from streambank.errors import check
+from streambank.errors import InvariantError, check
 from streambank.log import (
     EventLog,
     FencedError,
@@ -151,9 +151,8 @@ class OutboxRelay:
             if self._producer is None:
                 self._open()
                 rows = self._next_rows()
-            elif rows[0].id != self._position + 1:
-                raise FencedError("another relay has published and deleted rows")
             if rows:
+                self._check_follows(rows[0].id)
                 self._publish(rows)
         except FencedError:
             self.close()
@@ -186,9 +185,7 @@ class OutboxRelay:
 
     def _open(self) -> None:
         self._producer = self._log.producer(self.name)
-        kept = self._log.committed(self.name).get(self._place)
-        outbox_id, _, position = kept.metadata.rpartition(" ") if kept else ("", "", "0")
-        self._position = int(position) if outbox_id == self._outbox_id else 0
+        self._position = self._published_position()
         with self._database.read() as connection:
             last = connection.execute(select(SERVICE_STATE.c.outbox_last_id)).scalar_one()
         if last < self._position:
@@ -198,6 +195,19 @@ class OutboxRelay:
             )
         with self._database.begin() as connection:
             connection.execute(delete(OUTBOX).where(OUTBOX.c.id <= self._position))
+
+    def _published_position(self) -> int:
+        kept = self._log.committed(self.name).get(self._place)
+        outbox_id, _, position = kept.metadata.rpartition(" ") if kept else ("", "", "0")
+        return int(position) if outbox_id == self._outbox_id else 0
+
+    def _check_follows(self, first_id: int) -> None:
+        """Rows behind what is published are deleted by who published them: another relay, or else they are lost."""
+        if first_id == self._position + 1:
+            return
+        if self._published_position() != self._position:
+            raise FencedError("another relay has published and deleted rows")
+        raise InvariantError(f"{self.name}: ids have a gap after {self._position}")
 
     def _next_rows(self) -> list[Row[Any]]:
         rows: list[Row[Any]] = []
