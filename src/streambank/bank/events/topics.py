@@ -5,6 +5,15 @@ from typing import Any, TypeVar
 import msgspec
 
 from streambank.bank.events.cloudevents import binary_mode_headers
+from streambank.bank.events.goals import GoalMarked, GoalProgress, UserGoals, UserLimits
+from streambank.bank.events.transfers import (
+    PaymentRequested,
+    TransferChanged,
+    TransferInstruction,
+    TransferOutcome,
+    TransferRequested,
+    TransferScreened,
+)
 from streambank.bank.events.types import (
     Account,
     AccountThresholds,
@@ -13,6 +22,7 @@ from streambank.bank.events.types import (
     Balance,
     BalanceChanged,
     EmailSent,
+    EntryCategorised,
     MailRequested,
     SigningKey,
     UserClicked,
@@ -50,6 +60,7 @@ ACCOUNT = _topic(Account, "account", key="account_id", source="/services/transac
 BALANCE_CHANGED = _topic(
     BalanceChanged, "balance.changed", key="account_id", id="entry_id", source="/services/transactions"
 )
+ENTRY_CATEGORISED = _topic(EntryCategorised, "entry.categorised", key="account_id", source="/services/transactions")
 ACCOUNT_BALANCE = _topic(
     Balance,
     "account.balance",
@@ -80,11 +91,28 @@ ALERT_RAISED = _topic(AlertRaised, "alert.raised", key="user_id", id="alert_id",
 ALERT_NOTIFICATION = _topic(
     AlertNotification, "alert.notification", key="user_id", id="alert_id", source="/topologies/alerts"
 )
+USER_GOALS = _topic(
+    UserGoals, "user.goals", key="user_id", source="/services/personalization", cleanup_policy="compact"
+)
+USER_LIMITS = _topic(
+    UserLimits, "user.limits", key="user_id", source="/services/personalization", cleanup_policy="compact"
+)
+GOAL_PROGRESS = _topic(
+    GoalProgress, "goal.progress", key="goal_id", source="/topologies/goals", cleanup_policy="compact"
+)
+GOAL_MARKED = _topic(GoalMarked, "goal.marked", key="user_id", id="mark_id", source="/topologies/goals")
+TRANSFER_REQUESTED = _topic(TransferRequested, "transfer.requested", key="transfer_id", source="/services/payments")
+TRANSFER_SCREENED = _topic(TransferScreened, "transfer.screened", key="transfer_id", source="/topologies/screening")
+TRANSFER_INSTRUCTED = _topic(TransferInstruction, "transfer.instructed", key="transfer_id", source="/services/payments")
+TRANSFER_OUTCOME = _topic(TransferOutcome, "transfer.outcome", key="transfer_id", source="/services/transactions")
+TRANSFER_STATUS = _topic(TransferChanged, "transfer.status", key="transfer_id", source="/services/payments")
+PAYMENT_REQUEST = _topic(PaymentRequested, "payment.request", key="request_id", source="/services/payments")
 EMAIL_SENT = _topic(EmailSent, "email.sent", key="alert_id", id="alert_id", source="/services/notifications")
 
 TOPICS: tuple[Topic[str, Any], ...] = (
     ACCOUNT,
     BALANCE_CHANGED,
+    ENTRY_CATEGORISED,
     ACCOUNT_BALANCE,
     USER_BALANCE,
     ACCOUNT_THRESHOLDS,
@@ -95,6 +123,16 @@ TOPICS: tuple[Topic[str, Any], ...] = (
     MAIL_REQUESTED,
     ALERT_RAISED,
     ALERT_NOTIFICATION,
+    USER_GOALS,
+    USER_LIMITS,
+    GOAL_PROGRESS,
+    GOAL_MARKED,
+    TRANSFER_REQUESTED,
+    TRANSFER_SCREENED,
+    TRANSFER_INSTRUCTED,
+    TRANSFER_OUTCOME,
+    TRANSFER_STATUS,
+    PAYMENT_REQUEST,
     EMAIL_SENT,
 )
 """Every topic of the contract, in the order in which facts flow through them."""

@@ -168,6 +168,29 @@ class BalanceChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=T
         return total_id(self.user_id, self.currency)
 
 
+class CategoryPart(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """How much of an entry counts into a category; None: into none."""
+
+    category: str | None
+    signed_minor: Minor
+
+
+class EntryCategorised(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A booked entry counts into other categories than before. Topic ``entry.categorised``, key ``account_id``.
+
+    Both ``before`` and ``after`` add up to the entry. ``occurred_at`` and ``booking_date`` are the entry's.
+    """
+
+    event_id: str
+    entry_id: str
+    account_id: str
+    currency: Currency
+    booking_date: date
+    before: tuple[CategoryPart, ...]
+    after: tuple[CategoryPart, ...]
+    origin: Origin = Origin.LIVE
+
+
 class EntrySummary(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """What a balance and an alert tell of the entry that led to them."""
 
@@ -179,12 +202,14 @@ class EntrySummary(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_def
     counterparty: str | None = None
     remittance: str | None = None
     origin: Origin = Origin.LIVE
+    status: EntryStatus = EntryStatus.BOOKED
 
 
 class Balance(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A balance after an entry. Topics ``account.balance`` and ``user.balance``, key ``scope_id``: every one is kept.
 
-    ``scope_id`` is the account's id, or for a total that of :func:`total_id`. Only booked entries count.
+    ``scope_id`` is the account's id, or for a total that of :func:`total_id`. Only booked entries count, also into
+    ``entry_count``. What is available is that less the debits that are pending; None: as the balance.
     """
 
     scope: Scope
@@ -194,15 +219,23 @@ class Balance(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     after_minor: Minor
     entry_count: int
     entry: EntrySummary
+    available_before_minor: Minor | None = None
+    available_after_minor: Minor | None = None
 
 
 class Threshold(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """A level to watch. After an alert it is armed again only once the balance is back by ``rearm_margin_minor``."""
+    """A level to watch. After an alert it is armed again only once the balance is back by ``rearm_margin_minor``.
+
+    No alert follows another within ``cooldown_s`` of event time. ``on_available``: what is available is watched, not
+    the balance.
+    """
 
     threshold_id: str
     direction: Direction
     level_minor: Minor
     rearm_margin_minor: Amount = 0
+    cooldown_s: Annotated[int, msgspec.Meta(ge=0)] = 0
+    on_available: bool = False
 
 
 class AccountThresholds(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):

@@ -23,7 +23,7 @@ from streambank.bank.events import (
     Balance,
     UserProfile,
 )
-from streambank.bank.topologies.crossing import Watch, Watched
+from streambank.bank.crossing import Watch, Watched
 from streambank.streams import STRING, JsonSerde, StreamBuilder, Topic, Topology
 
 UNADDRESSED = Topic(name="alerts.unaddressed", key=STRING, value=JsonSerde(AlertRaised), headers=ALERT_RAISED.headers)

@@ -4,7 +4,7 @@ import pytest
 from tests.bank.topologies.samples import balance, thresholds
 
 from streambank.bank.events import Direction, Origin, Threshold
-from streambank.bank.topologies.crossing import Watch, Watched
+from streambank.bank.crossing import Watch, Watched
 
 BELOW, ABOVE = Direction.BELOW, Direction.ABOVE
 
