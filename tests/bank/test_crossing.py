@@ -3,8 +3,8 @@
 import pytest
 from tests.bank.topologies.samples import balance, thresholds
 
-from streambank.bank.events import Direction, Origin, Threshold
 from streambank.bank.crossing import Watch, Watched
+from streambank.bank.events import Direction, Origin, Threshold
 
 BELOW, ABOVE = Direction.BELOW, Direction.ABOVE
 

@@ -8,6 +8,7 @@ account.balance, user.balance --x account.thresholds--> crossings, once each, ar
 
 import msgspec
 
+from streambank.bank.crossing import Watch, Watched
 from streambank.bank.events import (
     ACCOUNT,
     ACCOUNT_BALANCE,
@@ -23,7 +24,6 @@ from streambank.bank.events import (
     Balance,
     UserProfile,
 )
-from streambank.bank.crossing import Watch, Watched
 from streambank.streams import STRING, JsonSerde, StreamBuilder, Topic, Topology
 
 UNADDRESSED = Topic(name="alerts.unaddressed", key=STRING, value=JsonSerde(AlertRaised), headers=ALERT_RAISED.headers)
