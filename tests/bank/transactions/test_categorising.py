@@ -347,7 +347,7 @@ class Categories(RuleBasedStateMachine):
 
 def run(new: NewDatabase, examples: int) -> None:
     machine = type("Bound", (Categories,), {"new_database": staticmethod(new)})
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         machine,
         settings=settings(
             max_examples=examples,
