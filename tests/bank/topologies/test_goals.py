@@ -246,6 +246,15 @@ def test_entries_of_before_that_arrive_after_a_goal_are_not_told(home: Home) -> 
     assert [(goal, mark) for goal, mark, _ in home.marks()] == [("budget", 80)]
 
 
+def test_what_is_named_twice_counts_once(home: Home) -> None:
+    home.plan(
+        "01", replace(BUDGET, category_ids=(FOOD, FUEL, FOOD)), replace(HOUSE, account_ids=("savings", "savings"))
+    )
+    home.enter("02", -10, FOOD)
+    home.enter("02", 20, account_id="savings")
+    assert home.amounts() == {"budget": (10, 100), "house": (20, 100)}
+
+
 def test_savings_are_what_the_accounts_hold(home: Home) -> None:
     home.plan("01", HOUSE)
     home.enter("02", 30, account_id="savings")

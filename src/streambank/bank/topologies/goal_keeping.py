@@ -7,7 +7,7 @@ second is written for every entry, and one or two rows of the third: some hundre
 What is spent is kept whether or not there is a goal: one that is defined in the midst of a month has to know.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -247,7 +247,7 @@ def _figures(standing: Standing) -> tuple[int, int, date | None]:
 
 def _saved(plan: SavingsGoal, accounts: Mapping[str, tuple[str, int]]) -> int:
     """What the goal's accounts hold together, of those in its currency."""
-    held = (accounts.get(account_id, ("", 0)) for account_id in plan.account_ids)
+    held = (accounts.get(account_id, ("", 0)) for account_id in set(plan.account_ids))
     return within_int64(sum(minor for currency, minor in held if currency == plan.currency.value))
 
 
@@ -257,6 +257,6 @@ def plans_of(person: Person) -> tuple[Plan, ...]:
     return () if plans is None else (*plans.budgets, *plans.savings, *plans.spending)
 
 
-def categories_of(plan: Plan) -> tuple[str, ...]:
-    """The categories whose spending counts for a budget or a spending goal."""
-    return () if isinstance(plan, SavingsGoal) else plan.category_ids or (ALL,)
+def categories_of(plan: Plan) -> Set[str]:
+    """The categories whose spending counts for a budget or a spending goal, each once."""
+    return set() if isinstance(plan, SavingsGoal) else set(plan.category_ids) or {ALL}

@@ -1,9 +1,9 @@
 """goals: how far budgets, saving and spending goals are, and the marks that they come to.
 
-balance.changed --booked entries, with their account's balance, by user-->  \\
-entry.categorised --by user-->                                               goals of the user --> goal.progress
-user.goals -->                                                              /                  --> goal.marked
-user.profile (time zone) -->
+balance.changed --booked entries, with their account's balance, by user--> |
+entry.categorised ----------------------------------------------- by user--> | a user's goals --> goal.progress
+user.goals ----------------------------------------------------------------> |                --> goal.marked
+user.profile (the time zone) ----------------------------------------------> |
 
 An entry counts on the day that :func:`.periods.local_day` says, in the time zone that the user has as it arrives. Which
 entries are spending is said in :mod:`streambank.bank.spending`; the rules of progress in :mod:`.goal_progress`. A
@@ -56,22 +56,15 @@ class Movement(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_default
 def build() -> Topology:
     """The topology."""
     builder = StreamBuilder()
-    booked = builder.stream(BALANCE_CHANGED).filter(is_booked)
-    movements = booked.process_values(move, name="goal-account", stores=[HELD])
-    recategorised = builder.stream(ENTRY_CATEGORISED)
+    booked = builder.stream(BALANCE_CHANGED).filter(is_booked).process_values(move, name="goal-account", stores=[HELD])
+    movements = booked.select_key(by_user).repartition(name="goal-movement")
+    categorised = builder.stream(ENTRY_CATEGORISED).select_key(by_user).repartition(name="goal-categorised")
+    plans, profiles = builder.table(USER_GOALS).to_stream(), builder.table(USER_PROFILE).to_stream()
 
-    told = (
-        movements.select_key(by_user)
-        .repartition(name="goal-movement")
-        .process_values(on_movement, name="goal-movements", stores=STORES)
-        .merge(
-            recategorised.select_key(by_user)
-            .repartition(name="goal-categorised")
-            .process_values(on_categorised, name="goal-categories", stores=STORES)
-        )
-        .merge(builder.table(USER_GOALS).to_stream().process_values(on_plans, name="goal-plans", stores=STORES))
-        .merge(builder.table(USER_PROFILE).to_stream().process_values(on_profile, name="goal-profiles", stores=STORES))
-    )
+    told = movements.process_values(on_movement, name="goals-moved", stores=STORES)
+    told = told.merge(categorised.process_values(on_categorised, name="goals-categorised", stores=STORES))
+    told = told.merge(plans.process_values(on_plans, name="goals-planned", stores=STORES))
+    told = told.merge(profiles.process_values(on_profile, name="goals-at-home", stores=STORES))
     told.flat_map(progress_of).to(GOAL_PROGRESS)
     told.flat_map_values(marks_of).to(GOAL_MARKED)
     return builder.build()
