@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 from benchmarks.workload import open_log
 from streambank.bank.events import (
@@ -66,10 +67,10 @@ def user(number: int) -> str:
     return f"01970000-1111-7000-8000-{number:012d}"
 
 
-def rules(number: int) -> Iterator[tuple[Topic[str, object], str, object]]:
+def rules(number: int) -> Iterator[tuple[Topic[str, Any], str, Any]]:
     """Profile, thresholds and goals of one user."""
     user_id = user(number)
-    about = {"user_id": user_id, "occurred_at": START, "recorded_at": START, "event_id": user_id}
+    about: dict[str, Any] = {"user_id": user_id, "occurred_at": START, "recorded_at": START, "event_id": user_id}
     yield USER_PROFILE, user_id, UserProfile(email="a@example.org", name="A", timezone="Europe/Prague", **about)
 
     def threshold(name: str, *, on_available: bool = False) -> Threshold:
@@ -88,7 +89,12 @@ def rules(number: int) -> Iterator[tuple[Topic[str, object], str, object]]:
     ):
         thresholds = AccountThresholds(scope=scope, scope_id=scope_id, currency=EUR, thresholds=watched, **about)
         yield ACCOUNT_THRESHOLDS, scope_id, thresholds
-    common = {"name": "A goal", "currency": EUR, "target_minor": 50_000_00, "starts_on": date(2026, 1, 1)}
+    common: dict[str, Any] = {
+        "name": "A goal",
+        "currency": EUR,
+        "target_minor": 50_000_00,
+        "starts_on": date(2026, 1, 1),
+    }
     chosen = random.Random(number).sample(CATEGORIES, 3)
     budget = Budget(goal_id=f"{user_id}/b", period=Period.MONTH, carry_over=True, category_ids=tuple(chosen), **common)
     saving = SavingsGoal(goal_id=f"{user_id}/s", account_ids=(user_id,), **common)

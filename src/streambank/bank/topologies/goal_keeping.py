@@ -120,10 +120,11 @@ class Keeper:
                 if mark is not None:
                     marks.append(self._marked(plan, standing, mark, entered))
             goals.append(standing)
+        told = Told(self._progress(cause, before, goals), tuple(marks))
         for name, row in rows.items():
             self._put_spent(name, row)
         self._standings.put(self.user_id, Standings(now_ms, accounts, tuple(goals)))
-        return Told(self._progress(cause, before, goals), tuple(marks))
+        return told
 
     def plan(self, plans: UserGoals) -> Told:
         """The user plans something else than before."""
@@ -143,9 +144,10 @@ class Keeper:
                 moved = goal_progress.move_on(known, was, self._spending(known), today)
                 before.append(was if known == plan else None)
                 goals.append(goal_progress.change(known, plan, moved, amount, today, defined_ms))
+        told = Told(self._progress(cause, before, goals), ended=tuple(old))
         self._people.put(self.user_id, self.person)
         self._standings.put(self.user_id, Standings(now_ms, self._kept.accounts, tuple(goals)))
-        return Told(self._progress(cause, before, goals), ended=tuple(old))
+        return told
 
     def move(self, profile: UserProfile) -> None:
         """The user lives where the profile says. What was spent stays on the days that it was on."""
