@@ -1,6 +1,6 @@
 """Runs every benchmark: ``python -m benchmarks``."""
 
-from benchmarks import api, latency, ledger, operators, reference, scale, windows
+from benchmarks import api, latency, ledger, operators, reference, rules, scale, windows
 
 
 def main() -> None:
@@ -10,6 +10,7 @@ def main() -> None:
     operators.main()
     scale.main()
     latency.main()
+    rules.main()
     ledger.main()
     api.main()
 

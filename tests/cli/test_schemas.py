@@ -19,7 +19,7 @@ def test_the_list_tells_who_sends_and_who_receives(call: Call) -> None:
         "topic": "account.balance",
         "key": "scope_id",
         "schema": "/schemas/bank.account.balance.v1.json",
-        "fields": 10,
+        "fields": 12,
         "sent_by": ["balances"],
         "received_by": ["alerts"],
     }

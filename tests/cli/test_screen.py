@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 
 from streambank.bank.events import (
@@ -11,6 +12,7 @@ from streambank.bank.events import (
     Currency,
     Direction,
     EmailSent,
+    EntryStatus,
     EntrySummary,
     Scope,
     Threshold,
@@ -113,6 +115,16 @@ def test_a_change_is_marked_for_a_second() -> None:
     assert any(text.startswith("▼") for text in picture(screen, 100, 35))
     now[0] = 1.1
     assert not any(text.startswith("▼") for text in picture(screen, 100, 35))
+
+
+def test_a_pending_entry_is_named_and_changes_no_balance() -> None:
+    activity = filled([0.0])
+    held = replace(balance(1), before_minor=12_345, available_after_minor=12_245)
+    activity.add_balances([replace(held, entry=replace(held.entry, status=EntryStatus.PENDING))])
+    (text,) = [text for text in picture(Screen(activity, title="demo"), 140, 60) if "(pending)" in text]
+    assert "123.45 EUR" in text
+    assert not text.startswith(("▲", "▼"))
+    assert "0.00" not in text
 
 
 def test_an_account_keeps_its_row_until_it_was_still_for_longest() -> None:

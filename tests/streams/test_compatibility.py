@@ -233,3 +233,12 @@ def test_what_ran_before_topologies_were_recorded_is_known_by_its_topics(log: Em
 def test_serdes_that_hold_others_tell_them_apart(one: Serde[Any], other: Serde[Any]) -> None:
     assert fingerprint(one) != fingerprint(other)
     assert msgspec.json.decode(msgspec.json.encode(fingerprint(one))) == fingerprint(one)
+
+
+def test_a_fingerprint_is_as_it_is_read_back() -> None:
+    class Gathered(msgspec.Struct):
+        found: tuple[int, ...] = ()
+        by_name: dict[str, tuple[str, int]] = {}
+
+    known = fingerprint(JsonSerde(Gathered))
+    assert msgspec.json.decode(msgspec.json.encode(known)) == known

@@ -7,13 +7,30 @@
 
 A threshold that is new starts by the side the balance is on, so that it never fires for what was so before. An
 account's first entry arms it only if that entry itself takes the balance there: no account is "below" for being new.
+
+With a cool-down, a crossing within that time after the threshold's last alert is put off, not lost: the threshold stays
+armed, and the first entry after the cool-down that finds the balance still beyond the level fires. Time is that of the
+entries; one that is late, from before the last alert, is within its cool-down.
+
+    cool-down:          |-------------|                        |-------------|
+    balance:  above ... below  above  below ... below  below   below   above ... above   below
+    alert:              FIRES         -         -      (over:) FIRES                     FIRES
+
+What watches the available amount goes by what is booked less pending debits. A pending debit may fire; the end of one
+neither fires nor arms by itself, since it is usually booked in the same breath. The entry after it tells which:
+
+                  hold 60  it ends  booked 60         hold 60  it ends (voided)  booked 60
+    available 100 ... 40 ... 100 ...... 40      100 ... 40 ... 100 ................ 40
+    below 50:       FIRES     -         -             FIRES     -                  FIRES
 """
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import msgspec
 
-from streambank.bank.events import AccountThresholds, AlertRaised, Balance, Direction, Origin, Threshold
+from streambank.bank.events import AccountThresholds, AlertRaised, Balance, Direction, EntryStatus, Origin, Threshold
 from streambank.ids import derived_id
 
 
@@ -24,11 +41,12 @@ class Watched(msgspec.Struct, frozen=True, gc=False):
     thresholds: AccountThresholds
 
 
-class Arming(msgspec.Struct, frozen=True, gc=False):
-    """Whether a threshold, as it was defined then, is armed."""
+class Arming(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """Whether a threshold, as it was defined then, is armed, and the time of the entry that last fired it."""
 
     threshold: Threshold
     armed: bool
+    fired_at: datetime | None = None
 
 
 class Watch(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -44,20 +62,39 @@ class Watch(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         known = {arming.threshold.threshold_id: arming for arming in watch.armings}
         armings, raised = [], []
         for threshold in watched.thresholds.thresholds:
-            armed = _armed_before(threshold, balance, known.get(threshold.threshold_id))
-            if armed and crosses(threshold, balance.after_minor):
-                armed = False
-                if balance.entry.origin is Origin.LIVE:
+            arming = known.get(threshold.threshold_id)
+            if arming is not None and arming.threshold != threshold:
+                arming = None
+            if concerns(threshold, balance):
+                arming, fires = _after(threshold, balance, arming)
+                if fires:
                     raised.append(alert(threshold, balance))
-            elif not armed:
-                armed = arms(threshold, balance.after_minor)
-            armings.append(Arming(threshold, armed))
+            if arming is not None:
+                armings.append(arming)
         return Watch(tuple(armings), tuple(raised))
 
     @staticmethod
     def alerts(watch: Watch) -> tuple[AlertRaised, ...]:
         """The alerts that the last entry raised."""
         return watch.raised
+
+
+def concerns(threshold: Threshold, balance: Balance) -> bool:
+    """Whether the entry is one to look at: for a threshold on the balance, a booked one; not the end of a hold."""
+    if balance.entry.status is EntryStatus.BOOKED:
+        return True
+    return threshold.on_available and balance.entry.signed_minor < 0
+
+
+def watched_minor(threshold: Threshold, balance: Balance) -> tuple[int, int]:
+    """What the threshold watches, before and after the entry: the balance, or what is available."""
+    before, after = balance.before_minor, balance.after_minor
+    if threshold.on_available:
+        if balance.available_before_minor is not None:
+            before = balance.available_before_minor
+        if balance.available_after_minor is not None:
+            after = balance.available_after_minor
+    return before, after
 
 
 def crosses(threshold: Threshold, balance_minor: int) -> bool:
@@ -76,6 +113,7 @@ def arms(threshold: Threshold, balance_minor: int) -> bool:
 
 def alert(threshold: Threshold, balance: Balance) -> AlertRaised:
     """The alert of a crossing; its id derives from threshold, scope and entry, so that a replay repeats nothing."""
+    before, after = watched_minor(threshold, balance)
     return AlertRaised(
         user_id=balance.user_id,
         occurred_at=balance.occurred_at,
@@ -85,13 +123,34 @@ def alert(threshold: Threshold, balance: Balance) -> AlertRaised:
         scope_id=balance.scope_id,
         currency=balance.currency,
         threshold=threshold,
-        before_minor=balance.before_minor,
-        after_minor=balance.after_minor,
+        before_minor=before,
+        after_minor=after,
         entry=balance.entry,
     )
 
 
-def _armed_before(threshold: Threshold, balance: Balance, known: Arming | None) -> bool:
-    if known is not None and known.threshold == threshold:
-        return known.armed
-    return balance.entry_count > 1 and arms(threshold, balance.before_minor)
+def _after(threshold: Threshold, balance: Balance, known: Arming | None) -> tuple[Arming, bool]:
+    """How the threshold is armed after an entry that concerns it, and whether the entry fires it."""
+    before, after = watched_minor(threshold, balance)
+    armed, fired_at = (known.armed, known.fired_at) if known is not None else (False, None)
+    # What was so before the entry: for a new threshold, and where a hold has ended since the last one.
+    if not armed and _had_entries(balance):
+        armed = arms(threshold, before)
+    fires = False
+    if armed and crosses(threshold, after):
+        if balance.entry.origin is not Origin.LIVE:
+            armed = False
+        elif not _is_cooling(threshold, fired_at, balance.occurred_at):
+            armed, fires, fired_at = False, True, balance.occurred_at
+    elif not armed:
+        armed = arms(threshold, after)
+    return Arming(threshold, armed, fired_at if threshold.cooldown_s else None), fires
+
+
+def _is_cooling(threshold: Threshold, fired_at: datetime | None, moment: datetime) -> bool:
+    return fired_at is not None and moment < fired_at + timedelta(seconds=threshold.cooldown_s)
+
+
+def _had_entries(balance: Balance) -> bool:
+    """Whether anything was booked before this entry, which counts itself if it is booked."""
+    return balance.entry_count > (1 if balance.entry.status is EntryStatus.BOOKED else 0)

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
+from streambank.bank.events import Balance, EntryStatus
 from streambank.cli.activity import Activity, FeedItem, ShownBalance
 from streambank.cli.formats import amount, milliseconds, money, signed
 from streambank.cli.output import printable
+from streambank.cli.people import People
 
 FRESH_S = 1.0
 """How long a change is highlighted."""
@@ -143,12 +145,12 @@ class Screen:
         colour = "green" if change >= 0 else "red"
         style = f"bold {colour}" if fresh else ("red" if balance.after_minor < 0 else "default")
         return (
-            Cell(("▲" if change >= 0 else "▼") if fresh else "", colour),
+            Cell(("▲" if change >= 0 else "▼") if fresh and change else "", colour),
             Cell(people.name(balance.user_id)),
             Cell(people.account_name(balance.scope_id)),
             Cell(money(balance.after_minor, balance.currency), style),
-            Cell(signed(change, balance.currency), colour if fresh else "dim"),
-            Cell(people.counterparty(balance) or balance.entry.kind or "", "dim"),
+            Cell(signed(change, balance.currency) if change else "", colour if fresh else "dim"),
+            Cell(_entry(balance, people), "dim"),
         )
 
     def _feed_lines(self, rows: int, width: int) -> list[Text]:
@@ -175,6 +177,12 @@ class Screen:
         result = Text(printable(text), style=style, no_wrap=True)
         result.truncate(width, overflow="ellipsis")
         return result
+
+
+def _entry(balance: Balance, people: People) -> str:
+    """What the last entry was; one that is pending has changed what is available, not the balance."""
+    text = people.counterparty(balance) or balance.entry.kind or ""
+    return text if balance.entry.status is EntryStatus.BOOKED else f"{text} (pending)".lstrip()
 
 
 def _balance_widths(width: int) -> Sequence[int]:

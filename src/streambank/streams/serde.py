@@ -72,7 +72,8 @@ class JsonSerde(Generic[T]):
     @property
     def fingerprint(self) -> dict[str, Any]:
         """The JSON schema: a type may change as long as it reads what is stored."""
-        return {"json": msgspec.json.schema(self.type)}
+        # As it is read back, so that it equals itself: a default of () is [] in JSON.
+        return {"json": msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(self.type)))}
 
     def __repr__(self) -> str:
         return f"JsonSerde({getattr(self.type, '__name__', self.type)})"

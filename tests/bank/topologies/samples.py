@@ -1,6 +1,9 @@
 """Balances, thresholds and entries to test with."""
 
 from datetime import UTC, date, datetime
+from typing import Any
+
+from msgspec.structs import replace
 
 from streambank.bank.events import (
     AccountThresholds,
@@ -8,6 +11,7 @@ from streambank.bank.events import (
     BalanceChanged,
     CreditDebit,
     Currency,
+    EntryStatus,
     EntrySummary,
     Origin,
     Scope,
@@ -34,6 +38,17 @@ def entry(
         currency=currency,
         booking_date=date(2026, 3, 1),
     )
+
+
+def hold(number: int, minor: int, **fields: Any) -> BalanceChanged:
+    """The account's entry of that number: a pending debit, or with ``minor`` below nothing a pending credit."""
+    return replace(entry(number, -minor), status=EntryStatus.PENDING, **fields)
+
+
+def end(of: BalanceChanged, number: int) -> BalanceChanged:
+    """The account's entry of that number: the end of a pending one."""
+    ended = entry(number, -of.signed_minor)
+    return replace(ended, status=EntryStatus.PENDING, reverses_entry_id=of.entry_id)
 
 
 def balance(number: int, before: int, after: int, origin: Origin) -> Balance:

@@ -3,7 +3,7 @@ from contextlib import closing
 
 import pytest
 from msgspec.structs import replace
-from tests.bank.topologies.samples import EUR, MOMENT, entry, thresholds
+from tests.bank.topologies.samples import EUR, MOMENT, end, entry, hold, thresholds
 
 from streambank.bank.events import (
     ACCOUNT,
@@ -35,6 +35,7 @@ from streambank.streams.testing import TopologyTestDriver
 
 SEALED = seal(bytes(range(64)), "anna", "what names Anna")
 BELOW_100 = Threshold(threshold_id="low", direction=Direction.BELOW, level_minor=100)
+BELOW_100_BOOKED = replace(BELOW_100, threshold_id="low-booked")
 ANNA = UserProfile(
     user_id="anna", occurred_at=MOMENT, recorded_at=MOMENT, event_id="p", email="anna@example.org", name="Anna"
 )
@@ -98,6 +99,26 @@ def test_a_total_crosses_though_no_account_does(bank: Bank) -> None:
     ((_, alert, _),) = bank.driver.read(ALERT_RAISED)
     assert (alert.scope, alert.scope_id) == (Scope.TOTAL, "anna:EUR")
     assert (alert.before_minor, alert.after_minor) == (600, 450)
+
+
+def test_a_hold_crosses_on_what_is_available_of_account_and_total(bank: Bank) -> None:
+    available = replace(BELOW_100, on_available=True)
+    bank.driver.pipe(ACCOUNT_THRESHOLDS, "account", thresholds(available, BELOW_100_BOOKED))
+    total = thresholds(available, BELOW_100_BOOKED, scope=Scope.TOTAL, scope_id="anna:EUR")
+    bank.driver.pipe(ACCOUNT_THRESHOLDS, "anna:EUR", total)
+    held = hold(2, 60)
+    bank.book(entry(1, 150))
+    bank.book(held)
+    bank.driver.crash()
+    raised = {alert.scope: alert for _, alert, _ in bank.driver.read(ALERT_RAISED)}
+    assert {scope: (a.before_minor, a.after_minor, a.entry.entry_id) for scope, a in raised.items()} == {
+        Scope.ACCOUNT: (150, 90, "account/2"),
+        Scope.TOTAL: (150, 90, "account/2"),
+    }
+    bank.book(end(held, 3))
+    bank.book(replace(entry(4, -60), held_minor=60))
+    booked = [alert.threshold.threshold_id for _, alert, _ in bank.driver.read(ALERT_RAISED)]
+    assert booked == [BELOW_100_BOOKED.threshold_id] * 2
 
 
 @pytest.mark.parametrize(

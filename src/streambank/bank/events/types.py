@@ -133,6 +133,7 @@ class BalanceChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=T
     A pending entry is expected, and counts into what is available only. It ends by another pending entry of the
     opposite sign whose ``reverses_entry_id`` names it, beside the booked entry if it was booked. A booked entry that is
     corrected is reversed in the same way. ``transaction_id`` is shared by the entries of one double entry.
+    ``held_minor``, of a booked debit, is how much was held for it by the pending one that ended beside it just before.
 
     ``counterparty``, ``counterparty_account`` and ``remittance`` are personal: see :mod:`.personal`.
     """
@@ -156,6 +157,7 @@ class BalanceChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=T
     status: EntryStatus = EntryStatus.BOOKED
     transaction_id: str | None = None
     reverses_entry_id: str | None = None
+    held_minor: Amount = 0
 
     @property
     def signed_minor(self) -> int:
@@ -178,7 +180,7 @@ class CategoryPart(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_def
 class EntryCategorised(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A booked entry counts into other categories than before. Topic ``entry.categorised``, key ``account_id``.
 
-    Both ``before`` and ``after`` add up to the entry. ``occurred_at`` and ``booking_date`` are the entry's.
+    Both ``before`` and ``after`` add up to the entry. ``occurred_at``, ``booking_date`` and ``kind`` are the entry's.
     """
 
     event_id: str
@@ -189,6 +191,7 @@ class EntryCategorised(Event, frozen=True, kw_only=True, gc=False, omit_defaults
     before: tuple[CategoryPart, ...]
     after: tuple[CategoryPart, ...]
     origin: Origin = Origin.LIVE
+    kind: str | None = None
 
 
 class EntrySummary(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -209,7 +212,8 @@ class Balance(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A balance after an entry. Topics ``account.balance`` and ``user.balance``, key ``scope_id``: every one is kept.
 
     ``scope_id`` is the account's id, or for a total that of :func:`total_id`. Only booked entries count, also into
-    ``entry_count``. What is available is that less the debits that are pending; None: as the balance.
+    ``entry_count``. What is available is that less the debits that are pending; None: as the balance. What was held for
+    a booked entry counts as held until the entry, so that what is available before and after it is what it changed.
     """
 
     scope: Scope
@@ -320,6 +324,7 @@ class AlertRaised(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True
     """A balance crossed a threshold. Topic ``alert.raised``, key ``user_id``.
 
     ``alert_id`` derives from threshold, scope and entry: however often the entry is processed, the alert is the same.
+    ``before_minor`` and ``after_minor`` are of what the threshold watches: the balance, or what is available.
     ``account_name`` and ``account_number_last4`` are those of the account that it is about; a total has none.
     """
 

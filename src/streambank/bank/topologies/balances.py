@@ -1,7 +1,9 @@
 """balances: every account's balance, and every user's total in each currency, kept live.
 
-balance.changed --booked entries, by account--> account.balance
+balance.changed --booked entries and holds, by account--> account.balance
                 --by user and currency--> user.balance
+
+A hold is a pending debit: it counts into what is available, until it ends. Pending credits count nowhere.
 """
 
 from streambank.bank.events import (
@@ -10,6 +12,7 @@ from streambank.bank.events import (
     USER_BALANCE,
     Balance,
     BalanceChanged,
+    CreditDebit,
     EntryStatus,
     EntrySummary,
     Scope,
@@ -21,7 +24,7 @@ from streambank.streams import StreamBuilder, Topology
 def build() -> Topology:
     """The topology."""
     builder = StreamBuilder()
-    changes = builder.stream(BALANCE_CHANGED).filter(is_booked)
+    changes = builder.stream(BALANCE_CHANGED).filter(counts)
 
     accounts = changes.group_by_key().aggregate(no_balance, account_balance, name="account-balance")
     accounts.to_stream().to(ACCOUNT_BALANCE)
@@ -31,9 +34,15 @@ def build() -> Topology:
     return builder.build()
 
 
-def is_booked(_account_id: str, change: BalanceChanged) -> bool:
-    """Whether the entry counts into the balance."""
-    return change.status is EntryStatus.BOOKED
+def counts(_account_id: str, change: BalanceChanged) -> bool:
+    """Whether the entry changes the balance, or what is available of it.
+
+    Of pending entries only a debit holds money, and a credit that names one frees it. A pending credit that names none
+    is expected only, and a pending debit that names one ends such an expectation.
+    """
+    if change.status is EntryStatus.BOOKED:
+        return True
+    return (change.credit_debit is CreditDebit.DEBIT) == (change.reverses_entry_id is None)
 
 
 def no_balance() -> None:
@@ -56,7 +65,16 @@ def total_of(_account_id: str, change: BalanceChanged) -> str:
 
 
 def _after(scope: Scope, scope_id: str, change: BalanceChanged, balance: Balance | None) -> Balance:
-    before = balance.after_minor if balance is not None else 0
+    before, count = (balance.after_minor, balance.entry_count) if balance is not None else (0, 0)
+    held = _held(balance)
+    after, held_after = before, held
+    if change.status is EntryStatus.BOOKED:
+        count += 1
+        after = within_int64(before + change.signed_minor)
+        # What was held for it until now has been freed a moment ago: see BalanceChanged.
+        held += change.held_minor
+    else:
+        held_after = held - change.signed_minor
     return Balance(
         user_id=change.user_id,
         occurred_at=change.occurred_at,
@@ -65,8 +83,8 @@ def _after(scope: Scope, scope_id: str, change: BalanceChanged, balance: Balance
         scope_id=scope_id,
         currency=change.currency,
         before_minor=before,
-        after_minor=within_int64(before + change.signed_minor),
-        entry_count=balance.entry_count + 1 if balance is not None else 1,
+        after_minor=after,
+        entry_count=count,
         entry=EntrySummary(
             entry_id=change.entry_id,
             account_id=change.account_id,
@@ -76,5 +94,15 @@ def _after(scope: Scope, scope_id: str, change: BalanceChanged, balance: Balance
             counterparty=change.counterparty,
             remittance=change.remittance,
             origin=change.origin,
+            status=change.status,
         ),
+        available_before_minor=within_int64(before - held) if held else None,
+        available_after_minor=within_int64(after - held_after) if held_after else None,
     )
+
+
+def _held(balance: Balance | None) -> int:
+    """How much the pending debits come to that have not ended."""
+    if balance is None or balance.available_after_minor is None:
+        return 0
+    return balance.after_minor - balance.available_after_minor

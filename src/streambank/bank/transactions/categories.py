@@ -126,7 +126,10 @@ def remove(connection: Connection, user_id: str, category_id: str, expected: int
 
 
 def forget(connection: Connection, user_id: str) -> None:
-    """Delete all of an erased user's categories; the entries that have them are gone, or have another owner."""
+    """Delete all of an erased user's categories; the entries that have them are gone, or have another owner.
+
+    Nothing is published of that: sums of categories are kept by user, and those of this one are forgotten too.
+    """
     own = select(CATEGORY.c.num).where(CATEGORY.c.user_id == user_id).scalar_subquery()
     for beside in (ENTRY_DETAIL, ENTRY_SPLIT):
         connection.execute(update(beside).where(beside.c.category_num.in_(own)).values(category_num=None))

@@ -1,10 +1,13 @@
-"""What may be changed of an entry: notes, tags, category, parts. The ledger is never touched."""
+"""What may be changed of an entry: notes, tags, category, parts. The ledger is never touched.
+
+What takes an entry back follows it in category and parts: see :mod:`.categorising`.
+"""
 
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, update
 
-from streambank.bank.transactions import repository
+from streambank.bank.transactions import categorising, repository
 from streambank.bank.transactions.ledger import Books
 from streambank.bank.transactions.models import ENTRY_DETAIL, ENTRY_SPLIT, ENTRY_TAG
 from streambank.bank.transactions.repository import LedgerAccount
@@ -19,6 +22,7 @@ def change(books: Books, account: LedgerAccount, row: Row[Any], body: ChangeTran
     """Change what stands beside an entry. Fields that were not sent stay as they are."""
     check_version(row.version, expected)
     connection, sent = books.connection, body.model_fields_set
+    before = categorising.present(connection, row) if sent & {"category_id", "splits"} else None
     values: dict[str, Any] = {}
     if "notes" in sent:
         values["notes"] = body.notes
@@ -37,6 +41,8 @@ def change(books: Books, account: LedgerAccount, row: Row[Any], body: ChangeTran
     if "tags" in sent:
         set_tags(connection, account, row.num, body.tags or [])
     _set_detail(connection, row, values)
+    if before is not None:
+        categorising.changed(books, account, row, before)
 
 
 def set_tags(connection: Connection, account: LedgerAccount, num: int, tags: list[str]) -> None:

@@ -1,16 +1,25 @@
-"""Which events the service makes: ACCOUNT at every change of an account, BALANCE_CHANGED for every entry of one."""
+"""Which events the service makes: ACCOUNT at every change of an account, BALANCE_CHANGED for every entry of one.
 
-from collections.abc import Sequence
+ENTRY_CATEGORISED follows whenever a booked entry counts into other categories than these, or it, have said.
+"""
+
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Row
 
 from streambank.bank.events import (
     ACCOUNT,
     BALANCE_CHANGED,
+    ENTRY_CATEGORISED,
     Account,
     AccountMember,
     BalanceChanged,
+    CategoryPart,
     CreditDebit,
+    EntryCategorised,
     EntryStatus,
     Origin,
 )
@@ -82,6 +91,7 @@ def balance_changed(
     *,
     transaction_id: str,
     reverses_entry_id: str | None,
+    held_minor: int,
     category_id: str | None,
     recorded_at: datetime,
     sealed: Sealer,
@@ -110,5 +120,38 @@ def balance_changed(
         status=_STATUS[posting.status],
         transaction_id=transaction_id,
         reverses_entry_id=reverses_entry_id,
+        held_minor=held_minor,
     )
     return outgoing(BALANCE_CHANGED, account.account_id, event, occurred_ms)
+
+
+def entry_categorised(
+    account: LedgerAccount,
+    entry: PostingRow | Row[Any],
+    *,
+    kind: str | None,
+    before: Iterable[tuple[str | None, int]],
+    after: Iterable[tuple[str | None, int]],
+    event_id: str,
+    recorded_at: datetime,
+) -> OutgoingRecord:
+    """The event of a booked entry that counts into other categories: ids with signed amounts. ``recorded_at``: now."""
+    event = EntryCategorised(
+        user_id=account.owner_id or "",
+        occurred_at=to_datetime(entry.occurred_at),
+        recorded_at=recorded_at,
+        event_id=event_id,
+        entry_id=entry.entry_id or "",
+        account_id=account.account_id,
+        currency=account.currency,
+        booking_date=_date(entry.booking_date),
+        before=_parts(before),
+        after=_parts(after),
+        origin=_ORIGIN[entry.origin],
+        kind=kind,
+    )
+    return outgoing(ENTRY_CATEGORISED, account.account_id, event, entry.occurred_at)
+
+
+def _parts(shares: Iterable[tuple[str | None, int]]) -> tuple[CategoryPart, ...]:
+    return tuple(CategoryPart(category=category_id, signed_minor=minor) for category_id, minor in shares)

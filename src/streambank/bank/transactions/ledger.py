@@ -11,11 +11,12 @@ posts in memory with every rule checked there, and writes all at :meth:`Books.cl
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from streambank.bank.events import CreditDebit, EntryStatus, Origin, Role
 from streambank.bank.events.money import INT64_MAX, INT64_MIN, to_decimal
@@ -24,6 +25,7 @@ from streambank.bank.transactions.entries import TAGS_MAX, NewEntry, content_has
 from streambank.bank.transactions.models import JournalKind, Purpose
 from streambank.bank.transactions.repository import Detail, LedgerAccount, LedgerRows, PostingRow, Terms
 from streambank.bank.transactions.rules import NOTHING, Outcome, RuleBook, facts
+from streambank.bank.transactions.shares import Shares, shares
 from streambank.bank.transactions.words import WordHasher, add_words, words_of
 from streambank.clock import Clock, to_datetime, to_millis
 from streambank.errors import InvariantError, check
@@ -73,7 +75,7 @@ class Ledger:
 
 @dataclass(slots=True)
 class Posted:
-    """An entry that was posted: its account, and its rows."""
+    """An entry that was posted: its account, and its rows. ``held_minor``: what was held for it until it was booked."""
 
     account: LedgerAccount
     posting: PostingRow
@@ -83,6 +85,7 @@ class Posted:
     recorded_at: int
     expires_at: int | None = None
     reverses_entry_id: str | None = None
+    held_minor: int = 0
 
     @property
     def entry_id(self) -> str:
@@ -111,8 +114,10 @@ class Books:
         self._counters: dict[tuple[str, str, Purpose], LedgerAccount] = {}
         self._touched: dict[int, LedgerAccount] = {}
         self._categories: dict[str, dict[str, int]] = {}
+        self._category_ids: dict[str, dict[int, str]] = {}
         self._sealers: dict[str, events.Sealer] = {}
         self._hashers: dict[int, WordHasher] = {}
+        self._freed: dict[tuple[int, int], int] = {}
         self._rows = LedgerRows()
         self._words: list[tuple[int, list[str]]] = []
         self._events: list[OutgoingRecord] = []
@@ -265,7 +270,14 @@ class Books:
         if tags:
             self._rows.tags.extend((num, tag, account.num) for tag in tags)
         self._index(account, num, detail)
-        posted = Posted(account, posting, detail, tags, transaction_id, self.now_ms, None, reverses_entry_id)
+        held_minor = 0
+        if terms.signed_minor > 0 and terms.status == _PENDING and reverses is not None:
+            self._freed[(journal_num, account.num)] = terms.signed_minor
+        elif terms.signed_minor < 0 and terms.status == _BOOKED:
+            held_minor = self._freed.pop((journal_num, account.num), 0)
+        posted = Posted(
+            account, posting, detail, tags, transaction_id, self.now_ms, None, reverses_entry_id, held_minor
+        )
         self._publish(posted)
         return posted
 
@@ -273,9 +285,34 @@ class Books:
         """A pending entry has ended."""
         self._rows.ended_holds.append(posting_num)
 
-    def split(self, rows: Iterable[Mapping[str, object]]) -> None:
-        """Rows of ``entry_split`` for an entry that was posted."""
+    def split(self, posted: Posted, parts: Iterable[Row[Any]]) -> None:
+        """Give an entry that was posted the parts of another of the same amount."""
+        rows = [{**part._asdict(), "posting_num": posted.num} for part in parts]
+        if not rows:
+            return
         self._rows.splits.extend(rows)
+        # The entry's own event cannot say it: it has one category.
+        signed = posted.posting.signed_minor
+        now = shares(signed, None, [(row["category_num"], row["amount_minor"]) for row in rows])
+        self.recategorised(posted.account, posted.posting, posted.detail.kind, {None: signed}, now)
+
+    def recategorised(
+        self, account: LedgerAccount, entry: PostingRow | Row[Any], kind: str | None, before: Shares, after: Shares
+    ) -> None:
+        """Publish that an entry counts into other categories than was published before. Only what is booked counts."""
+        if entry.status != _BOOKED or account.owner_id is None:
+            return
+        self._events.append(
+            events.entry_categorised(
+                account,
+                entry,
+                kind=kind,
+                before=[(self._category_id(account, num), minor) for num, minor in before.items()],
+                after=[(self._category_id(account, num), minor) for num, minor in after.items()],
+                event_id=self._ledger.new_id(self.now_ms),
+                recorded_at=self._now,
+            )
+        )
 
     def counter(self, account: LedgerAccount, purpose: Purpose) -> LedgerAccount:
         """The account on the other side of an account's entries, made on demand."""
@@ -293,11 +330,10 @@ class Books:
 
     def close(self) -> None:
         """Write everything, and put the events into the outbox."""
-        if not self._rows.postings:
-            return
-        repository.add_rows(self.connection, self._rows)
-        repository.set_balances(self.connection, list(self._touched.values()))
-        add_words(self.connection, self._words)
+        if self._rows.postings:
+            repository.add_rows(self.connection, self._rows)
+            repository.set_balances(self.connection, list(self._touched.values()))
+            add_words(self.connection, self._words)
         self._ledger.outbox.add(self.connection, self._events)
         self._rows, self._words, self._events = LedgerRows(), [], []
         self._touched.clear()
@@ -393,8 +429,12 @@ class Books:
     def _category_id(self, account: LedgerAccount, category_num: int | None) -> str | None:
         if category_num is None:
             return None
-        nums = self._category_nums(account)
-        return next((category_id for category_id, num in nums.items() if num == category_num), None)
+        owner_id = account.owner_id or ""
+        ids = self._category_ids.get(owner_id)
+        if ids is None:
+            nums = self._category_nums(account)
+            ids = self._category_ids[owner_id] = {num: category_id for category_id, num in nums.items()}
+        return ids.get(category_num)
 
     def category_id(self, posted: Posted) -> str | None:
         """The id of an entry's category."""
@@ -428,6 +468,7 @@ class Books:
                 posted.detail,
                 transaction_id=posted.transaction_id,
                 reverses_entry_id=posted.reverses_entry_id,
+                held_minor=posted.held_minor,
                 category_id=self.category_id(posted),
                 recorded_at=self._now,
                 sealed=sealed,

@@ -5,9 +5,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, update
 
-from streambank.bank.transactions import categories, entry_views, listing, repository, rule_store
+from streambank.bank.transactions import categories, categorising, entry_views, listing, repository, rule_store
 from streambank.bank.transactions.entries import TAGS_MAX
-from streambank.bank.transactions.ledger import direction
+from streambank.bank.transactions.ledger import Books, direction
 from streambank.bank.transactions.models import ENTRY_DETAIL, ENTRY_TAG
 from streambank.bank.transactions.repository import LedgerAccount
 from streambank.bank.transactions.rules import Facts, Outcome, RuleBook, facts
@@ -72,9 +72,9 @@ def preview(connection: Connection, user_id: str, body: RuleBody) -> RulePreview
     )
 
 
-def apply(connection: Connection, user_id: str, rule_id: str, before_num: int | None) -> tuple[RuleApplied, int | None]:
+def apply(books: Books, user_id: str, rule_id: str, before_num: int | None) -> tuple[RuleApplied, int | None]:
     """Hold a rule against the entries before a number, at most :data:`APPLY_ENTRIES_MAX`; and where to go on."""
-    repository.lock(connection)
+    connection = books.connection
     body = RuleBody.model_validate(rule_store.one(connection, user_id, rule_id).model_dump(exclude={"id", "version"}))
     body = body.model_copy(update={"enabled": True})
     book = RuleBook([rule_store.rule_of(connection, user_id, body)], categories.numbers(connection, user_id))
@@ -87,11 +87,13 @@ def apply(connection: Connection, user_id: str, rule_id: str, before_num: int | 
             break
         rows.append(row)
     tags = repository.tags_of(connection, [row.num for row in rows])
-    changed = 0
+    changed, followed = 0, set[int]()
     for row in rows:
-        outcome = _outcome(book, accounts[row.account_num], row)
+        account = accounts[row.account_num]
+        outcome = _outcome(book, account, row)
         if outcome is not None:
-            changed += _apply_to(connection, row, tags.get(row.num, []), outcome)
+            category_num, new_tags = _change(row, tags.get(row.num, []), outcome)
+            changed += _apply_to(books, account, row, None if row.num in followed else category_num, new_tags, followed)
     return RuleApplied(scanned=len(rows), changed=changed, next=None), following
 
 
@@ -117,17 +119,28 @@ def _change(row: Row[Any], tags: Sequence[str], outcome: Outcome) -> tuple[int |
     return (outcome.category_num if may_set and is_new else None), new_tags
 
 
-def _apply_to(connection: Connection, row: Row[Any], tags: Sequence[str], outcome: Outcome) -> bool:
-    category_num, new_tags = _change(row, tags, outcome)
+def _apply_to(
+    books: Books,
+    account: LedgerAccount,
+    row: Row[Any],
+    category_num: int | None,
+    new_tags: Sequence[str],
+    followed: set[int],
+) -> bool:
+    """Change an entry; one that takes it back, or is taken back by it, follows and is remembered in ``followed``."""
+    connection = books.connection
     if category_num is not None and repository.splits_of(connection, [row.num]):
         category_num = None
     if category_num is None and not new_tags:
         return False
-    values: dict[str, Any] = {"version": row.version + 1}
+    values: dict[str, Any] = {"version": ENTRY_DETAIL.c.version + 1}
     if category_num is not None:
         values |= {"category_num": category_num, "by_rule": True}
+    before = categorising.present(connection, row) if category_num is not None else None
     connection.execute(update(ENTRY_DETAIL).where(ENTRY_DETAIL.c.posting_num == row.num).values(values))
     if new_tags:
         new = [{"posting_num": row.num, "tag": tag, "account_num": row.account_num} for tag in new_tags]
         connection.execute(insert(ENTRY_TAG), new)
+    if before is not None and (twin := categorising.changed(books, account, row, before)) is not None:
+        followed.add(twin.num)
     return True

@@ -13,11 +13,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from streambank.bank.events import ACCOUNT, BALANCE_CHANGED, USER_KEY, UserKey
+from streambank.bank.events import ACCOUNT, BALANCE_CHANGED, ENTRY_CATEGORISED, USER_KEY, UserKey
 from streambank.bank.transactions import (
     accounts,
     batch,
     categories,
+    categorising,
     editing,
     entry_views,
     imports,
@@ -108,7 +109,7 @@ class TransactionsService:
             WrongLogError: the database belongs to another log.
             TopicMismatchError: a topic exists with other settings.
         """
-        log.create_topics([ACCOUNT.config, BALANCE_CHANGED.config])
+        log.create_topics([ACCOUNT.config, BALANCE_CHANGED.config, ENTRY_CATEGORISED.config])
         outbox_id = database.bind_log(log.log_id, uuid7(clock(), random_bytes))
         outbox = Outbox()
         self._database = database
@@ -300,6 +301,7 @@ class TransactionsService:
         books = self._ledger.books(connection, caller.user_id, 0)
         account, row = settling.find(books, caller.user_id, entry_id)
         editing.change(books, account, row, body, expected)
+        books.close()
         return self.get_transaction(connection, caller, entry_id)
 
     def reverse(self, connection: Connection, caller: Caller, entry_id: str, body: ReverseTransaction) -> Answer:
@@ -362,10 +364,14 @@ class TransactionsService:
 
     def remove_category(self, connection: Connection, caller: Caller, category_id: str, expected: int | None) -> Answer:
         """Delete a category."""
-        repository.lock(connection)
+        books = self._ledger.books(connection, caller.user_id, 0)
         if rule_store.names_category(connection, caller.user_id, category_id):
             raise conflict("category-in-use", "a rule sets this category: change or delete the rule first")
+        num = categories.numbers(connection, caller.user_id).get(category_id)
+        if num is not None:
+            categorising.removing(books, caller.user_id, num)
         categories.remove(connection, caller.user_id, category_id, expected)
+        books.close()
         return no_content()
 
     def list_tags(self, connection: Connection, caller: Caller) -> Answer:
@@ -406,7 +412,9 @@ class TransactionsService:
 
     def apply_rule(self, connection: Connection, caller: Caller, rule_id: str, body: ApplyRule) -> Answer:
         """Apply a rule to the past, one step."""
-        applied, following = rule_runs.apply(connection, caller.user_id, rule_id, _place(body.cursor))
+        books = self._ledger.books(connection, caller.user_id, 0)
+        applied, following = rule_runs.apply(books, caller.user_id, rule_id, _place(body.cursor))
+        books.close()
         return ok(applied.model_copy(update={"next": _cursor(following)}))
 
     # Imports

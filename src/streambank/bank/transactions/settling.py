@@ -85,7 +85,7 @@ def book(
     tags = beside.tags.get(hold.num, [])
     posted = books.post(account, counter, journal_num, transaction_id, terms, _details(hold), tags)
     if signed == hold.signed_minor:
-        books.split({**part._asdict(), "posting_num": posted.num} for part in beside.parts.get(hold.num, []))
+        books.split(posted, beside.parts.get(hold.num, []))
     return posted
 
 
@@ -153,7 +153,7 @@ def take_back(
     reverses = (row.num, other.num, row.entry_id)
     tags = beside.tags.get(row.num, [])
     posted = books.post(account, counter, journal_num, transaction_id, terms, detail, tags, reverses=reverses)
-    books.split({**part._asdict(), "posting_num": posted.num} for part in beside.parts.get(row.num, []))
+    books.split(posted, beside.parts.get(row.num, []))
     return posted
 
 

@@ -46,6 +46,7 @@ def _sorted(found: dict[str, Balance], people: People, users: set[str] | None) -
 def _item(balance: Balance, people: People) -> dict[str, Any]:
     from streambank.bank.events import to_decimal
 
+    available = balance.available_after_minor
     return {
         "scope": balance.scope.value,
         "scope_id": balance.scope_id,
@@ -55,6 +56,7 @@ def _item(balance: Balance, people: People) -> dict[str, Any]:
         "currency": balance.currency.value,
         "balance": str(to_decimal(balance.after_minor, balance.currency)),
         "balance_minor": balance.after_minor,
+        "available_minor": balance.after_minor if available is None else available,
         "entries": balance.entry_count,
         "changed_at": balance.occurred_at.isoformat(),
     }
