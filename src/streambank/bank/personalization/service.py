@@ -257,7 +257,7 @@ class PersonalizationService:
     def get_goal(self, connection: Connection, caller: Caller, kind: Kind, goal_id: str) -> Answer:
         """One goal."""
         view = goals.one(connection, caller.user_id, kind, goal_id, self._context.clock())
-        return ok(view, version=view.version)
+        return ok(view, version=view.version, volatile=True)
 
     def create_goal(self, connection: Connection, caller: Caller, kind: Kind, body: GoalBody) -> Answer:
         """Add a goal."""

@@ -168,7 +168,7 @@ def take_over(connection: Connection, context: Context, told: AccountThresholds)
     is_hidden = connection.scalar(unread.limit(1)) is not None
     if _is_over(connection, told):
         if not is_hidden:
-            context.outbox.add(connection, [events.thresholds_ended(scope_id, context.clock())])
+            _say_again(connection, context, scope_id)
         return
     known = {row.threshold_id: row for row in connection.execute(_THRESHOLDS.where(THRESHOLD.c.scope_id == scope_id))}
     _store_scope(connection, told.user_id, ScopeOf(told.scope, scope_id, told.currency))
@@ -266,6 +266,14 @@ def _refuse_twin(connection: Connection, scope_id: str, threshold: Threshold) ->
     others = [other for other in _definitions(connection, scope_id) if other.threshold_id != threshold.threshold_id]
     if any(msgspec.structs.replace(other, threshold_id=threshold.threshold_id) == threshold for other in others):
         raise conflict("threshold-exists", "the same threshold is set there already")
+
+
+def _say_again(connection: Connection, context: Context, scope_id: str) -> None:
+    """Publish what is known of a scope, after a record that counts for nothing; a tombstone if nothing is."""
+    if connection.scalar(select(THRESHOLD_SCOPE.c.scope_id).where(THRESHOLD_SCOPE.c.scope_id == scope_id)) is not None:
+        _publish(connection, context, scope_id)
+    else:
+        context.outbox.add(connection, [events.thresholds_ended(scope_id, context.clock())])
 
 
 def _is_over(connection: Connection, told: AccountThresholds) -> bool:
