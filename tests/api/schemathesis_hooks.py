@@ -16,6 +16,9 @@ RULES = {
     "bad-position": "a position of a topic that this service does not read",
     "bad-token": "a token that was made up",
     "unknown-category": "there is no such category",
+    "unknown-account": "there is no such account of the caller's",
+    "currency-mismatch": "the account is in another currency",
+    "account-closed": "the account is closed",
     "weak-password": "too short or well known; a log-in takes any",
 }
 """Types of problems that a request of the right form may be answered with, with 400 or 422, and why."""

@@ -7,7 +7,7 @@ from iso4217 import Currency
 from streambank.bank.events import MoneyError, parse_currency
 from streambank.clock import Clock
 from streambank.ids import RandomBytes, uuid7
-from streambank.service.http.problems import Problem, unprocessable
+from streambank.service.http.problems import unprocessable
 from streambank.service.outbox import Outbox
 
 
@@ -30,8 +30,3 @@ def currency_of(code: str, pointer: str = "/currency") -> Currency:
         return parse_currency(code)
     except MoneyError as error:
         raise unprocessable(pointer, str(error)) from None
-
-
-def unknown_account(pointer: str) -> Problem:
-    """The problem of an account that is not the caller's, or not there."""
-    return unprocessable(pointer, "you have no such account", "unknown-account")

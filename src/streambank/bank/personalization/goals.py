@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, updat
 
 from streambank.bank.events import Budget, Goal, GoalKind, GoalProgress, SavingsGoal, SpendingGoal
 from streambank.bank.personalization import events, repository
-from streambank.bank.personalization.context import Context, currency_of, unknown_account
+from streambank.bank.personalization.context import Context, currency_of
 from streambank.bank.personalization.models import GOAL
 from streambank.bank.personalization.periods import day_of, period_of
 from streambank.bank.personalization.progress import (
@@ -227,11 +227,8 @@ def _make_savings(
     common = _common(goal_id, starts_on, body)
     if body.target_date is not None and not starts_on < body.target_date <= LAST_DAY:
         raise unprocessable("/target_date", f"it has to be after {starts_on}, when the goal starts, and by {LAST_DAY}")
-    own = {account.account_id: account for account in repository.accounts_of(connection, person.user_id)}
     for i, account_id in enumerate(_ids("/account_ids", body.account_ids)):
-        if account_id not in own:
-            raise unknown_account(f"/account_ids/{i}")
-        currency = own[account_id].currency
+        currency = repository.own_account(connection, person.user_id, account_id, f"/account_ids/{i}").currency
         if currency is not common["currency"]:
             detail = f"the account is in {currency.value}, and the goal in {body.currency}"
             raise unprocessable(f"/account_ids/{i}", detail, "currency-mismatch")

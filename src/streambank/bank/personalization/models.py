@@ -40,8 +40,6 @@ ACCOUNT = Table(
 )
 """What is known from ``account``. ``member_ids`` is a JSON list of those who share it, without its owner."""
 
-ACCOUNT_BY_OWNER = Index("account_by_owner", ACCOUNT.c.owner_id)
-
 THRESHOLD_SCOPE = Table(
     "threshold_scope",
     METADATA,

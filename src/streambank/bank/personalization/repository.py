@@ -10,7 +10,7 @@ from streambank.bank.events import Account, UserKey, UserProfile
 from streambank.bank.personalization.models import ACCOUNT, ID_CHARS_MAX, PERSON, SCOPE_ID_CHARS_MAX
 from streambank.clock import to_millis
 from streambank.errors import StreambankError
-from streambank.service.http.problems import Problem
+from streambank.service.http.problems import Problem, forbidden, unprocessable
 
 TIMEZONE_CHARS_MAX = 64
 """The longest name of the IANA's has half as many."""
@@ -107,10 +107,18 @@ def account(connection: Connection, account_id: str) -> KnownAccount | None:
     return None if row is None else _account(row)
 
 
-def accounts_of(connection: Connection, user_id: str) -> list[KnownAccount]:
-    """The accounts that somebody opened."""
-    own = select(ACCOUNT).where(ACCOUNT.c.owner_id == user_id).order_by(ACCOUNT.c.account_id)
-    return [_account(row) for row in connection.execute(own)]
+def own_account(connection: Connection, user_id: str, account_id: str, pointer: str) -> KnownAccount:
+    """An account that the user opened: what is planned on it goes by entries that are published under their name.
+
+    Raises:
+        Problem: 422, naming the field, where there is none that they know of; 403 where they only share it.
+    """
+    found = account(connection, account_id)
+    if found is None or user_id not in {found.owner_id, *found.member_ids}:
+        raise unprocessable(pointer, "you have no such account", "unknown-account")
+    if found.owner_id != user_id:
+        raise forbidden("only who opened an account is alerted of it, or saves on it")
+    return found
 
 
 def learn_account(connection: Connection, known: Account) -> None:

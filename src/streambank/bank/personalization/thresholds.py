@@ -26,12 +26,12 @@ from sqlalchemy import Connection, Row, Select, delete, func, insert, select, up
 
 from streambank.bank.events import AccountThresholds, Scope, Threshold, total_id
 from streambank.bank.personalization import events, repository
-from streambank.bank.personalization.context import Context, currency_of, unknown_account
+from streambank.bank.personalization.context import Context, currency_of
 from streambank.bank.personalization.models import THRESHOLD, THRESHOLD_SCOPE, UNREAD_RECORD
 from streambank.bank.personalization.repository import UnusableRecordError, checked_id, checked_scope_id
 from streambank.bank.personalization.schemas import ThresholdBody, ThresholdView
 from streambank.service.http.answers import check_version
-from streambank.service.http.problems import conflict, forbidden, not_found, unprocessable
+from streambank.service.http.problems import conflict, not_found, unprocessable
 
 SCOPE_THRESHOLDS_MAX = 20
 """Thresholds on one account or total: all are held against each of its entries."""
@@ -71,11 +71,7 @@ def scope_of(connection: Connection, user_id: str, body: ThresholdBody) -> Scope
             raise unprocessable("/currency", "name an account, or the currency of the total of your accounts")
         currency = currency_of(body.currency)
         return ScopeOf(Scope.TOTAL, total_id(user_id, currency), currency)
-    account = repository.account(connection, body.account_id)
-    if account is None or user_id not in {account.owner_id, *account.member_ids}:
-        raise unknown_account("/account_id")
-    if account.owner_id != user_id:
-        raise forbidden("only who opened an account is alerted of it")
+    account = repository.own_account(connection, user_id, body.account_id, "/account_id")
     if body.currency is not None and body.currency != account.currency.value:
         raise unprocessable("/currency", f"the account is in {account.currency.value}", "currency-mismatch")
     return ScopeOf(Scope.ACCOUNT, account.account_id, account.currency)

@@ -34,7 +34,6 @@ def _known() -> None:
         sa.Column("member_ids", sa.LargeBinary, nullable=False),
         sa.Column("closed_at", sa.BigInteger),
     )
-    op.create_index("account_by_owner", "account", ["owner_id"])
 
 
 def _thresholds() -> None:
