@@ -29,8 +29,9 @@ OAUTH_REFUSALS = {"invalid_request", "invalid_grant", "unsupported_grant_type", 
 _UNSAID = (
     # Names of CLDR, of the IANA's time zones and of people: checks of our own.
     "Value error, ",
-    # The maximum is in the schema; schemathesis compares with it as a floating point number.
+    # They are in the schema; schemathesis compares with them as floating point numbers.
     f"Input should be less than or equal to {2**63 - 1}",
+    f"Input should be greater than or equal to {-(2**63)}",
 )
 
 _numbers = count()

@@ -188,10 +188,10 @@ def _view(kind: Kind, row: Row[Any], today: date) -> GoalView:
 def _common(goal_id: str, starts_on: date, body: GoalBody) -> dict[str, Any]:
     """The fields that all goals have, once they are known to be right."""
     if not FIRST_DAY <= starts_on <= LAST_DAY:
-        raise unprocessable("/starts_on", f"days from {FIRST_DAY} to {LAST_DAY} are taken")
+        raise unprocessable("/starts_on", f"a goal starts between {FIRST_DAY} and {LAST_DAY}")
     for i, (before, after) in enumerate(zip(body.marks, body.marks[1:], strict=False), start=1):
         if after <= before:
-            raise unprocessable(f"/marks/{i}", "marks ascend, each is named once")
+            raise unprocessable(f"/marks/{i}", "marks have to ascend, each named once")
     return {
         "goal_id": goal_id,
         "name": body.name,
@@ -203,10 +203,10 @@ def _common(goal_id: str, starts_on: date, body: GoalBody) -> dict[str, Any]:
     }
 
 
-def _ids(pointer: str, ids: Sequence[str]) -> tuple[str, ...]:
+def _ids(pointer: str, what: str, ids: Sequence[str]) -> tuple[str, ...]:
     for i, one_id in enumerate(ids):
         if one_id in ids[:i]:
-            raise unprocessable(f"{pointer}/{i}", "it is named twice")
+            raise unprocessable(f"{pointer}/{i}", f"{what} is named twice")
     return tuple(ids)
 
 
@@ -215,7 +215,7 @@ def _make_budget(connection: Connection, person: Person, goal_id: str, day: date
     return Budget(
         **_common(goal_id, starts_on, body),
         period=body.period,
-        category_ids=_ids("/category_ids", body.category_ids),
+        category_ids=_ids("/category_ids", "a category", body.category_ids),
         carry_over=body.carry_over,
     )
 
@@ -226,8 +226,10 @@ def _make_savings(
     starts_on = body.starts_on or day
     common = _common(goal_id, starts_on, body)
     if body.target_date is not None and not starts_on < body.target_date <= LAST_DAY:
-        raise unprocessable("/target_date", f"it has to be after {starts_on}, when the goal starts, and by {LAST_DAY}")
-    for i, account_id in enumerate(_ids("/account_ids", body.account_ids)):
+        raise unprocessable(
+            "/target_date", f"the date has to be after {starts_on}, when the goal starts, and by {LAST_DAY}"
+        )
+    for i, account_id in enumerate(_ids("/account_ids", "an account", body.account_ids)):
         currency = repository.own_account(connection, person.user_id, account_id, f"/account_ids/{i}").currency
         if currency is not common["currency"]:
             detail = f"the account is in {currency.value}, and the goal in {body.currency}"
@@ -241,8 +243,10 @@ def _make_spending(
     starts_on = body.starts_on or day
     common = _common(goal_id, starts_on, body)
     if not starts_on <= body.ends_on <= LAST_DAY:
-        raise unprocessable("/ends_on", f"it cannot be before {starts_on}, when the goal starts, or after {LAST_DAY}")
-    return SpendingGoal(**common, ends_on=body.ends_on, category_ids=_ids("/category_ids", body.category_ids))
+        raise unprocessable("/ends_on", f"the last day is between {starts_on}, when the goal starts, and {LAST_DAY}")
+    return SpendingGoal(
+        **common, ends_on=body.ends_on, category_ids=_ids("/category_ids", "a category", body.category_ids)
+    )
 
 
 def _shown(goal: Goal, version: int) -> dict[str, Any]:

@@ -225,7 +225,7 @@ class PersonalizationService:
         to_time = _within_bounds(body.to_time or to_datetime(self._context.clock()), "/to_time")
         from_time = _within_bounds(body.from_time or to_time - WHAT_IF_SPAN, "/from_time")
         if from_time > to_time:
-            raise unprocessable("/to_time", "it is before from_time")
+            raise unprocessable("/to_time", "the time that is asked about ends before it begins")
         topic = ACCOUNT_BALANCE if on.scope is Scope.ACCOUNT else USER_BALANCE
         if not self._what_ifs.acquire(blocking=False):
             detail = "others ask the same of the log at this moment: try again"
