@@ -18,7 +18,13 @@ import pytest
 from tests.cli.support import START_S, environment, up, wait_until
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "docs/guides/alerts-on-your-bank.md", "docs/guides/api.md", "docs/guides/plans.md", "docs/guides/events.md")
+PAGES = (
+    "README.md",
+    "docs/guides/alerts-on-your-bank.md",
+    "docs/guides/api.md",
+    "docs/guides/plans.md",
+    "docs/guides/events.md",
+)
 BLOCK = re.compile(r"(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)```", re.DOTALL)
 
 

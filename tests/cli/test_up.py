@@ -49,6 +49,7 @@ def test_an_imported_entry_becomes_an_alert_and_an_e_mail_while_up_runs(tmp_path
             "alerts": 0,
             "balances": 0,
             "notifications": 0,
+            "personalization": 0,
             "transactions": 0,
         }
 

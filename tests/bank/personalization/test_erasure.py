@@ -46,8 +46,8 @@ def test_everything_goes_and_the_log_is_told(bench: Bench) -> None:
     for scope_id in ("everyday", "ada:EUR"):
         assert bench.levels_published(scope_id)[-1] is None
     assert bench.levels_published("cleos") == [[10_000]]
-    for topic in (USER_GOALS, USER_LIMITS):
-        assert bench.published(topic).count(None) == 1  # type: ignore[arg-type]
+    assert bench.published(USER_GOALS).count(None) == 1
+    assert bench.published(USER_LIMITS).count(None) == 1
     assert refusal(bench.threshold)[:2] == (403, "user-erased")
     assert refusal(lambda: bench.goal("budgets"))[:2] == (403, "user-erased")
     assert refusal(lambda: bench.limit("EUR", 0))[:2] == (403, "user-erased")

@@ -41,7 +41,7 @@ def test_all_of_a_users_goals_are_published_together_and_sealed(bench: Bench) ->
     saving = bench.goal("savings")
     spending = bench.goal("spending", category_ids=["c3"])
     event = published(bench)
-    common = {"name": event.budgets[0].name, "currency": EUR, "target_minor": 40_000}
+    common: dict[str, Any] = {"name": event.budgets[0].name, "currency": EUR, "target_minor": 40_000}
     assert event.budgets == (
         Budget(
             **common,

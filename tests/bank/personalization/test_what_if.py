@@ -93,7 +93,7 @@ def test_from_the_log(bench: Bench) -> None:
 
 
 def test_a_total(bench: Bench) -> None:
-    scope = {"scope": Scope.TOTAL, "scope_id": total_id("ada", balance(1, 0, 1).currency)}
+    scope: dict[str, Any] = {"scope": Scope.TOTAL, "scope_id": total_id("ada", balance(1, 0, 1).currency)}
     put(bench, *walk(20_000, 5_000, **scope), topic=USER_BALANCE)
     assert bench.what_if(account_id=None, currency="EUR").count == 1
     assert bench.what_if(account_id=None, currency="USD").count == 0

@@ -231,7 +231,7 @@ def _saving_row(one: SavingsGoalView) -> tuple[object, ...]:
     by = one.target_date or ""
     if one.progress is None:
         return (one.name, "savings", "", _money(one, one.target_minor), "", by, "not known yet", one.id)
-    stands = one.progress.status
+    stands: str = one.progress.status
     if one.progress.needed_per_month_minor and stands != "overdue":
         stands = f"{stands}: {_money(one, one.progress.needed_per_month_minor)} a month"
     is_ = _money(one, one.progress.amount_minor)
