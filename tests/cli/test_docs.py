@@ -18,13 +18,8 @@ import pytest
 from tests.cli.support import START_S, environment, up, wait_until
 
 ROOT = Path(__file__).parents[2]
-PAGES = (
-    "README.md",
-    "docs/guides/alerts-on-your-bank.md",
-    "docs/guides/api.md",
-    "docs/guides/plans.md",
-    "docs/guides/events.md",
-)
+GUIDES = ("alerts-on-your-bank", "api", "plans", "events")
+PAGES = ("README.md", *(f"docs/guides/{name}.md" for name in GUIDES))
 BLOCK = re.compile(r"(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)```", re.DOTALL)
 
 

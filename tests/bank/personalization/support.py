@@ -230,7 +230,7 @@ class Bench:
 
     def what_if(self, user_id: str = "ada", **body: Any) -> WhatIfAnswer:
         asked = WhatIf(**{"account_id": "everyday", "direction": "below", "level_minor": 10_000, **body})
-        return viewed(self.look(lambda c: self.service.what_if(c, caller(user_id), asked)), WhatIfAnswer)
+        return self.service.what_if(self.look(lambda c: self.service.question(c, caller(user_id), asked)))
 
     def goal(self, which: str, user_id: str = "ada", **body: Any) -> Any:
         """Add a goal, a moment after the last one; its view."""

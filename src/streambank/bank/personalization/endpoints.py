@@ -3,6 +3,8 @@
 from typing import Annotated, Any, TypeAlias
 
 from fastapi import APIRouter, Depends, Path
+from sqlalchemy import Connection
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from streambank.bank.personalization.goals import BUDGETS, SAVINGS, SPENDING
@@ -28,6 +30,8 @@ from streambank.bank.personalization.schemas import (
     WhatIfAnswer,
 )
 from streambank.bank.personalization.service import PersonalizationService
+from streambank.bank.personalization.what_if import Question
+from streambank.service.http.answers import Answer, no_content, ok
 from streambank.service.http.endpoint import Read, ServiceHttp, Write
 from streambank.service.http.paths import register_ids
 from streambank.service.http.routers import api_router, joined
@@ -67,7 +71,15 @@ def _thresholds(service: PersonalizationService, http: ServiceHttp) -> APIRouter
 
         Nothing is changed.
         """
-        return await read(lambda c: service.what_if(c, read.caller, body))
+        questions: list[Question] = []
+
+        def ask(connection: Connection) -> Answer:
+            questions.append(service.question(connection, read.caller, body))
+            return no_content()
+
+        await read(ask)
+        answer = await run_in_threadpool(service.what_if, questions[-1])
+        return await read(lambda _connection: ok(answer))
 
     @api.get("/thresholds/{threshold_id:id}", response_model=ThresholdView)
     async def get_threshold(threshold_id: Id, read: Annotated[Read, reads]) -> Response:

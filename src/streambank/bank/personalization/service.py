@@ -41,7 +41,8 @@ from streambank.bank.personalization.schemas import (
     WhatIf,
     WhatIfAnswer,
 )
-from streambank.clock import Clock, system_clock, to_datetime, to_millis
+from streambank.bank.personalization.what_if import Question
+from streambank.clock import Clock, system_clock, to_datetime
 from streambank.ids import RandomBytes, uuid7
 from streambank.log import EventLog, Record
 from streambank.service.database import Database
@@ -67,7 +68,7 @@ RECEIVES = (USER_KEY, USER_PROFILE, ACCOUNT, ACCOUNT_THRESHOLDS, GOAL_PROGRESS)
 PUBLISHED = (ACCOUNT_THRESHOLDS, USER_GOALS, USER_LIMITS)
 
 WHAT_IFS_AT_ONCE_MAX = 2
-"""Each reads from the log for up to a second: more would take the threads that answer everything else."""
+"""Each reads from the log for up to some seconds: more would take the threads that answer everything else."""
 
 WHAT_IF_SPAN = timedelta(days=366)
 """How far back is looked where nothing is said."""
@@ -219,34 +220,26 @@ class PersonalizationService:
         thresholds.remove(connection, self._context, caller.user_id, threshold_id, expected)
         return no_content()
 
-    def what_if(self, connection: Connection, caller: Caller, body: WhatIf) -> Answer:
-        """When a threshold would have fired. Reads from the log, for up to about a second: not for the event loop."""
+    def question(self, connection: Connection, caller: Caller, body: WhatIf) -> Question:
+        """What the caller wants to know of the past; a problem where that is not theirs to know."""
         on = thresholds.scope_of(connection, caller.user_id, body)
         to_time = _within_bounds(body.to_time or to_datetime(self._context.clock()), "/to_time")
         from_time = _within_bounds(body.from_time or to_time - WHAT_IF_SPAN, "/from_time")
         if from_time > to_time:
             raise unprocessable("/to_time", "the time that is asked about ends before it begins")
         topic = ACCOUNT_BALANCE if on.scope is Scope.ACCOUNT else USER_BALANCE
+        return Question(topic, on.scope_id, on.currency, thresholds.threshold_of("what-if", body), from_time, to_time)
+
+    def what_if(self, question: Question) -> WhatIfAnswer:
+        """When a threshold would have fired. Reads from the log, for seconds perhaps: in no transaction, and not on
+        the event loop. Raises a problem while others ask."""
         if not self._what_ifs.acquire(blocking=False):
             detail = "others ask the same of the log at this moment: try again"
             raise Problem(503, "busy", detail, headers={"Retry-After": "1"})
         try:
-            past = what_if.past_of(self._log, topic, on.scope_id, to_millis(from_time))
-            balances = [] if past is None else what_if.balances_of(self._log, topic, on.scope_id, past)
-            fired, seen = what_if.replay(balances, thresholds.threshold_of("what-if", body), from_time, to_time)
+            return what_if.answer(self._log, question)
         finally:
             self._what_ifs.release()
-        return ok(
-            WhatIfAnswer(
-                from_time=from_time,
-                to_time=to_time,
-                currency=on.currency.value,
-                count=len(fired),
-                fired=fired[-what_if.FIRED_MAX :],
-                entry_count=seen,
-                complete=past is None or past.complete,
-            )
-        )
 
     # Budgets, savings goals and spending goals
 

@@ -17,18 +17,30 @@ from datetime import datetime
 import msgspec
 
 from streambank.bank.crossing import Watch, Watched
-from streambank.bank.events import AccountThresholds, Balance, Origin, Threshold
-from streambank.bank.personalization.schemas import Firing
+from streambank.bank.events import AccountThresholds, Balance, Currency, Origin, Threshold
+from streambank.bank.personalization.schemas import Firing, WhatIfAnswer
+from streambank.clock import to_millis
 from streambank.log import EventLog, TopicPartition, partition_for
 from streambank.streams.topic import Topic
 
-RECORDS_MAX = 2_000_000
-"""Records of other balances too that one question reads: about a second's worth."""
+RECORDS_MAX = 1_000_000
+"""Records that one question reads, those of other balances too: a second or two on the embedded log, some on Kafka."""
 
 READ_RECORDS = 20_000
 
 FIRED_MAX = 1_000
 """Firings in one answer: a threshold that would have fired more often is none to set."""
+
+
+class Question(msgspec.Struct, frozen=True, gc=False):
+    """A threshold on an account or a total, and the time in which it is to be tried."""
+
+    topic: Topic[str, Balance]
+    scope_id: str
+    currency: Currency
+    threshold: Threshold
+    from_time: datetime
+    to_time: datetime
 
 
 class Past(msgspec.Struct, frozen=True, gc=False):
@@ -38,6 +50,22 @@ class Past(msgspec.Struct, frozen=True, gc=False):
     start: int
     end: int
     complete: bool
+
+
+def answer(log: EventLog, question: Question) -> WhatIfAnswer:
+    """When the threshold would have fired."""
+    past = past_of(log, question.topic, question.scope_id, to_millis(question.from_time))
+    balances = [] if past is None else balances_of(log, question.topic, question.scope_id, past)
+    fired, seen = replay(balances, question.threshold, question.from_time, question.to_time)
+    return WhatIfAnswer(
+        from_time=question.from_time,
+        to_time=question.to_time,
+        currency=question.currency.value,
+        count=len(fired),
+        fired=fired[-FIRED_MAX:],
+        entry_count=seen,
+        complete=past is None or past.complete,
+    )
 
 
 def replay(
