@@ -8,7 +8,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tests.api.support import NDJSON, PASSWORD, World, api_key_body, ndjson, rule_body, told
+from tests.api.support import (
+    NDJSON,
+    PASSWORD,
+    World,
+    api_key_body,
+    budget_body,
+    ndjson,
+    rule_body,
+    savings_body,
+    spending_body,
+    threshold_body,
+    told,
+)
 from tests.bank.transactions.support import line
 
 
@@ -71,8 +83,8 @@ def calls(world: World, operation: Operation) -> Iterator[Call]:
     ids = _ids(world, operation)
     path = operation.path
     for name in operation.names("path"):
-        assert name in ids, f"{operation.operation_id}: say in World.ids what to put for {{{name}}}"
-        path = path.replace(f"{{{name}}}", ids[name])
+        assert name in {**PATH, **ids}, f"{operation.operation_id}: say in World.ids what to put for {{{name}}}"
+        path = path.replace(f"{{{name}}}", {**PATH, **ids}[name])
     params = {}
     for name in operation.names("query", required=True):
         assert name in QUERY, f"{operation.operation_id}: say in QUERY what to ask for as {name}"
@@ -91,6 +103,9 @@ def calls(world: World, operation: Operation) -> Iterator[Call]:
             asked = {**params, name: ids[name]}
             yield Call(operation, path, True, {**more, "params": asked})
 
+
+PATH = {"currency": "EUR"}
+"""Parameters of paths that are no ids: whoever asks gets what is their own."""
 
 QUERY = {"from": "2026-11-01", "to": "2026-11-30"}
 
@@ -127,6 +142,16 @@ def _bodies(world: World) -> dict[str, dict[str, Any]]:
         "preview_rule": {"json": {**rule_body(category), "account_ids": [account]}},
         "replace_rule": {"json": {**rule_body(category), "account_ids": [account]}},
         "apply_rule": {"json": {}},
+        "create_threshold": {"json": {**threshold_body(account), "level_minor": 200}},
+        "try_threshold": {"json": threshold_body(account)},
+        "replace_threshold": {"json": {**threshold_body(account), "level_minor": 300}},
+        "create_budget": {"json": budget_body()},
+        "replace_budget": {"json": {**budget_body(), "category_ids": [category]}},
+        "create_savings_goal": {"json": savings_body(account)},
+        "replace_savings_goal": {"json": savings_body(account)},
+        "create_spending_goal": {"json": spending_body()},
+        "replace_spending_goal": {"json": {**spending_body(), "category_ids": [category]}},
+        "set_payment_limit": {"json": {"per_day_minor": 50_000}},
         "import_entries": {"content": ndjson([line("", 5, "imported", category_id=category)]), "headers": NDJSON},
     }
 

@@ -16,6 +16,9 @@ RULES = {
     "bad-position": "a position of a topic that this service does not read",
     "bad-token": "a token that was made up",
     "unknown-category": "there is no such category",
+    "unknown-account": "there is no such account of the caller's",
+    "currency-mismatch": "the account is in another currency",
+    "account-closed": "the account is closed",
     "weak-password": "too short or well known; a log-in takes any",
 }
 """Types of problems that a request of the right form may be answered with, with 400 or 422, and why."""
@@ -26,8 +29,9 @@ OAUTH_REFUSALS = {"invalid_request", "invalid_grant", "unsupported_grant_type", 
 _UNSAID = (
     # Names of CLDR, of the IANA's time zones and of people: checks of our own.
     "Value error, ",
-    # The maximum is in the schema; schemathesis compares with it as a floating point number.
+    # They are in the schema; schemathesis compares with them as floating point numbers.
     f"Input should be less than or equal to {2**63 - 1}",
+    f"Input should be greater than or equal to {-(2**63)}",
 )
 
 _numbers = count()

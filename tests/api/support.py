@@ -1,4 +1,4 @@
-"""Both services behind one address, served over HTTP, and the people who use them.
+"""All services behind one address, served over HTTP, and the people who use them.
 
 Ada owns accounts and much else, Bob is another customer, Eve and Fay may look at one of Ada's accounts.
 """
@@ -20,6 +20,9 @@ from tests.postgres import Databases
 from streambank.bank.access import LogKeys
 from streambank.bank.events import MAIL_REQUESTED, USER_KEY
 from streambank.bank.events.personal import unseal
+from streambank.bank.personalization import endpoints as personalization_endpoints
+from streambank.bank.personalization import models as personalization_models
+from streambank.bank.personalization import service as personalization
 from streambank.bank.scopes import SCOPES, TOKEN_PATH
 from streambank.bank.transactions import endpoints as transactions_endpoints
 from streambank.bank.transactions import models as transactions_models
@@ -42,7 +45,9 @@ from streambank.service.http.tokens import LIFETIME_S, TokenVerifier
 CHEAP = Parameters(type=Type.ID, version=19, salt_len=16, hash_len=32, time_cost=1, memory_cost=8, parallelism=1)
 PASSWORD = "green apples on a hill"
 NDJSON = {"Content-Type": "application/x-ndjson"}
-ALL_SCOPES = frozenset({"users:read", "users:write", "transactions:read", "transactions:write"})
+ALL_SCOPES = frozenset(
+    f"{service}:{access}" for service in ("users", "transactions", "personalization") for access in ("read", "write")
+)
 
 Rows = dict[str, list[str]]
 
@@ -97,6 +102,9 @@ class Api:
         stack.callback(self.users.close)
         self.transactions = transactions.TransactionsService(self.log, self.database, clock=self.clock)
         stack.callback(self.transactions.close)
+        self.plans_database = _opened(databases("personalization"), personalization_models.DATABASE, stack)
+        self.plans = personalization.PersonalizationService(self.log, self.plans_database, clock=self.clock)
+        stack.callback(self.plans.close)
         self.app = self._application(stack)
         server = HttpServer(self.app, name="the services")
         server.start()
@@ -131,9 +139,13 @@ class Api:
         of_transactions = transactions_endpoints.router(
             self.transactions, http(transactions.NAME, self.database, USER_KEY.name)
         )
+        of_plans = personalization_endpoints.router(
+            self.plans, http(personalization.NAME, self.plans_database, *(t.name for t in personalization.RECEIVES))
+        )
         services = [
             HttpService(users.NAME, "users", of_users, {}),
             HttpService(transactions.NAME, "transactions", of_transactions, {}),
+            HttpService(personalization.NAME, "personalization", of_plans, {}),
         ]
         return create_app(services, self.clock)
 
@@ -146,7 +158,8 @@ class Api:
         """Let the services publish and take what is there. The first step may only join the group."""
         idle = 0
         while idle < 2:
-            idle = 0 if self.users.step() + self.transactions.step() else idle + 1
+            done = self.users.step() + self.transactions.step() + self.plans.step()
+            idle = 0 if done else idle + 1
 
     def mailed_token(self, email: str) -> str:
         """The token in the only mail to that address."""
@@ -195,10 +208,14 @@ class Api:
         self.clock.now_ms += LIFETIME_S * 1000
 
     def rows(self) -> Rows:
-        """Everything in both databases, but how many numbers were set aside for postings: not all need be used."""
+        """Everything in all databases, but how many numbers were set aside for postings: not all need be used."""
         found = {
             f"{name}.{table}": rows
-            for name, database in (("users", self.users_database), ("transactions", self.database))
+            for name, database in (
+                ("users", self.users_database),
+                ("transactions", self.database),
+                ("personalization", self.plans_database),
+            )
             for table, rows in _rows(database).items()
         }
         del found["transactions.ledger_state"]
@@ -224,7 +241,15 @@ class World:
     private_account_id: str = ""
 
 
-SECRETS = ("Ada's household", "Ada's nest egg", "Quentin's Quince Quarter", "ada's note", "ada-tag", "Ada's category")
+SECRETS = (
+    "Ada's household",
+    "Ada's nest egg",
+    "Quentin's Quince Quarter",
+    "ada's note",
+    "ada-tag",
+    "Ada's category",
+    "Ada's plan",
+)
 """Texts that nobody but those with a share in Ada's accounts may see."""
 
 
@@ -261,6 +286,11 @@ def _live(world: World) -> None:
     read_in = done("POST", f"/v1/accounts/{account}/imports", content=lines, headers=NDJSON)["id"]
     key = done("POST", "/v1/api-keys", json=api_key_body())["key_id"]
     world.bob.ask.done("POST", "/v1/accounts", json={"name": "Bob's", "currency": "EUR"})
+    world.api.settle()
+    threshold = done("POST", "/v1/thresholds", json=threshold_body(account))["id"]
+    budget = done("POST", "/v1/budgets", json=budget_body())["id"]
+    saving = done("POST", "/v1/savings-goals", json=savings_body(private))["id"]
+    spending = done("POST", "/v1/spending-goals", json=spending_body())["id"]
     world.ids = {
         "account_id": account,
         "member_id": world.fay.user_id,
@@ -270,6 +300,10 @@ def _live(world: World) -> None:
         "import_id": read_in,
         "session_id": world.ada.session_id,
         "key_id": key,
+        "threshold_id": threshold,
+        "budget_id": budget,
+        "savings_goal_id": saving,
+        "spending_goal_id": spending,
     }
     world.pending_id, world.private_account_id = pending, private
 
@@ -288,6 +322,22 @@ def told(account_id: str, signed_minor: int, **more: Any) -> dict[str, Any]:
 def rule_body(category_id: str) -> dict[str, Any]:
     text = {"field": "counterparty", "op": "contains", "value": "quince"}
     return {"name": "Quinces", "texts": [text], "category_id": category_id}
+
+
+def threshold_body(account_id: str) -> dict[str, Any]:
+    return {"account_id": account_id, "direction": "below", "level_minor": 100}
+
+
+def budget_body() -> dict[str, Any]:
+    return {"name": "Ada's plan: food", "currency": "EUR", "target_minor": 40_000}
+
+
+def savings_body(account_id: str) -> dict[str, Any]:
+    return {"name": "Ada's plan: a bike", "currency": "EUR", "target_minor": 90_000, "account_ids": [account_id]}
+
+
+def spending_body() -> dict[str, Any]:
+    return {"name": "Ada's plan: Rome", "currency": "EUR", "target_minor": 70_000, "ends_on": f"{TODAY.year + 1}-05-01"}
 
 
 def api_key_body() -> dict[str, Any]:

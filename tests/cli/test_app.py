@@ -22,6 +22,10 @@ SUBCOMMANDS = (
     *(("tx", name) for name in ("ls", "search", "add", "show", "edit", "reverse", "book", "void", "export")),
     *(("category", name) for name in ("ls", "add")),
     *(("rule", name) for name in ("ls", "add", "preview", "apply", "rm")),
+    *(("alert", name) for name in ("ls", "add", "rm", "what-if")),
+    *(("budget", name) for name in ("ls", "add", "change", "rm")),
+    *(("goal", name) for name in ("ls", "save", "spend", "change", "rm")),
+    *(("limit", name) for name in ("ls", "set", "rm")),
     *(("imports", name) for name in ("ls", "undo")),
     *(("api-key", name) for name in ("ls", "new", "rm")),
 )

@@ -13,6 +13,11 @@ FILES = {
     "categories.jsonl",
     "rules.jsonl",
     "imports.jsonl",
+    "thresholds.jsonl",
+    "budgets.jsonl",
+    "savings-goals.jsonl",
+    "spending-goals.jsonl",
+    "payment-limits.jsonl",
     "transactions.jsonl",
 }
 

@@ -50,6 +50,7 @@ def test_an_imported_entry_becomes_an_alert_and_an_e_mail_while_up_runs(tmp_path
             "balances": 0,
             "goals": 0,
             "notifications": 0,
+            "personalization": 0,
             "transactions": 0,
         }
 

@@ -24,6 +24,11 @@ def write_everything(client: Client, folder: Path) -> dict[str, int]:
         "categories.jsonl": _lines(client.categories.list()),
         "rules.jsonl": _lines(client.rules.list()),
         "imports.jsonl": _lines(client.imports.list()),
+        "thresholds.jsonl": _lines(client.thresholds.list()),
+        "budgets.jsonl": _lines(client.budgets.list()),
+        "savings-goals.jsonl": _lines(client.goals.list_savings()),
+        "spending-goals.jsonl": _lines(client.goals.list_spending()),
+        "payment-limits.jsonl": _lines(client.limits.list()),
         "transactions.jsonl": (entry.model_dump_json() for entry in client.transactions.export()),
     }
     return {name: write_lines(folder / name, lines) for name, lines in contents.items()}

@@ -1,6 +1,7 @@
-"""Changing what people are alerted of, straight in the log, for as long as no service owns it.
+"""Changing what people are alerted of, straight in the log, where no service runs beside it.
 
-A change is a read and a write of one scope's record; a lock in the data folder keeps two from crossing.
+A change is a read and a write of one scope's record; a lock in the data folder keeps two from crossing. The
+personalization service, which owns the topic, takes over what is written here.
 """
 
 from __future__ import annotations

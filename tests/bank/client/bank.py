@@ -1,4 +1,4 @@
-"""Users and transactions as they are, over HTTP on a free port, on a log in memory."""
+"""The services as they are, over HTTP on a free port, on a log in memory."""
 
 import threading
 import time
@@ -13,6 +13,10 @@ from streambank.bank.access import LogKeys
 from streambank.bank.client import Client, Password
 from streambank.bank.events import MAIL_REQUESTED, TOPICS, USER_KEY
 from streambank.bank.events.personal import unseal
+from streambank.bank.personalization.endpoints import router as personalization_router
+from streambank.bank.personalization.models import DATABASE as PERSONALIZATION_DATABASE
+from streambank.bank.personalization.service import RECEIVES as PERSONALIZATION_RECEIVES
+from streambank.bank.personalization.service import PersonalizationService
 from streambank.bank.reading import latest
 from streambank.bank.scopes import SCOPES, TOKEN_PATH
 from streambank.bank.transactions.endpoints import router as transactions_router
@@ -81,8 +85,11 @@ def running_bank(folder: Path) -> Iterator[Bank]:
         stack.callback(users_database.close)
         transactions_database = Database.open(folder / "transactions.db", *TRANSACTIONS_DATABASE)
         stack.callback(transactions_database.close)
+        plans_database = Database.open(folder / "personalization.db", *PERSONALIZATION_DATABASE)
+        stack.callback(plans_database.close)
         people = UsersService(log, users_database, UsersSettings(password_parameters=CHEAP))
         ledger = TransactionsService(log, transactions_database)
+        plans = PersonalizationService(log, plans_database)
 
         def http(name: str, database: Database, topics: list[str]) -> ServiceHttp:
             commits = GroupCommit(database)
@@ -102,9 +109,12 @@ def running_bank(folder: Path) -> Iterator[Bank]:
         routers = {
             "users": users_router(people, http("users", users_database, [])),
             "transactions": transactions_router(ledger, http("transactions", transactions_database, [USER_KEY.name])),
+            "personalization": personalization_router(
+                plans, http("personalization", plans_database, [topic.name for topic in PERSONALIZATION_RECEIVES])
+            ),
         }
         stop = threading.Event()
-        for service in (people, ledger):
+        for service in (people, ledger, plans):
             thread = threading.Thread(target=service.run, args=(stop,))
             thread.start()
             stack.callback(thread.join)

@@ -15,7 +15,15 @@ from starlette.routing import Route
 from tests.bank.client.bank import PASSWORD, Bank
 
 from streambank.bank.client import ApiError, ApiKey, Client, NotLoggedInError, Password, RefreshToken, Versioned
-from streambank.bank.events import CreditDebit, Digest, EntryStatus, Role
+from streambank.bank.events import CreditDebit, Digest, Direction, EntryStatus, Role
+from streambank.bank.personalization.schemas import (
+    BudgetBody,
+    PaymentLimitBody,
+    SavingsGoalBody,
+    SpendingGoalBody,
+    ThresholdBody,
+    WhatIf,
+)
 from streambank.bank.transactions.schemas import (
     AccountView,
     BookTransaction,
@@ -251,6 +259,40 @@ def test_categories_and_rules(ada: Client) -> None:
     assert [one.value.id for one in ada.rules.list()] == [rule.value.id]
     ada.rules.remove(stopped)
     ada.categories.remove(ada.categories.get(work.value.id))
+
+
+def test_plans(ada: Client) -> None:
+    account = open_account(ada).value.id
+    # The service hears of the account a moment later.
+    assert ada.fresh.thresholds.list() == []
+    body = ThresholdBody(account_id=account, direction=Direction.BELOW, level_minor=100)
+    threshold = ada.thresholds.add(body)
+    threshold = ada.thresholds.replace(threshold, body.model_copy(update={"level_minor": 200}))
+    assert ada.thresholds.get(threshold.value.id) == threshold
+    assert ada.thresholds.list() == [threshold]
+    assert ada.thresholds.what_if(WhatIf(**body.model_dump())).count == 0
+    ada.thresholds.remove(threshold)
+    food = BudgetBody(name="Food", currency="EUR", target_minor=40_000)
+    budget = ada.budgets.add(food)
+    budget = ada.budgets.replace(budget, food.model_copy(update={"name": "Meals"}))
+    assert (ada.budgets.list(), ada.budgets.get(budget.value.id)) == ([budget], budget)
+    ada.budgets.remove(budget)
+    bike = SavingsGoalBody(name="Bike", currency="EUR", target_minor=90_000, account_ids=[account])
+    saving = ada.goals.replace_savings(ada.goals.add_savings(bike), bike.model_copy(update={"target_minor": 80_000}))
+    assert (ada.goals.list_savings(), ada.goals.get_savings(saving.value.id)) == ([saving], saving)
+    ada.goals.remove_savings(saving)
+    rome = SpendingGoalBody(name="Rome", currency="EUR", target_minor=90_000, ends_on=date(2099, 5, 1))
+    spending = ada.goals.replace_spending(ada.goals.add_spending(rome), rome.model_copy(update={"name": "Paris"}))
+    assert (ada.goals.list_spending(), ada.goals.get_spending(spending.value.id)) == ([spending], spending)
+    ada.goals.remove_spending(spending)
+    before = ada.limits.get("EUR")
+    limit = ada.limits.set(before, PaymentLimitBody(per_day_count=3))
+    assert ada.limits.list() == [limit]
+    with pytest.raises(ApiError) as failed:
+        ada.limits.remove(before)
+    assert slug_of(failed) == "version-mismatch"
+    ada.limits.remove(limit)
+    assert ada.limits.list() == []
 
 
 def test_an_import_is_sent_and_undone(ada: Client) -> None:

@@ -13,7 +13,16 @@ from tests.bank.client.support import ACCOUNT, FakeServer, problem
 from tests.bank.client.test_batch import ENTRY, IMPORT
 
 from streambank.bank.client import ApiError, Client, Versioned
-from streambank.bank.events import Role
+from streambank.bank.events import Direction, Role
+from streambank.bank.personalization.schemas import (
+    BudgetBody,
+    PaymentLimitBody,
+    PaymentLimitView,
+    SavingsGoalBody,
+    SpendingGoalBody,
+    ThresholdBody,
+    WhatIf,
+)
 from streambank.bank.transactions.schemas import (
     AccountView,
     CategoryBody,
@@ -50,6 +59,12 @@ THING: Any = Versioned(_Thing(), 1)
 FAKE_ACCOUNT = Versioned(AccountView.model_validate(ACCOUNT), 7)
 FAKE_IMPORT = Versioned(ImportView.model_validate(IMPORT), 1)
 DAY, MOMENT = date(2026, 1, 1), datetime(2027, 1, 1, tzinfo=UTC)
+
+THRESHOLD = ThresholdBody(currency="EUR", direction=Direction.BELOW, level_minor=1)
+BUDGET = BudgetBody(name="B", currency="EUR", target_minor=1)
+SAVING = SavingsGoalBody(name="S", currency="EUR", target_minor=1, account_ids=["id-1"])
+SPENDING = SpendingGoalBody(name="S", currency="EUR", target_minor=1, ends_on=DAY)
+LIMIT = Versioned(PaymentLimitView(currency="EUR", version=1), 1)
 
 CALLS: dict[str, list[Callable[[Client], object]]] = {
     "users": [
@@ -123,6 +138,39 @@ CALLS: dict[str, list[Callable[[Client], object]]] = {
         lambda c: list(c.imports.list()),
         lambda c: c.imports.get("id-1"),
         lambda c: c.imports.undo(FAKE_IMPORT),
+    ],
+    "thresholds": [
+        lambda c: c.thresholds.list(),
+        lambda c: c.thresholds.add(THRESHOLD),
+        lambda c: c.thresholds.get("id-1"),
+        lambda c: c.thresholds.replace(THING, THRESHOLD),
+        lambda c: c.thresholds.remove(THING),
+        lambda c: c.thresholds.what_if(WhatIf(**THRESHOLD.model_dump())),
+    ],
+    "budgets": [
+        lambda c: c.budgets.list(),
+        lambda c: c.budgets.add(BUDGET),
+        lambda c: c.budgets.get("id-1"),
+        lambda c: c.budgets.replace(THING, BUDGET),
+        lambda c: c.budgets.remove(THING),
+    ],
+    "goals": [
+        lambda c: c.goals.list_savings(),
+        lambda c: c.goals.add_savings(SAVING),
+        lambda c: c.goals.get_savings("id-1"),
+        lambda c: c.goals.replace_savings(THING, SAVING),
+        lambda c: c.goals.remove_savings(THING),
+        lambda c: c.goals.list_spending(),
+        lambda c: c.goals.add_spending(SPENDING),
+        lambda c: c.goals.get_spending("id-1"),
+        lambda c: c.goals.replace_spending(THING, SPENDING),
+        lambda c: c.goals.remove_spending(THING),
+    ],
+    "limits": [
+        lambda c: c.limits.list(),
+        lambda c: c.limits.get("EUR"),
+        lambda c: c.limits.set(LIMIT, PaymentLimitBody(per_day_count=1)),
+        lambda c: c.limits.remove(LIMIT),
     ],
 }
 

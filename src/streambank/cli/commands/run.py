@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from streambank.cli.folder import DataFolder
 
-RoleName: TypeAlias = Literal["users", "transactions", "balances", "alerts", "goals", "notifications"]
+RoleName: TypeAlias = Literal[
+    "users", "transactions", "personalization", "balances", "alerts", "goals", "notifications"
+]
 
 TOPOLOGIES = frozenset({"balances", "alerts", "goals"})
 """Those whose work is shared out among processes."""
@@ -45,8 +47,8 @@ def run(
     Parameters
     ----------
     roles
-        users and transactions are services with an API; balances, alerts and goals are stream topologies; notifications
-        sends the e-mails. Each service has a database of its own.
+        users, transactions and personalization are services with an API; balances, alerts and goals are stream
+        topologies; notifications sends the e-mails. Each service has a database of its own.
     processes
         How many processes; one that dies is started again. Only for topologies.
     threads
