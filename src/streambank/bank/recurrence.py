@@ -1,4 +1,4 @@
-"""What recurs: payments between the same two, of about the same amount, at regular intervals; and what of them comes next.
+"""What recurs: payments between the same two, of about the same amount, at regular intervals; and which comes next.
 
          9.99        9.99        9.99              12.99       12.99
     -----o-----------o-----------o--------(none)---o-----------o-----------?-----

@@ -4,12 +4,40 @@ from __future__ import annotations
 
 from streambank.bank import contract
 from streambank.bank.contract import EventType, Participant
-from streambank.bank.events import ALERT_NOTIFICATION, AUTH_KEY, MAIL_REQUESTED, TOPICS, USER_KEY
+from streambank.bank.events import (
+    ACCOUNT,
+    ACCOUNT_BALANCE,
+    ALERT_NOTIFICATION,
+    AUTH_KEY,
+    CASH_FLOW_MONTH,
+    FX_RATE,
+    MAIL_REQUESTED,
+    NET_WORTH_DAY,
+    RECURRING_FOUND,
+    SPENDING_DAY,
+    TOPICS,
+    USER_FEED,
+    USER_KEY,
+    USER_PROFILE,
+)
 from streambank.cli.platform import NOTIFICATIONS, TOPOLOGIES
 
 SERVICE_RECEIVES = {
     "users": (AUTH_KEY,),
     "transactions": (AUTH_KEY, USER_KEY),
+    "views": (
+        AUTH_KEY,
+        USER_KEY,
+        USER_PROFILE,
+        ACCOUNT,
+        ACCOUNT_BALANCE,
+        NET_WORTH_DAY,
+        CASH_FLOW_MONTH,
+        SPENDING_DAY,
+        RECURRING_FOUND,
+        FX_RATE,
+        USER_FEED,
+    ),
     NOTIFICATIONS: (USER_KEY, MAIL_REQUESTED, ALERT_NOTIFICATION),
 }
 """What each service reads: who takes access tokens needs the keys that they are signed with. The rest follows from the

@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL
 from streambank.bank.notifications import models as notifications
 from streambank.bank.transactions import models as transactions
 from streambank.bank.users import models as users
+from streambank.bank.views import models as views
 from streambank.cli.databases import service_database
 from streambank.cli.errors import say
 from streambank.cli.folder import DataFolder
@@ -28,6 +29,7 @@ _SERVICES = {
     "users": users.DATABASE,
     "transactions": transactions.DATABASE,
     "notifications": notifications.DATABASE,
+    "views": views.DATABASE,
 }
 """The services whose databases store positions in the log, and what to open each with."""
 

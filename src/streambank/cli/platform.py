@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 from streambank.bank.events import TOPICS
 from streambank.bank.mailbox import MailboxServer, read_or_create_secret
 from streambank.bank.notifications import DATABASE, NotificationsService, NotificationsSettings, SmtpMailer
-from streambank.bank.topologies import alerts, balances
+from streambank.bank.topologies import alerts, balances, figures
 from streambank.cli.databases import service_database
 from streambank.cli.folder import DataFolder
 from streambank.cli.roles import FunctionRole, TopologyRole
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 
 SENDER = "alerts@streambank.example"
 
-TOPOLOGIES = {"balances": balances.build, "alerts": alerts.build}
+TOPOLOGIES = {"balances": balances.build, "alerts": alerts.build, "figures": figures.build}
 NOTIFICATIONS = "notifications"
-SERVICES = ("users", "transactions")
+SERVICES = ("users", "transactions", "views")
 """Those that answer over HTTP: :data:`streambank.cli.services.SERVICES`, which takes long to import."""
 
-WATCHING_ROLES = (*TOPOLOGIES, NOTIFICATIONS)
+WATCHING_ROLES = ("balances", "alerts", NOTIFICATIONS)
 """What turns entries into balances, alerts and e-mails, whoever writes the entries."""
 
-ROLES = (*SERVICES, *WATCHING_ROLES)
+ROLES = (*SERVICES, *TOPOLOGIES, NOTIFICATIONS)
 
 KAFKA_GRACE_S = 5.0
 """How long stopping waits on Kafka: a member tells the brokers that it leaves, or else its partitions lie idle for the

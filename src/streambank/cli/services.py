@@ -20,6 +20,9 @@ from streambank.bank.transactions import service as transactions
 from streambank.bank.users import endpoints as users_endpoints
 from streambank.bank.users import models as users_models
 from streambank.bank.users import service as users
+from streambank.bank.views import endpoints as views_endpoints
+from streambank.bank.views import models as views_models
+from streambank.bank.views import service as views
 from streambank.cli.databases import service_database
 from streambank.cli.folder import DataFolder
 from streambank.cli.roles import FunctionRole
@@ -65,6 +68,13 @@ SERVICES = {
         tuple(topic.name for topic in transactions.RECEIVES),
         transactions.TransactionsService,
         transactions_endpoints.router,
+    ),
+    views.NAME: ServiceKind(
+        "views",
+        views_models.DATABASE,
+        tuple(topic.name for topic in views.RECEIVES),
+        views.ViewsService,
+        views_endpoints.router,
     ),
 }
 """By name."""

@@ -121,20 +121,20 @@ TRANSFER_OUTCOME = _topic(TransferOutcome, "transfer.outcome", key="transfer_id"
 TRANSFER_STATUS = _topic(TransferChanged, "transfer.status", key="transfer_id", source="/services/payments")
 PAYMENT_REQUEST = _topic(PaymentRequested, "payment.request", key="request_id", source="/services/payments")
 NET_WORTH_DAY = _topic(
-    NetWorthDay, "net.worth.day", key="figure_id", source="/topologies/views/net-worth", cleanup_policy="compact"
+    NetWorthDay, "net.worth.day", key="figure_id", source="/topologies/figures/net-worth", cleanup_policy="compact"
 )
 CASH_FLOW_MONTH = _topic(
-    CashFlowMonth, "cash.flow.month", key="figure_id", source="/topologies/views/cash-flow", cleanup_policy="compact"
+    CashFlowMonth, "cash.flow.month", key="figure_id", source="/topologies/figures/cash-flow", cleanup_policy="compact"
 )
 SPENDING_DAY = _topic(
-    SpendingDay, "spending.day", key="figure_id", source="/topologies/views/spending", cleanup_policy="compact"
+    SpendingDay, "spending.day", key="figure_id", source="/topologies/figures/spending", cleanup_policy="compact"
 )
 RECURRING_FOUND = _topic(
-    RecurringFound, "recurring.found", key="group_id", source="/topologies/views/recurring", cleanup_policy="compact"
+    RecurringFound, "recurring.found", key="group_id", source="/topologies/figures/recurring", cleanup_policy="compact"
 )
 FX_RATE = _topic(FxRate, "fx.rate", key="rate_id", source="/services/views", cleanup_policy="compact")
 USER_FEED = _topic(
-    FeedItem, "user.feed", key="user_id", source="/topologies/views/feed", retention_ms=FEED_RETENTION_MS
+    FeedItem, "user.feed", key="user_id", source="/topologies/figures/feed", retention_ms=FEED_RETENTION_MS
 )
 EMAIL_SENT = _topic(EmailSent, "email.sent", key="alert_id", id="alert_id", source="/services/notifications")
 

@@ -108,8 +108,8 @@ class RecurringFound(Event, frozen=True, kw_only=True, gc=False, omit_defaults=T
 class FxRate(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """How much of ``quote`` one ``base`` is worth from a day on. Topic ``fx.rate``, key ``rate_id``, compacted.
 
-    ``rate_id`` is ``BASE/QUOTE/DAY``: with the day in the key, compaction keeps the history. ``rate`` is a decimal number
-    above zero, as it was told.
+    ``rate_id`` is ``BASE/QUOTE/DAY``: with the day in the key, compaction keeps the history. ``rate`` is a decimal
+    number above zero, as it was told.
     """
 
     event_id: str
@@ -119,6 +119,10 @@ class FxRate(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
     day: date
     rate: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,15}(\.[0-9]{1,15})?$")]
     recorded_at: datetime
+
+    def __post_init__(self) -> None:
+        if not self.rate.strip("0."):
+            raise ValueError("rate: it has to be above zero")
 
 
 class FeedItem(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):

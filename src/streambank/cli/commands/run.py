@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from streambank.cli.folder import DataFolder
 
-RoleName: TypeAlias = Literal["users", "transactions", "balances", "alerts", "notifications"]
+RoleName: TypeAlias = Literal["users", "transactions", "views", "balances", "alerts", "figures", "notifications"]
 
 
 def run(
@@ -42,8 +42,8 @@ def run(
     Parameters
     ----------
     roles
-        users and transactions are services with an API; balances and alerts are stream topologies; notifications sends
-        the e-mails. Each service has a database of its own.
+        users, transactions and views are services with an API; balances, alerts and figures are stream topologies;
+        notifications sends the e-mails. Each service has a database of its own.
     processes
         How many processes; one that dies is started again. Only for topologies.
     threads
@@ -53,8 +53,8 @@ def run(
         raise UsageError(f"name what to run: {', '.join(get_args(RoleName))}")
     if processes < 1 or threads < 1:
         raise UsageError("--processes and --threads must be at least 1")
-    if processes > 1 and (alone := sorted(set(roles) - {"balances", "alerts"})):
-        raise UsageError(f"--processes is for balances and alerts: run {', '.join(alone)} by itself")
+    if processes > 1 and (alone := sorted(set(roles) - {"balances", "alerts", "figures"})):
+        raise UsageError(f"--processes is for balances, alerts and figures: run {', '.join(alone)} by itself")
     if processes > 1:
         _run_processes(place.folder(), roles, processes, threads)
         return

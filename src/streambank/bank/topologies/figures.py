@@ -1,4 +1,4 @@
-"""views: what people want to see of their money, and the feed that tells their pages of it.
+"""figures: what people want to see of their money, and the feed that tells their pages of it.
 
 balance.changed, entry.categorised --x user.profile (time zone)--> net worth, cash flow, spending, recurring payments
                                                                \\--> the feed, with balances, alerts, goals, transfers
