@@ -23,6 +23,8 @@ SUBCOMMANDS = (
     *(("category", name) for name in ("ls", "add")),
     *(("rule", name) for name in ("ls", "add", "preview", "apply", "rm")),
     *(("imports", name) for name in ("ls", "undo")),
+    *((name,) for name in ("worth", "spending", "cashflow", "recurring", "watch")),
+    *(("rates", name) for name in ("ls", "set", "import")),
     *(("api-key", name) for name in ("ls", "new", "rm")),
 )
 

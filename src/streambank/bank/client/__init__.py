@@ -19,6 +19,7 @@ from streambank.bank.client.rules import Rules
 from streambank.bank.client.transactions import State, Transactions
 from streambank.bank.client.users import Users
 from streambank.bank.client.versioned import Versioned
+from streambank.bank.client.views import FeedEvent, Views
 
 __all__ = [
     "DEFAULT_URL",
@@ -33,6 +34,7 @@ __all__ = [
     "Client",
     "ClientError",
     "Credentials",
+    "FeedEvent",
     "Imports",
     "LineResult",
     "NotLoggedInError",
@@ -46,4 +48,5 @@ __all__ = [
     "UnreachableError",
     "Users",
     "Versioned",
+    "Views",
 ]

@@ -15,6 +15,7 @@ from streambank.bank.client.imports import Imports
 from streambank.bank.client.rules import Rules
 from streambank.bank.client.transactions import Transactions
 from streambank.bank.client.users import Users
+from streambank.bank.client.views import Views
 from streambank.clock import Clock, system_clock
 from streambank.ids import RandomBytes
 
@@ -66,6 +67,7 @@ class Client:
         self.categories = Categories(connection, fresh=fresh)
         self.rules = Rules(connection, fresh=fresh)
         self.imports = Imports(connection, fresh=fresh)
+        self.views = Views(connection, fresh=fresh)
 
     @property
     def base_url(self) -> str:

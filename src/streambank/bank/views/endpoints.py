@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from datetime import date
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from fastapi import APIRouter, Depends, Header, Query
 from iso4217 import Currency
@@ -109,7 +109,9 @@ def _views(service: ViewsService, http: ServiceHttp) -> APIRouter:
     return api
 
 
-_EVENTS = {200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}, "description": "Events as they happen."}}
+_EVENTS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}, "description": "Events as they happen."}
+}
 
 
 def _stream(service: ViewsService, http: ServiceHttp) -> APIRouter:
