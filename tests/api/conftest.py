@@ -10,6 +10,7 @@ from tests.postgres import Databases, PostgresServer
 
 from streambank.bank.transactions import models as transactions
 from streambank.bank.users import models as users
+from streambank.bank.views import models as views
 from streambank.service.database import Database
 from streambank.service.postgres import with_schema
 
@@ -20,6 +21,7 @@ def empty_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("empty")
     Database.open(folder / "users.db", *users.DATABASE).close()
     Database.open(folder / "transactions.db", *transactions.DATABASE).close()
+    Database.open(folder / "views.db", *views.DATABASE).close()
     return folder
 
 

@@ -1,10 +1,10 @@
-"""Both services behind one address, served over HTTP, and the people who use them.
+"""All services behind one address, served over HTTP, and the people who use them.
 
 Ada owns accounts and much else, Bob is another customer, Eve and Fay may look at one of Ada's accounts.
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -18,9 +18,10 @@ from tests.bank.transactions.support import TODAY, Ticker, line, records
 from tests.postgres import Databases
 
 from streambank.bank.access import LogKeys
-from streambank.bank.events import MAIL_REQUESTED, USER_KEY
+from streambank.bank.events import MAIL_REQUESTED, TOPICS, USER_KEY
 from streambank.bank.events.personal import unseal
 from streambank.bank.scopes import SCOPES, TOKEN_PATH
+from streambank.bank.topologies import balances, figures
 from streambank.bank.transactions import endpoints as transactions_endpoints
 from streambank.bank.transactions import models as transactions_models
 from streambank.bank.transactions import service as transactions
@@ -29,6 +30,9 @@ from streambank.bank.users import endpoints as users_endpoints
 from streambank.bank.users import models as users_models
 from streambank.bank.users import service as users
 from streambank.bank.users.settings import UsersSettings
+from streambank.bank.views import endpoints as views_endpoints
+from streambank.bank.views import models as views_models
+from streambank.bank.views import service as views
 from streambank.log.embedded import EmbeddedLog
 from streambank.service.database import Database
 from streambank.service.group_commit import GroupCommit
@@ -38,11 +42,14 @@ from streambank.service.http.positions import Positions
 from streambank.service.http.rate_limits import RateLimits, RatePolicy
 from streambank.service.http.server import HttpServer
 from streambank.service.http.tokens import LIFETIME_S, TokenVerifier
+from streambank.streams import StreamRunner, StreamsConfig
 
 CHEAP = Parameters(type=Type.ID, version=19, salt_len=16, hash_len=32, time_cost=1, memory_cost=8, parallelism=1)
 PASSWORD = "green apples on a hill"
 NDJSON = {"Content-Type": "application/x-ndjson"}
-ALL_SCOPES = frozenset({"users:read", "users:write", "transactions:read", "transactions:write"})
+ALL_SCOPES = frozenset({"users:read", "users:write", "transactions:read", "transactions:write", "views:read"})
+
+STREAM = "/v1/stream"
 
 Rows = dict[str, list[str]]
 
@@ -61,7 +68,16 @@ class Client:
         if self.token is not None:
             headers["Authorization"] = f"Bearer {self.token}"
         headers.update(more.pop("headers", None) or {})
+        if path == STREAM:
+            return self._beginning(method, path, headers=headers, **more)
         return self._http.request(method, path, headers=headers, **more)
+
+    def _beginning(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """The answer of what never ends, up to its first event."""
+        with self._http.stream(method, path, **more) as answer:
+            is_stream = answer.headers["content-type"].startswith("text/event-stream")
+            content = next(answer.iter_bytes()) if is_stream else answer.read()
+            return httpx.Response(answer.status_code, headers=answer.headers, content=content)
 
     def done(self, method: str, path: str, **more: Any) -> Any:
         """What a request is answered with that has to succeed."""
@@ -90,6 +106,7 @@ class Api:
     def __init__(self, databases: Databases, stack: ExitStack) -> None:
         self.clock = Ticker()
         self.log = stack.enter_context(EmbeddedLog.open(None, clock=self.clock, background_cleaning=False))
+        self.log.create_topics(topic.config for topic in TOPICS)
         self.users_database = _opened(databases("users"), users_models.DATABASE, stack)
         self.database = _opened(databases("transactions"), transactions_models.DATABASE, stack)
         settings = UsersSettings(password_parameters=CHEAP)
@@ -97,6 +114,9 @@ class Api:
         stack.callback(self.users.close)
         self.transactions = transactions.TransactionsService(self.log, self.database, clock=self.clock)
         stack.callback(self.transactions.close)
+        self.views_database = _opened(databases("views"), views_models.DATABASE, stack)
+        self.views = views.ViewsService(self.log, self.views_database, clock=self.clock)
+        stack.callback(self.views.close)
         self.app = self._application(stack)
         server = HttpServer(self.app, name="the services")
         server.start()
@@ -131,9 +151,12 @@ class Api:
         of_transactions = transactions_endpoints.router(
             self.transactions, http(transactions.NAME, self.database, USER_KEY.name)
         )
+        received = [topic.name for topic in views.RECEIVES]
+        of_views = views_endpoints.router(self.views, http(views.NAME, self.views_database, *received))
         services = [
             HttpService(users.NAME, "users", of_users, {}),
             HttpService(transactions.NAME, "transactions", of_transactions, {}),
+            HttpService(views.NAME, "views", of_views, {}),
         ]
         return create_app(services, self.clock)
 
@@ -146,7 +169,14 @@ class Api:
         """Let the services publish and take what is there. The first step may only join the group."""
         idle = 0
         while idle < 2:
-            idle = 0 if self.users.step() + self.transactions.step() else idle + 1
+            idle = 0 if self.users.step() + self.transactions.step() + self.views.step() else idle + 1
+
+    def run_topologies(self) -> None:
+        """Let the topologies do what there is to do, once."""
+        for name, build in (("balances", balances.build), ("figures", figures.build)):
+            with closing(StreamRunner(build(), self.log, StreamsConfig(application_id=name))) as runner:
+                while runner.step():
+                    pass
 
     def mailed_token(self, email: str) -> str:
         """The token in the only mail to that address."""
@@ -195,10 +225,14 @@ class Api:
         self.clock.now_ms += LIFETIME_S * 1000
 
     def rows(self) -> Rows:
-        """Everything in both databases, but how many numbers were set aside for postings: not all need be used."""
+        """Everything in all databases, but how many numbers were set aside for postings: not all need be used."""
         found = {
             f"{name}.{table}": rows
-            for name, database in (("users", self.users_database), ("transactions", self.database))
+            for name, database in (
+                ("users", self.users_database),
+                ("transactions", self.database),
+                ("views", self.views_database),
+            )
             for table, rows in _rows(database).items()
         }
         del found["transactions.ledger_state"]
@@ -235,6 +269,8 @@ def world_of(databases: Databases) -> Iterator[World]:
         api = Api(databases, stack)
         world = World(api, api.sign_up("Ada"), api.sign_up("Bob"), api.sign_up("Eve"), api.sign_up("Fay"))
         _live(world)
+        api.settle()
+        api.run_topologies()
         api.settle()
         yield world
 

@@ -190,4 +190,4 @@ def _month(text: str | None, parameter: str) -> date | None:
 
 
 def _invalid(parameter: str, detail: str) -> Problem:
-    return Problem(422, "invalid-request", detail, errors=[FieldProblem(parameter, detail, "query")])
+    return Problem(422, "invalid-field", detail, errors=[FieldProblem(parameter, detail, "query")])

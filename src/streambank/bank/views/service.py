@@ -224,7 +224,7 @@ class ViewsService:
         _check_range(first, last, count, MONTHS_MAX)
         flows = repository.flows(connection, reader.user_id, first, last)
         rates = self._rates(connection, currency, {row[0] for row in flows}, reader.today, since=first)
-        months = summaries.cash_flow(flows, summaries.months_between(first, last), reader.today, currency, rates)
+        months = summaries.cash_flow(flows, [add_months(first, n) for n in range(count)], reader.today, currency, rates)
         return ok(CashFlow(timezone=reader.timezone, months=months))
 
     def spending(self, connection: Connection, caller: Caller, currency: Currency | None, month: date | None) -> Answer:
@@ -359,7 +359,7 @@ def _check_range(first: date, last: date, count: int, most: int) -> None:
 
 
 def _bad_range(parameter: str, detail: str) -> Problem:
-    return Problem(422, "invalid-request", detail, errors=[FieldProblem(parameter, detail, "query")])
+    return Problem(422, "invalid-field", detail, errors=[FieldProblem(parameter, detail, "query")])
 
 
 def _months_before(month: date, count: int) -> date:

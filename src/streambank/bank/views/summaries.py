@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 from iso4217 import Currency
 
-from streambank.bank.days import add_months, month_end, month_of
+from streambank.bank.days import add_months, month_end
 from streambank.bank.views.conversion import Converted, Rates, Sum
 from streambank.bank.views.schemas import (
     Every,
@@ -26,14 +26,15 @@ USUAL_MONTHS_MAX = 6
 def ends(first: date, last: date, every: Every) -> list[date]:
     """The last day of each day, week (ISO 8601) or month from the first day to the last, which is always one."""
     days = []
-    day = first
-    while day <= last:
+    ordinal = first.toordinal()
+    while ordinal <= last.toordinal():
+        day = date.fromordinal(ordinal)
         if every is Every.WEEK:
-            end = day + timedelta(6 - day.weekday())
-        else:
-            end = day if every is Every.DAY else month_end(day)
-        days.append(min(end, last))
-        day = end + timedelta(1)
+            ordinal += 6 - day.weekday()
+        elif every is Every.MONTH:
+            ordinal = month_end(day).toordinal()
+        days.append(date.fromordinal(min(ordinal, last.toordinal())))
+        ordinal += 1
     return days
 
 
@@ -226,15 +227,6 @@ def spending(
     found = [one for one in found if one.missing or one.spent_minor or one.usual_minor or one.month_before_minor]
     found.sort(key=lambda one: (one.currency, -(one.spent_minor or 0), -(one.usual_minor or 0), one.category_id or ""))
     return found, [totals[of].result() for of in sorted(totals, key=_code)]
-
-
-def months_between(first: date, last: date) -> list[date]:
-    """The first days of the months from one day's to another's."""
-    months, month = [], month_of(first)
-    while month <= last:
-        months.append(month)
-        month = add_months(month, 1)
-    return months
 
 
 def _code(currency: Currency) -> str:
