@@ -18,13 +18,8 @@ import pytest
 from tests.cli.support import START_S, environment, up, wait_until
 
 ROOT = Path(__file__).parents[2]
-PAGES = (
-    "README.md",
-    "docs/guides/alerts-on-your-bank.md",
-    "docs/guides/api.md",
-    "docs/guides/events.md",
-    "docs/guides/views.md",
-)
+GUIDES = ("alerts-on-your-bank", "api", "events", "views")
+PAGES = ("README.md", *(f"docs/guides/{name}.md" for name in GUIDES))
 BLOCK = re.compile(r"(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)```", re.DOTALL)
 
 
@@ -79,9 +74,8 @@ def run_until_it_matches(command: str, expected: str, folder: Path, env: dict[st
         outputs.append(done.stdout + done.stderr)
         return done.returncode == 0 and (not expected.strip() or matches(expected, done.stdout))
 
-    looks = re.match(
-        r"streambank (balances|alerts$|alerts thresholds|mailbox|lag|topics|worth|spending|cashflow|recurring)", command
-    )
+    views = "worth|spending|cashflow|recurring"
+    looks = re.match(rf"streambank (balances|alerts$|alerts thresholds|mailbox|lag|topics|{views})", command)
     if looks:
         wait_until(attempt, f"{command}\n{outputs[-1:]}", START_S)
     else:

@@ -6,7 +6,7 @@ the one with the latest rates is taken, and of equals the shortest.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from fractions import Fraction
@@ -32,20 +32,16 @@ class Rates:
     """What is known of some currencies, by day."""
 
     def __init__(self, rates: Mapping[Pair, Iterable[tuple[date, Fraction]]]) -> None:
-        """``rates``: of each pair the days, ascending, and how much of the second one of the first is worth."""
+        """``rates``: of each pair the days, and how much of the second one of the first is worth."""
         self._days: dict[Pair, list[date]] = {}
         self._rates: dict[Pair, list[Fraction]] = {}
-        for (base, quote), known in rates.items():
-            points = list(known)
-            self._add((base, quote), [(day, rate) for day, rate in points])
-            self._add((quote, base), [(day, 1 / rate) for day, rate in points])
-
-    def _add(self, pair: Pair, points: Sequence[tuple[date, Fraction]]) -> None:
-        # Where both directions were told, the later of each day's is as good.
-        known = dict(zip(self._days.get(pair, []), self._rates.get(pair, []), strict=True))
-        merged = sorted({**dict(points), **known}.items())
-        self._days[pair] = [day for day, _ in merged]
-        self._rates[pair] = [rate for _, rate in merged]
+        told = {pair: dict(known) for pair, known in rates.items()}
+        for base, quote in {*told, *((quote, base) for base, quote in told)}:
+            turned = {day: 1 / rate for day, rate in told.get((quote, base), {}).items()}
+            # What was told of a day in this direction comes before what follows from the other.
+            known = sorted({**turned, **told.get((base, quote), {})}.items())
+            self._days[base, quote] = [day for day, _ in known]
+            self._rates[base, quote] = [rate for _, rate in known]
 
     def rate(self, base: Currency, quote: Currency, day: date) -> Fraction | None:
         """How much of ``quote`` one ``base`` was worth on the day; None where nobody has told."""

@@ -209,4 +209,4 @@ def rates(connection: Connection, currencies: Collection[Currency], first: date,
     for row in connection.execute(union_all(held, later)):
         pair = Currency(row.base), Currency(row.quote)
         known.setdefault(pair, []).append((date.fromisoformat(row.day), Fraction(row.rate)))
-    return Rates({pair: sorted(points) for pair, points in known.items()})
+    return Rates(known)
