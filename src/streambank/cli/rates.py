@@ -22,16 +22,15 @@ WRITE_RECORDS_MAX = 5_000
 """In one transaction of the log."""
 
 _PAIR = re.compile(r"([A-Za-z]{3})/([A-Za-z]{3})")
-_RATE = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")
 
 
 class Told(NamedTuple):
-    """A rate: how much of ``quote`` one ``base`` is worth from a day on."""
+    """A rate: how much of ``quote`` one ``base`` is worth from a day on, in billionths."""
 
     base: Currency
     quote: Currency
     day: date
-    rate: str
+    rate_e9: int
 
     @property
     def rate_id(self) -> str:
@@ -47,13 +46,6 @@ def parse_pair(text: str) -> tuple[Currency, Currency]:
     return parse_currency(found[1]), parse_currency(found[2])
 
 
-def parse_rate(text: str) -> str:
-    """A rate as it is kept. Raises UsageError."""
-    if not _RATE.fullmatch(text) or not text.strip("0."):
-        raise UsageError(f"{text!r} is not a rate; write it like 1.0842")
-    return text
-
-
 def known(log: EventLog, pair: tuple[Currency, Currency] | None, until: date | None) -> list[FxRate]:
     """The rates in the log, of one pair or all, by pair and day."""
     found = [
@@ -67,16 +59,14 @@ def known(log: EventLog, pair: tuple[Currency, Currency] | None, until: date | N
 def put(log: EventLog, told: Sequence[Told]) -> int:
     """Write those that the log does not have; how many."""
     log.create_topics([FX_RATE.config])
-    there = {rate_id: rate.rate for rate_id, rate in latest(log, FX_RATE).items()}
-    new = iter([one for one in told if there.get(one.rate_id) != one.rate])
+    there = {rate_id: rate.rate_e9 for rate_id, rate in latest(log, FX_RATE).items()}
+    new = iter([one for one in told if there.get(one.rate_id) != one.rate_e9])
     count = 0
     with closing(log.producer()) as producer:
         while chunk := list(islice(new, WRITE_RECORDS_MAX)):
             with producer.transaction() as transaction:
                 for event in _events(chunk):
-                    # Event time is when it begins to hold.
-                    begins = datetime.combine(event.day, time(), UTC)
-                    FX_RATE.write(transaction, event.rate_id, event, to_millis(begins))
+                    FX_RATE.write(transaction, event.rate_id, event, to_millis(event.occurred_at))
             count += len(chunk)
     return count
 
@@ -90,6 +80,7 @@ def _events(told: Iterable[Told]) -> Iterable[FxRate]:
             base=one.base,
             quote=one.quote,
             day=one.day,
-            rate=one.rate,
+            rate_e9=one.rate_e9,
+            occurred_at=datetime.combine(one.day, time(), UTC),
             recorded_at=to_datetime(now_ms),
         )

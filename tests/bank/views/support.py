@@ -29,6 +29,7 @@ from streambank.bank.events import (
     UserProfile,
 )
 from streambank.bank.events.personal import seal
+from streambank.bank.rates import parse_rate
 from streambank.bank.topologies import balances, figures
 from streambank.bank.views.models import DATABASE
 from streambank.bank.views.service import ViewsService
@@ -192,7 +193,8 @@ def fx_rate(pair: str, rate: str, day: date) -> FxRate:
         base=Currency(base),
         quote=Currency(quote),
         day=day,
-        rate=rate,
+        rate_e9=parse_rate(rate),
+        occurred_at=NOON,
         recorded_at=NOON,
     )
 

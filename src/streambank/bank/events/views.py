@@ -13,7 +13,7 @@ import msgspec
 from iso4217 import Currency
 
 from streambank.bank.events.goals import GoalMarked, GoalProgress
-from streambank.bank.events.money import Amount, Minor
+from streambank.bank.events.money import INT64_MAX, Amount, Minor
 from streambank.bank.events.transfers import TransferChanged
 from streambank.bank.events.types import AlertRaised, Balance, CreditDebit, Event
 
@@ -108,8 +108,8 @@ class RecurringFound(Event, frozen=True, kw_only=True, gc=False, omit_defaults=T
 class FxRate(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """How much of ``quote`` one ``base`` is worth from a day on. Topic ``fx.rate``, key ``rate_id``, compacted.
 
-    ``rate_id`` is ``BASE/QUOTE/DAY``: with the day in the key, compaction keeps the history. ``rate`` is a decimal
-    number above zero, as it was told.
+    ``rate_id`` is ``BASE/QUOTE/DAY``: with the day in the key, compaction keeps the history. ``rate_e9`` is in
+    billionths: 1.0842 is 1,084,200,000. ``occurred_at`` is when the day begins, in UTC.
     """
 
     event_id: str
@@ -117,12 +117,9 @@ class FxRate(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
     base: Currency
     quote: Currency
     day: date
-    rate: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,15}(\.[0-9]{1,15})?$")]
+    rate_e9: Annotated[int, msgspec.Meta(ge=1, le=INT64_MAX)]
+    occurred_at: datetime
     recorded_at: datetime
-
-    def __post_init__(self) -> None:
-        if not self.rate.strip("0."):
-            raise ValueError("rate: it has to be above zero")
 
 
 class FeedItem(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):

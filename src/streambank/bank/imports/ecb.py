@@ -8,7 +8,6 @@ A line for each day, a column for each currency, each saying how much of it one 
 """
 
 import csv
-import re
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from typing import NamedTuple
@@ -16,17 +15,17 @@ from typing import NamedTuple
 from iso4217 import Currency
 
 from streambank.bank.imports.errors import ImportFileError
+from streambank.bank.rates import RateError, parse_rate
 
-_RATE = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")
 _NOT_KNOWN = ("", "N/A")
 
 
 class EcbRate(NamedTuple):
-    """How much of ``currency`` one euro was worth on the day; ``rate`` is the number as it is written."""
+    """How much of ``currency`` one euro was worth on the day; in billionths."""
 
     day: date
     currency: Currency
-    rate: str
+    rate_e9: int
 
 
 def read_rates(lines: Iterable[str]) -> Iterator[EcbRate]:
@@ -48,9 +47,10 @@ def read_rates(lines: Iterable[str]) -> Iterator[EcbRate]:
         for currency, rate in zip(currencies, cells[1:], strict=False):
             if currency is None or rate in _NOT_KNOWN:
                 continue
-            if not _RATE.fullmatch(rate) or not rate.strip("0."):
-                raise ImportFileError(f"line {number}: {rate!r} is not a rate of {currency.value}")
-            yield EcbRate(day, currency, rate)
+            try:
+                yield EcbRate(day, currency, parse_rate(rate))
+            except RateError as error:
+                raise ImportFileError(f"line {number}, {currency.value}: {error}") from None
 
 
 def _currency(code: str) -> Currency | None:

@@ -102,7 +102,7 @@ RATE = Table(
     Column("base", String(3), nullable=False),
     Column("quote", String(3), nullable=False),
     Column("day", String(10), nullable=False),
-    Column("rate", String(32), nullable=False),
+    Column("rate_e9", BigInteger, nullable=False),
 )
 
 INDEXES = (

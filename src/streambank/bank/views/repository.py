@@ -23,6 +23,7 @@ from sqlalchemy import (
     update,
 )
 
+from streambank.bank.rates import RATE_DIGITS
 from streambank.bank.views.conversion import PIVOT, Pair, Rates
 from streambank.bank.views.models import (
     ACCOUNT,
@@ -201,12 +202,12 @@ def rates(connection: Connection, currencies: Collection[Currency], first: date,
         .group_by(c.base, c.quote)
         .subquery()
     )
-    held = select(c.base, c.quote, c.day, c.rate).join(
+    held = select(c.base, c.quote, c.day, c.rate_e9).join(
         begin, and_(c.base == begin.c.base, c.quote == begin.c.quote, c.day == begin.c.day)
     )
-    later = select(c.base, c.quote, c.day, c.rate).where(among, c.day > first.isoformat(), c.day <= last.isoformat())
+    later = select(c.base, c.quote, c.day, c.rate_e9).where(among, c.day > first.isoformat(), c.day <= last.isoformat())
     known: dict[Pair, list[tuple[date, Fraction]]] = {}
     for row in connection.execute(union_all(held, later)):
         pair = Currency(row.base), Currency(row.quote)
-        known.setdefault(pair, []).append((date.fromisoformat(row.day), Fraction(row.rate)))
+        known.setdefault(pair, []).append((date.fromisoformat(row.day), Fraction(row.rate_e9, 10**RATE_DIGITS)))
     return Rates(known)

@@ -71,7 +71,7 @@ def rate(event: FxRate) -> tuple[str, Row]:
         "base": event.base.value,
         "quote": event.quote.value,
         "day": event.day.isoformat(),
-        "rate": event.rate,
+        "rate_e9": event.rate_e9,
     }
 
 

@@ -29,6 +29,7 @@ from streambank.bank.events import (
     UserKey,
     UserProfile,
 )
+from streambank.bank.rates import rate_text
 from streambank.bank.recurrence import status
 from streambank.bank.views import models, people, repository, rows, summaries
 from streambank.bank.views.conversion import Rates
@@ -267,7 +268,8 @@ class ViewsService:
         day = day or self.reader(connection, caller).today
         found = repository.latest_rates(connection, day)
         items = [
-            RateView(base=row.base, quote=row.quote, day=date.fromisoformat(row.day), rate=row.rate) for row in found
+            RateView(base=row.base, quote=row.quote, day=date.fromisoformat(row.day), rate=rate_text(row.rate_e9))
+            for row in found
         ]
         return ok(RateList(day=day, items=items))
 

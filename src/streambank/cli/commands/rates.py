@@ -37,6 +37,7 @@ def list_rates(
     day
         The day; the latest of all unless you say otherwise.
     """
+    from streambank.bank.rates import rate_text
     from streambank.cli import rates
     from streambank.cli.api import parse_day
 
@@ -46,7 +47,7 @@ def list_rates(
     if not all_:
         found = list({(one.base, one.quote): one for one in found}.values())
     items = [
-        {"base": one.base.value, "quote": one.quote.value, "day": one.day.isoformat(), "rate": one.rate}
+        {"base": one.base.value, "quote": one.quote.value, "day": one.day.isoformat(), "rate": rate_text(one.rate_e9)}
         for one in found
     ]
     columns = [Column("PAIR"), Column("DAY"), Column("RATE", right=True)]
@@ -66,15 +67,16 @@ def set_rate(pair: str, rate: str, /, *, day: str | None = None, place: PlaceOpt
     day
         From when on it holds; today, UTC, unless you say otherwise.
     """
+    from streambank.bank.rates import parse_rate
     from streambank.cli import rates
     from streambank.cli.api import parse_day
     from streambank.clock import system_clock, to_datetime
 
     of = parse_day(day, "--day") or to_datetime(system_clock()).date()
-    told = rates.Told(*rates.parse_pair(pair), of, rates.parse_rate(rate))
+    told = rates.Told(*rates.parse_pair(pair), of, parse_rate(rate))
     with place.folder().open_log() as log:
         rates.put(log, [told])
-    say(f"one {told.base.value} is {told.rate} {told.quote.value} from {told.day} on")
+    say(f"one {told.base.value} is {rate} {told.quote.value} from {told.day} on")
 
 
 @app.command(name="import")
@@ -98,7 +100,7 @@ def import_rates(file: Path, /, *, since: str | None = None, place: PlaceOption 
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             told = [
-                rates.Told(rates.EURO, one.currency, one.day, one.rate)
+                rates.Told(rates.EURO, one.currency, one.day, one.rate_e9)
                 for one in read_rates(lines)
                 if first is None or one.day >= first
             ]

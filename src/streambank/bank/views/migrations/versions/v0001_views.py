@@ -83,6 +83,6 @@ def _figures() -> None:
 
 def _rates() -> None:
     op.create_table(
-        "rate", _id("rate_id", 24), _text("base", 3), _text("quote", 3), _text("day", 10), _text("rate", 32)
+        "rate", _id("rate_id", 24), _text("base", 3), _text("quote", 3), _text("day", 10), _number("rate_e9")
     )
     op.create_index("rate_by_pair", "rate", ["base", "quote", "day"])
