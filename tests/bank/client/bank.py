@@ -1,4 +1,4 @@
-"""Users and transactions as they are, over HTTP on a free port, on a log in memory."""
+"""Users, transactions and views, with the topologies that feed them, over HTTP on a free port, on a log in memory."""
 
 import threading
 import time
@@ -15,6 +15,7 @@ from streambank.bank.events import MAIL_REQUESTED, TOPICS, USER_KEY
 from streambank.bank.events.personal import unseal
 from streambank.bank.reading import latest
 from streambank.bank.scopes import SCOPES, TOKEN_PATH
+from streambank.bank.topologies import balances, figures
 from streambank.bank.transactions.endpoints import router as transactions_router
 from streambank.bank.transactions.models import DATABASE as TRANSACTIONS_DATABASE
 from streambank.bank.transactions.service import TransactionsService
@@ -23,6 +24,10 @@ from streambank.bank.users.models import DATABASE as USERS_DATABASE
 from streambank.bank.users.schemas import SignUp
 from streambank.bank.users.service import UsersService
 from streambank.bank.users.settings import UsersSettings
+from streambank.bank.views.endpoints import router as views_router
+from streambank.bank.views.models import DATABASE as VIEWS_DATABASE
+from streambank.bank.views.service import RECEIVES, ViewsService
+from streambank.cli.roles import TopologyRole
 from streambank.clock import system_clock
 from streambank.log import EventLog
 from streambank.log.embedded import EmbeddedLog
@@ -81,6 +86,9 @@ def running_bank(folder: Path) -> Iterator[Bank]:
         stack.callback(users_database.close)
         transactions_database = Database.open(folder / "transactions.db", *TRANSACTIONS_DATABASE)
         stack.callback(transactions_database.close)
+        views_database = Database.open(folder / "views.db", *VIEWS_DATABASE)
+        stack.callback(views_database.close)
+        views = ViewsService(log, views_database)
         people = UsersService(log, users_database, UsersSettings(password_parameters=CHEAP))
         ledger = TransactionsService(log, transactions_database)
 
@@ -102,12 +110,16 @@ def running_bank(folder: Path) -> Iterator[Bank]:
         routers = {
             "users": users_router(people, http("users", users_database, [])),
             "transactions": transactions_router(ledger, http("transactions", transactions_database, [USER_KEY.name])),
+            "views": views_router(views, http("views", views_database, [topic.name for topic in RECEIVES])),
         }
         stop = threading.Event()
-        for service in (people, ledger):
+        topologies = [TopologyRole(n, b, log) for n, b in (("balances", balances.build), ("figures", figures.build))]
+        for service in (people, ledger, views, *topologies):
             thread = threading.Thread(target=service.run, args=(stop,))
             thread.start()
             stack.callback(thread.join)
+        for topology in topologies:
+            stack.callback(topology.interrupt)
         stack.callback(stop.set)
         app = create_app([HttpService(name, name, router, {}) for name, router in routers.items()], clock)
         server = HttpServer(app, name="bank")

@@ -124,6 +124,15 @@ CALLS: dict[str, list[Callable[[Client], object]]] = {
         lambda c: c.imports.get("id-1"),
         lambda c: c.imports.undo(FAKE_IMPORT),
     ],
+    "views": [
+        lambda c: c.views.balances(),
+        lambda c: c.views.net_worth(),
+        lambda c: c.views.cash_flow(),
+        lambda c: c.views.spending(),
+        lambda c: list(c.views.recurring()),
+        lambda c: c.views.rates(),
+        lambda c: next(c.views.stream()),
+    ],
 }
 
 
