@@ -92,7 +92,7 @@ def running_bank(folder: Path) -> Iterator[Bank]:
         people = UsersService(log, users_database, UsersSettings(password_parameters=CHEAP))
         ledger = TransactionsService(log, transactions_database)
 
-        def http(name: str, database: Database, topics: list[str]) -> ServiceHttp:
+        def http(name: str, database: Database, topics: list[str], *through: str) -> ServiceHttp:
             commits = GroupCommit(database)
             stack.callback(commits.close)
             return ServiceHttp(
@@ -102,15 +102,16 @@ def running_bank(folder: Path) -> Iterator[Bank]:
                 clock=clock,
                 verifier=TokenVerifier(LogKeys(log).find, clock),
                 limits=RateLimits(clock, caller=limits, anonymous=limits),
-                positions=Positions(log, database, service=name, topics=topics),
+                positions=Positions(log, database, service=name, topics=topics, through=through),
                 token_path=TOKEN_PATH,
                 scopes=SCOPES,
             )
 
+        received = [topic.name for topic in RECEIVES]
         routers = {
             "users": users_router(people, http("users", users_database, [])),
             "transactions": transactions_router(ledger, http("transactions", transactions_database, [USER_KEY.name])),
-            "views": views_router(views, http("views", views_database, [topic.name for topic in RECEIVES])),
+            "views": views_router(views, http("views", views_database, received, "balances", "figures")),
         }
         stop = threading.Event()
         topologies = [TopologyRole(n, b, log) for n, b in (("balances", balances.build), ("figures", figures.build))]

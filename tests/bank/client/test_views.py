@@ -102,13 +102,10 @@ def test_figures_follow_what_is_recorded(bank: Bank, ada: Client) -> None:
     listener.join(WAIT_S)
     assert not listener.is_alive()
     assert {"The Baker"} == {one.data["entry"]["counterparty"] for one in heard if one.kind == "balance"}
-    wait_until(lambda: [one.balance_minor for one in ada.views.balances().accounts] == [15_000])
-
-    def worth() -> list[Any]:
-        found = ada.views.net_worth(from_date=date(2026, 1, 1), to_date=date(2026, 2, 28), every=Every.MONTH)
-        return [[point.amount_minor for point in one.points] for one in found.currencies]
-
-    wait_until(lambda: worth() == [[20_000, 15_000]])
+    # Fresh: what was written to transactions has gone through the topologies.
+    assert [one.balance_minor for one in ada.fresh.views.balances().accounts] == [15_000]
+    found = ada.views.net_worth(from_date=date(2026, 1, 1), to_date=date(2026, 2, 28), every=Every.MONTH)
+    assert [[point.amount_minor for point in one.points] for one in found.currencies] == [[20_000, 15_000]]
     flow = ada.views.cash_flow(from_month=date(2026, 1, 1), to_month=date(2026, 2, 1)).months
     assert [(one.currencies[0].in_minor, one.currencies[0].out_minor) for one in flow] == [(20_000, 0), (0, 5_000)]
     spent = ada.views.spending(month=date(2026, 2, 1))
@@ -122,3 +119,18 @@ def wait_until(reached: Any) -> None:
     while not reached():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_a_fresh_read_sees_each_write_before_it(bank: Bank, ada: Client) -> None:
+    account = ada.accounts.open(OpenAccount(name="Giro", currency="EUR")).value.id
+    for number in range(1, 11):
+        ada.transactions.record(
+            NewTransaction(
+                account_id=account,
+                credit_debit=CreditDebit.CREDIT,
+                amount=Money(amount_minor=100, currency="EUR"),
+                booking_date=date(2026, 1, 5),
+            )
+        )
+        found = ada.fresh.views.net_worth(from_date=date(2026, 1, 5), to_date=date(2026, 1, 5))
+        assert found.currencies[0].points[0].amount_minor == 100 * number
