@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from argon2 import Parameters, Type
 
@@ -115,7 +116,8 @@ def running_bank(folder: Path) -> Iterator[Bank]:
         }
         stop = threading.Event()
         topologies = [TopologyRole(n, b, log) for n, b in (("balances", balances.build), ("figures", figures.build))]
-        for service in (people, ledger, views, *topologies):
+        workers: list[Any] = [people, ledger, views, *topologies]
+        for service in workers:
             thread = threading.Thread(target=service.run, args=(stop,))
             thread.start()
             stack.callback(thread.join)

@@ -32,8 +32,15 @@ END = 'event: end\ndata: {"reason":"token-expired"}\n\n'
 
 def test_it_goes_on_where_it_was_when_a_stream_ends_or_breaks() -> None:
     broken = stream(event("c"), "id: d\nevent: bal")
-    answers = [stream(event("a"), event("b"), END), httpx.ReadError("gone"), broken, stream(event("d"), event("e"))]
-    server = FakeServer(answers=[*answers, problem(403, "user-erased")])
+    server = FakeServer(
+        answers=[
+            stream(event("a"), event("b"), END),
+            httpx.ReadError("gone"),
+            broken,
+            stream(event("d"), event("e")),
+            problem(403, "user-erased"),
+        ]
+    )
     found: list[FeedEvent] = []
     with server.client() as client, pytest.raises(ApiError, match="because"):
         collect(client, found)
