@@ -11,6 +11,7 @@ from tests.postgres import Databases, PostgresServer
 from streambank.bank.personalization import models as personalization
 from streambank.bank.transactions import models as transactions
 from streambank.bank.users import models as users
+from streambank.bank.views import models as views
 from streambank.service.database import Database
 from streambank.service.postgres import with_schema
 
@@ -22,6 +23,7 @@ def empty_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Database.open(folder / "users.db", *users.DATABASE).close()
     Database.open(folder / "transactions.db", *transactions.DATABASE).close()
     Database.open(folder / "personalization.db", *personalization.DATABASE).close()
+    Database.open(folder / "views.db", *views.DATABASE).close()
     return folder
 
 

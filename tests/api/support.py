@@ -4,7 +4,7 @@ Ada owns accounts and much else, Bob is another customer, Eve and Fay may look a
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -18,12 +18,13 @@ from tests.bank.transactions.support import TODAY, Ticker, line, records
 from tests.postgres import Databases
 
 from streambank.bank.access import LogKeys
-from streambank.bank.events import MAIL_REQUESTED, USER_KEY
+from streambank.bank.events import MAIL_REQUESTED, TOPICS, USER_KEY
 from streambank.bank.events.personal import unseal
 from streambank.bank.personalization import endpoints as personalization_endpoints
 from streambank.bank.personalization import models as personalization_models
 from streambank.bank.personalization import service as personalization
 from streambank.bank.scopes import SCOPES, TOKEN_PATH
+from streambank.bank.topologies import balances, figures
 from streambank.bank.transactions import endpoints as transactions_endpoints
 from streambank.bank.transactions import models as transactions_models
 from streambank.bank.transactions import service as transactions
@@ -32,6 +33,9 @@ from streambank.bank.users import endpoints as users_endpoints
 from streambank.bank.users import models as users_models
 from streambank.bank.users import service as users
 from streambank.bank.users.settings import UsersSettings
+from streambank.bank.views import endpoints as views_endpoints
+from streambank.bank.views import models as views_models
+from streambank.bank.views import service as views
 from streambank.log.embedded import EmbeddedLog
 from streambank.service.database import Database
 from streambank.service.group_commit import GroupCommit
@@ -41,6 +45,7 @@ from streambank.service.http.positions import Positions
 from streambank.service.http.rate_limits import RateLimits, RatePolicy
 from streambank.service.http.server import HttpServer
 from streambank.service.http.tokens import LIFETIME_S, TokenVerifier
+from streambank.streams import StreamRunner, StreamsConfig
 
 CHEAP = Parameters(type=Type.ID, version=19, salt_len=16, hash_len=32, time_cost=1, memory_cost=8, parallelism=1)
 PASSWORD = "green apples on a hill"
@@ -66,7 +71,16 @@ class Client:
         if self.token is not None:
             headers["Authorization"] = f"Bearer {self.token}"
         headers.update(more.pop("headers", None) or {})
+        if path == STREAM:
+            return self._beginning(method, path, headers=headers, **more)
         return self._http.request(method, path, headers=headers, **more)
+
+    def _beginning(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """The answer of what never ends, up to its first event."""
+        with self._http.stream(method, path, **more) as answer:
+            is_stream = answer.headers["content-type"].startswith("text/event-stream")
+            content = next(answer.iter_bytes()) if is_stream else answer.read()
+            return httpx.Response(answer.status_code, headers=answer.headers, content=content)
 
     def done(self, method: str, path: str, **more: Any) -> Any:
         """What a request is answered with that has to succeed."""
@@ -95,6 +109,7 @@ class Api:
     def __init__(self, databases: Databases, stack: ExitStack) -> None:
         self.clock = Ticker()
         self.log = stack.enter_context(EmbeddedLog.open(None, clock=self.clock, background_cleaning=False))
+        self.log.create_topics(topic.config for topic in TOPICS)
         self.users_database = _opened(databases("users"), users_models.DATABASE, stack)
         self.database = _opened(databases("transactions"), transactions_models.DATABASE, stack)
         settings = UsersSettings(password_parameters=CHEAP)
@@ -260,6 +275,8 @@ def world_of(databases: Databases) -> Iterator[World]:
         api = Api(databases, stack)
         world = World(api, api.sign_up("Ada"), api.sign_up("Bob"), api.sign_up("Eve"), api.sign_up("Fay"))
         _live(world)
+        api.settle()
+        api.run_topologies()
         api.settle()
         yield world
 

@@ -27,6 +27,8 @@ SUBCOMMANDS = (
     *(("goal", name) for name in ("ls", "save", "spend", "change", "rm")),
     *(("limit", name) for name in ("ls", "set", "rm")),
     *(("imports", name) for name in ("ls", "undo")),
+    *((name,) for name in ("worth", "spending", "cashflow", "recurring", "watch")),
+    *(("rates", name) for name in ("ls", "set", "import")),
     *(("api-key", name) for name in ("ls", "new", "rm")),
 )
 

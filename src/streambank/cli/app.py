@@ -37,6 +37,11 @@ _COMMANDS = {
         "goal": "What you save for, and what you may spend once: list, add, change, remove.",
         "limit": "How much may go out in transfers: list, set, remove.",
         "imports": "What was imported into your accounts: list, undo.",
+        "worth": "Your net worth over time.",
+        "spending": "What you spend by category, beside what is usual.",
+        "cashflow": "What comes in and goes out in each month.",
+        "recurring": "Subscriptions, rent, salary: what comes again and again.",
+        "watch": "Follow what happens to your money, as it happens.",
         "api-key": "API keys for programs of yours: list, make, revoke.",
         "export": "Write everything that the bank knows of you into a folder.",
         "erase": "Erase everything that the bank knows of you, for ever.",
@@ -45,6 +50,7 @@ _COMMANDS = {
         "balances": "Every account's balance, and each person's totals.",
         "alerts": "The alerts raised, and when their e-mails went out; set what to be alerted of.",
         "mailbox": "The e-mails caught by the built-in mailbox.",
+        "rates": "Exchange rates: list, set, import.",
     },
     "Look at the log": {
         "topics": "The topics, their partitions and offsets.",
@@ -82,6 +88,7 @@ _TARGETS = {
     "imports": "streambank.cli.commands.imports:app",
     "api-key": "streambank.cli.commands.api_key:app",
     "schemas": "streambank.cli.commands.schemas:app",
+    "rates": "streambank.cli.commands.rates:app",
 }
 
 

@@ -13,6 +13,7 @@ from streambank.bank.notifications import models as notifications
 from streambank.bank.personalization import models as personalization
 from streambank.bank.transactions import models as transactions
 from streambank.bank.users import models as users
+from streambank.bank.views import models as views
 from streambank.cli.databases import service_database
 from streambank.cli.errors import say
 from streambank.cli.folder import DataFolder
@@ -30,6 +31,7 @@ _SERVICES = {
     "transactions": transactions.DATABASE,
     "personalization": personalization.DATABASE,
     "notifications": notifications.DATABASE,
+    "views": views.DATABASE,
 }
 """The services whose databases store positions in the log, and what to open each with."""
 

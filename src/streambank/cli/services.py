@@ -23,6 +23,9 @@ from streambank.bank.transactions import service as transactions
 from streambank.bank.users import endpoints as users_endpoints
 from streambank.bank.users import models as users_models
 from streambank.bank.users import service as users
+from streambank.bank.views import endpoints as views_endpoints
+from streambank.bank.views import models as views_models
+from streambank.bank.views import service as views
 from streambank.cli.databases import service_database
 from streambank.cli.folder import DataFolder
 from streambank.cli.roles import FunctionRole
@@ -49,23 +52,26 @@ UNPUBLISHED_MAX = 10_000
 class ServiceKind:
     """What has to be known of a service to run it.
 
-    ``receives`` are the topics that its projections read. ``make`` takes the log and the database; what it makes has
+    ``receives`` are the topics that its projections read; ``through`` the topologies, in the order of their work, that
+    make some of them of other services' events. ``make`` takes the log and the database; what it makes has
     ``run(stop, grace_s=...)`` and ``close()``.
     """
 
     title: str
     histories: tuple[Migrations, ...]
     receives: tuple[str, ...]
+    through: tuple[str, ...]
     make: Callable[[EventLog, Database], Any]
     router: Callable[[Any, ServiceHttp], APIRouter]
 
 
 SERVICES = {
-    users.NAME: ServiceKind("users", users_models.DATABASE, (), users.UsersService, users_endpoints.router),
+    users.NAME: ServiceKind("users", users_models.DATABASE, (), (), users.UsersService, users_endpoints.router),
     transactions.NAME: ServiceKind(
         "transactions",
         transactions_models.DATABASE,
         tuple(topic.name for topic in transactions.RECEIVES),
+        (),
         transactions.TransactionsService,
         transactions_endpoints.router,
     ),
@@ -73,8 +79,17 @@ SERVICES = {
         "personalization",
         personalization_models.DATABASE,
         tuple(topic.name for topic in personalization.RECEIVES),
+        (),
         personalization.PersonalizationService,
         personalization_endpoints.router,
+    ),
+    views.NAME: ServiceKind(
+        "views",
+        views_models.DATABASE,
+        tuple(topic.name for topic in views.RECEIVES),
+        ("balances", "figures"),
+        views.ViewsService,
+        views_endpoints.router,
     ),
 }
 """By name."""
@@ -127,7 +142,7 @@ class Services:
         kind = SERVICES[name]
         commits = GroupCommit(database)
         stack.callback(commits.close)
-        positions = Positions(self._log, database, service=name, topics=kind.receives)
+        positions = Positions(self._log, database, service=name, topics=kind.receives, through=kind.through)
         stack.callback(positions.close)
         http = ServiceHttp(
             name=name,

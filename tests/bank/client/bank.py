@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from argon2 import Parameters, Type
 
@@ -19,6 +20,7 @@ from streambank.bank.personalization.service import RECEIVES as PERSONALIZATION_
 from streambank.bank.personalization.service import PersonalizationService
 from streambank.bank.reading import latest
 from streambank.bank.scopes import SCOPES, TOKEN_PATH
+from streambank.bank.topologies import balances, figures
 from streambank.bank.transactions.endpoints import router as transactions_router
 from streambank.bank.transactions.models import DATABASE as TRANSACTIONS_DATABASE
 from streambank.bank.transactions.service import TransactionsService
@@ -27,6 +29,10 @@ from streambank.bank.users.models import DATABASE as USERS_DATABASE
 from streambank.bank.users.schemas import SignUp
 from streambank.bank.users.service import UsersService
 from streambank.bank.users.settings import UsersSettings
+from streambank.bank.views.endpoints import router as views_router
+from streambank.bank.views.models import DATABASE as VIEWS_DATABASE
+from streambank.bank.views.service import RECEIVES, ViewsService
+from streambank.cli.roles import TopologyRole
 from streambank.clock import system_clock
 from streambank.log import EventLog
 from streambank.log.embedded import EmbeddedLog
@@ -91,7 +97,7 @@ def running_bank(folder: Path) -> Iterator[Bank]:
         ledger = TransactionsService(log, transactions_database)
         plans = PersonalizationService(log, plans_database)
 
-        def http(name: str, database: Database, topics: list[str]) -> ServiceHttp:
+        def http(name: str, database: Database, topics: list[str], *through: str) -> ServiceHttp:
             commits = GroupCommit(database)
             stack.callback(commits.close)
             return ServiceHttp(
@@ -101,11 +107,12 @@ def running_bank(folder: Path) -> Iterator[Bank]:
                 clock=clock,
                 verifier=TokenVerifier(LogKeys(log).find, clock),
                 limits=RateLimits(clock, caller=limits, anonymous=limits),
-                positions=Positions(log, database, service=name, topics=topics),
+                positions=Positions(log, database, service=name, topics=topics, through=through),
                 token_path=TOKEN_PATH,
                 scopes=SCOPES,
             )
 
+        received = [topic.name for topic in RECEIVES]
         routers = {
             "users": users_router(people, http("users", users_database, [])),
             "transactions": transactions_router(ledger, http("transactions", transactions_database, [USER_KEY.name])),
@@ -118,6 +125,8 @@ def running_bank(folder: Path) -> Iterator[Bank]:
             thread = threading.Thread(target=service.run, args=(stop,))
             thread.start()
             stack.callback(thread.join)
+        for topology in topologies:
+            stack.callback(topology.interrupt)
         stack.callback(stop.set)
         app = create_app([HttpService(name, name, router, {}) for name, router in routers.items()], clock)
         server = HttpServer(app, name="bank")

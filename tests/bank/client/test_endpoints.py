@@ -171,6 +171,14 @@ CALLS: dict[str, list[Callable[[Client], object]]] = {
         lambda c: c.limits.get("EUR"),
         lambda c: c.limits.set(LIMIT, PaymentLimitBody(per_day_count=1)),
         lambda c: c.limits.remove(LIMIT),
+    "views": [
+        lambda c: c.views.balances(),
+        lambda c: c.views.net_worth(),
+        lambda c: c.views.cash_flow(),
+        lambda c: c.views.spending(),
+        lambda c: list(c.views.recurring()),
+        lambda c: c.views.rates(),
+        lambda c: next(c.views.stream()),
     ],
 }
 

@@ -34,7 +34,7 @@ def test_what_does_not_fit_is_refused(old: bytes, new: bytes, says: str) -> None
 
 def test_the_topics_are_valid_and_their_names_differ() -> None:
     configs = [topic.config for topic in TOPICS]
-    assert len({config.name for config in configs}) == len(configs) == 24
+    assert len({config.name for config in configs}) == len(configs) == 30
     assert all(isinstance(config, TopicConfig) for config in configs)
 
 

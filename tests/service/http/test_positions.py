@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, insert
 from tests.service.support import NUMBERS, OUTBOX_ID, ROWS, Number, Ticker, add_row, open_database
 
-from streambank.log import TopicPartition
+from streambank.log import OffsetAndMetadata, TopicPartition
 from streambank.log.embedded import EmbeddedLog
 from streambank.service.http.positions import WAIT_S, LogPosition, Positions
 from streambank.service.http.problems import Problem
@@ -104,6 +104,36 @@ def test_it_goes_on_as_soon_as_they_are_there(pair: Pair, tmp_path: Path) -> Non
         pass
     waiting.join(5)
     assert not waiting.is_alive()
+
+
+def test_what_goes_through_a_stream_application_is_waited_for_there_too(pair: Pair) -> None:
+    pair.relay.step()
+    while pair.projection.step(0):
+        pass
+    positions = Positions(
+        pair.log,
+        pair.reader._database,
+        service="reader",
+        topics=[NUMBERS.name],
+        through=["application"],
+        sleep=pair.slept.append,
+        monotonic_s=lambda: float(len(pair.slept)),
+    )
+    with (
+        closing(pair.log.consumer("application", [NUMBERS.name])) as consumer,
+        closing(pair.log.producer()) as producer,
+    ):
+        batches = consumer.poll(100, 0) or consumer.poll(100, 0)
+        with pytest.raises(Problem, match="not seen"):
+            positions.wait(pair.position)
+        while batches:
+            with producer.transaction() as transaction:
+                offsets = {batch.topic_partition: OffsetAndMetadata(batch.next_offset) for batch in batches}
+                transaction.commit_offsets(consumer.metadata, offsets)
+            batches = consumer.poll(100, 0)
+        pair.slept.clear()
+        positions.wait(pair.position)
+    assert pair.slept == []
 
 
 def test_a_place_in_a_topic(pair: Pair) -> None:

@@ -23,6 +23,7 @@ from streambank.bank.client.thresholds import Thresholds
 from streambank.bank.client.transactions import State, Transactions
 from streambank.bank.client.users import Users
 from streambank.bank.client.versioned import Versioned
+from streambank.bank.client.views import FeedEvent, Views
 
 __all__ = [
     "DEFAULT_URL",
@@ -39,6 +40,7 @@ __all__ = [
     "ClientError",
     "Credentials",
     "Goals",
+    "FeedEvent",
     "Imports",
     "Limits",
     "LineResult",
@@ -54,4 +56,5 @@ __all__ = [
     "UnreachableError",
     "Users",
     "Versioned",
+    "Views",
 ]

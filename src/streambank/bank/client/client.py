@@ -19,6 +19,7 @@ from streambank.bank.client.rules import Rules
 from streambank.bank.client.thresholds import Thresholds
 from streambank.bank.client.transactions import Transactions
 from streambank.bank.client.users import Users
+from streambank.bank.client.views import Views
 from streambank.clock import Clock, system_clock
 from streambank.ids import RandomBytes
 
@@ -74,6 +75,7 @@ class Client:
         self.budgets = Budgets(connection, fresh=fresh)
         self.goals = Goals(connection, fresh=fresh)
         self.limits = Limits(connection, fresh=fresh)
+        self.views = Views(connection, fresh=fresh)
 
     @property
     def base_url(self) -> str:

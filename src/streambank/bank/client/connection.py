@@ -63,7 +63,8 @@ class Patience:
 class Call:
     """A request of a service. The body is not part of its repr: it may hold secrets.
 
-    ``harmless``: to do it twice is as good as once. ``fresh``: wait for what this client wrote to other services.
+    ``headers`` are more of them. ``harmless``: to do it twice is as good as once. ``fresh``: wait for what this client
+    wrote to other services.
     """
 
     service: str
@@ -72,6 +73,7 @@ class Call:
     query: Query = field(default_factory=dict)
     body: bytes | None = field(default=None, repr=False)
     media_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
     version: int | None = None
     key: str | None = None
     logged_in: bool = True
@@ -162,7 +164,8 @@ class ApiConnection:
         self._http.close()
 
     def _request(self, call: Call, token: str | None) -> httpx.Request:
-        headers = {"Accept": "application/json, application/x-ndjson, application/problem+json"}
+        headers = {"Accept": "application/json, application/x-ndjson, text/event-stream, application/problem+json"}
+        headers.update(call.headers)
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         if call.body is not None:
@@ -191,6 +194,10 @@ class ApiConnection:
             return TokenAnswer.model_validate_json(self.send(call).content)
         except ValidationError:
             raise AnswerError(f"{self.base_url}{TOKEN_PATH} did not answer with a token: is it streambank?") from None
+
+    def pause(self) -> None:
+        """Wait for a moment, as before a second attempt."""
+        self._wait(1, 0)
 
     def _wait(self, attempt: int, least_ms: int) -> None:
         delay_ms = self._patience.backoff.delay_ms(attempt, self._random_fraction)

@@ -29,11 +29,22 @@ from streambank.bank.events.types import (
     UserKey,
     UserProfile,
 )
+from streambank.bank.events.views import (
+    CashFlowMonth,
+    FeedItem,
+    FxRate,
+    NetWorthDay,
+    RecurringFound,
+    SpendingDay,
+)
 from streambank.log import CleanupPolicy
 from streambank.streams.serde import STRING, JsonSerde
 from streambank.streams.topic import Topic
 
 E = TypeVar("E", bound=msgspec.Struct)
+
+FEED_RETENTION_MS = 7 * 86_400_000
+"""A page that was away for longer than a week loads everything anew; nothing else reads the feed."""
 
 
 def _topic(
@@ -44,12 +55,14 @@ def _topic(
     id: str = "event_id",  # noqa: A002
     source: str,
     cleanup_policy: CleanupPolicy = "delete",
+    retention_ms: int = -1,
 ) -> Topic[str, E]:
     return Topic(
         name=name,
         key=STRING,
         value=JsonSerde(event),
         cleanup_policy=cleanup_policy,
+        retention_ms=retention_ms,
         headers=binary_mode_headers(type=f"bank.{name}.v1", source=source, id=id, subject=key),
     )
 
@@ -107,6 +120,22 @@ TRANSFER_INSTRUCTED = _topic(TransferInstruction, "transfer.instructed", key="tr
 TRANSFER_OUTCOME = _topic(TransferOutcome, "transfer.outcome", key="transfer_id", source="/services/transactions")
 TRANSFER_STATUS = _topic(TransferChanged, "transfer.status", key="transfer_id", source="/services/payments")
 PAYMENT_REQUEST = _topic(PaymentRequested, "payment.request", key="request_id", source="/services/payments")
+NET_WORTH_DAY = _topic(
+    NetWorthDay, "net.worth.day", key="figure_id", source="/topologies/figures/net-worth", cleanup_policy="compact"
+)
+CASH_FLOW_MONTH = _topic(
+    CashFlowMonth, "cash.flow.month", key="figure_id", source="/topologies/figures/cash-flow", cleanup_policy="compact"
+)
+SPENDING_DAY = _topic(
+    SpendingDay, "spending.day", key="figure_id", source="/topologies/figures/spending", cleanup_policy="compact"
+)
+RECURRING_FOUND = _topic(
+    RecurringFound, "recurring.found", key="group_id", source="/topologies/figures/recurring", cleanup_policy="compact"
+)
+FX_RATE = _topic(FxRate, "fx.rate", key="rate_id", source="/services/views", cleanup_policy="compact")
+USER_FEED = _topic(
+    FeedItem, "user.feed", key="user_id", source="/topologies/figures/feed", retention_ms=FEED_RETENTION_MS
+)
 EMAIL_SENT = _topic(EmailSent, "email.sent", key="alert_id", id="alert_id", source="/services/notifications")
 
 TOPICS: tuple[Topic[str, Any], ...] = (
@@ -133,6 +162,12 @@ TOPICS: tuple[Topic[str, Any], ...] = (
     TRANSFER_OUTCOME,
     TRANSFER_STATUS,
     PAYMENT_REQUEST,
+    FX_RATE,
+    NET_WORTH_DAY,
+    CASH_FLOW_MONTH,
+    SPENDING_DAY,
+    RECURRING_FOUND,
+    USER_FEED,
     EMAIL_SENT,
 )
 """Every topic of the contract, in the order in which facts flow through them."""

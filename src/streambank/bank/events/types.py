@@ -180,7 +180,8 @@ class CategoryPart(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_def
 class EntryCategorised(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A booked entry counts into other categories than before. Topic ``entry.categorised``, key ``account_id``.
 
-    Both ``before`` and ``after`` add up to the entry. ``occurred_at``, ``booking_date`` and ``kind`` are the entry's.
+    Both ``before`` and ``after`` add up to the entry. ``occurred_at``, ``booking_date``, ``kind`` and
+    ``reverses_entry_id`` are the entry's.
     """
 
     event_id: str
@@ -192,6 +193,7 @@ class EntryCategorised(Event, frozen=True, kw_only=True, gc=False, omit_defaults
     after: tuple[CategoryPart, ...]
     origin: Origin = Origin.LIVE
     kind: str | None = None
+    reverses_entry_id: str | None = None
 
 
 class EntrySummary(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):

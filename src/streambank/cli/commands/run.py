@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from streambank.cli.folder import DataFolder
 
 RoleName: TypeAlias = Literal[
-    "users", "transactions", "personalization", "balances", "alerts", "goals", "notifications"
+    "users", "transactions", "personalization", "views", "balances", "alerts", "goals", "figures", "notifications"
 ]
 
-TOPOLOGIES = frozenset({"balances", "alerts", "goals"})
+TOPOLOGIES = frozenset({"balances", "alerts", "goals", "figures"})
 """Those whose work is shared out among processes."""
 
 
@@ -47,8 +47,8 @@ def run(
     Parameters
     ----------
     roles
-        users, transactions and personalization are services with an API; balances, alerts and goals are stream
-        topologies; notifications sends the e-mails. Each service has a database of its own.
+        users, transactions, personalization and views are services with an API; balances, alerts, goals and figures
+        are stream topologies; notifications sends the e-mails. Each service has a database of its own.
     processes
         How many processes; one that dies is started again. Only for topologies.
     threads

@@ -5,14 +5,16 @@ still in its service's outbox, that is where it stands: ``<service>.outbox/0/<id
 ``min_position`` waits until this service holds everything up to there:
 
 1. Until the outbox is published up to the id, which its relay commits to the log as ``<service>-outbox``.
-2. Then the ends of the topics that this service reads are noted: the events lie before them.
-3. Until this service's projections have stored up to those ends.
+2. Where this service reads what stream applications make of the events: until each of these has processed what its
+   topics held, and then what its internal topics held, since records go through those at most once.
+3. Then the ends of the topics that this service reads are noted: the events, or what was made of them, lie before them.
+4. Until this service's projections have stored up to those ends.
 """
 
 import re
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select
@@ -29,6 +31,9 @@ WAIT_S = 2.0
 """Longer than anything here takes when all is well; a client that is told to come back has more patience than we."""
 
 _LOOK_S = 0.01
+
+_PASSES = 2
+"""Through a stream application: from its sources to its internal topics, and from those to what it writes."""
 
 PATTERN = "([A-Za-z0-9._-]{1,249})/([0-9]{1,5})/([0-9]{1,18})"
 
@@ -68,14 +73,17 @@ class Positions:
         *,
         service: str,
         topics: Collection[str] = (),
+        through: Sequence[str] = (),
         sleep: Callable[[float], None] = time.sleep,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``topics``: those that the service's projections read."""
+        """``topics``: those that the service's projections read. ``through``: the stream applications, by their groups
+        and in the order of their work, that make those topics of other services' events."""
         self._log = log
         self._database = database
         self._own = TopicPartition(outbox_topic(service), 0)
         self._topics = tuple(topics)
+        self._through = tuple(through)
         self._sleep = sleep
         self._monotonic_s = monotonic_s
         self._stopping = threading.Event()
@@ -96,6 +104,9 @@ class Positions:
         service = wanted.place.topic.removesuffix(".outbox")
         if service != wanted.place.topic:
             self._until(until_s, lambda: self._is_published(service, wanted))
+            for group in self._through:
+                for _ in range(_PASSES):
+                    self._until_processed(until_s, group)
             ends = {at: self._log.watermarks(at).high for at in self._partitions()}
         elif wanted.place.topic in self._topics:
             ends = {wanted.place: wanted.offset + 1}
@@ -118,6 +129,17 @@ class Positions:
                     headers={"Retry-After": "1"},
                 )
             self._sleep(_LOOK_S)
+
+    def _until_processed(self, until_s: float, group: str) -> None:
+        described = self._log.describe_group(group)
+        places = {place for member in described.members for place in member.assignment} | described.committed.keys()
+        ends = {place: marks.high for place in places if (marks := self._log.watermarks(place)).high > marks.low}
+
+        def reached() -> bool:
+            committed = self._log.committed(group)
+            return all(place in committed and committed[place].offset >= end for place, end in ends.items())
+
+        self._until(until_s, reached)
 
     def _is_published(self, service: str, wanted: LogPosition) -> bool:
         kept = self._log.committed(outbox_group(service)).get(wanted.place)

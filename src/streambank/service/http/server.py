@@ -89,9 +89,18 @@ class HttpServer:
         finally:
             with suppress(OSError):
                 listening.close()
+            loop.run_until_complete(_cancel_all())
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
             self._ended.set()
+
+
+async def _cancel_all() -> None:
+    """End what is still being answered after the server has gone, such as a stream whose client takes nothing."""
+    left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
 
 
 def listen(host: str, port: int) -> socket.socket:
