@@ -297,7 +297,7 @@ def made(
         ]
         for database in databases:
             stack.callback(database.close)
-        bank = Bank(log, *databases, clock or Ticker(NOON_MS), replace(settings, **more))
+        bank = Bank(log, databases[0], databases[1], clock or Ticker(NOON_MS), replace(settings, **more))
         stack.callback(bank.close)
         if user_ids:
             bank.know(*user_ids)

@@ -37,9 +37,9 @@ def test_every_pair_is_decided_once() -> None:
 def test_what_follows(step: Step) -> None:
     told = {}
     for part in WAY.get(step, "").split():
-        happening, _, rest = part.partition(":")
+        name, _, rest = part.partition(":")
         to, _, action = rest.partition("/")
-        told[Happening[happening.upper()]] = (Step(to), TransferAction(action) if action else None)
+        told[Happening[name.upper()]] = (Step(to), TransferAction(action) if action else None)
     for happening in Happening:
         move = states.move(step, happening)
         assert (None if move is None else (move.next, move.action)) == told.get(happening), happening

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, select
@@ -199,7 +200,7 @@ def test_what_cannot_be_asked_for(bank: Bank, body: dict[str, str], slug: str) -
     }
     bank.ledger.do(lambda c: bank.ledger.service.close_account(c, caller(), places["CLOSED"], None))
     bank.settle()
-    told = {name: places.get(value or "", value) for name, value in body.items()}
+    told: dict[str, Any] = {name: places.get(value or "", value) for name, value in body.items()}
     refused(slug, lambda: bank.pay(told.pop("debtor_account_id", None) or places["SELF"], 5, **told))
     assert bank.transfers() == []
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from itertools import permutations
+from typing import Any
 
 import msgspec
 import pytest
@@ -39,7 +40,9 @@ class Payments:
         self.ada, self.bob = bench.open("ada"), bench.open("bob", name="Bob's")
         bench.post(self.ada, 1_000)
 
-    def instruction(self, action: TransferAction, minor: int = 300, transfer_id: str = "t1", **more: object) -> object:
+    def instruction(
+        self, action: TransferAction, minor: int = 300, transfer_id: str = "t1", **more: Any
+    ) -> TransferInstruction:
         told = TransferInstruction(
             user_id="ada",
             occurred_at=NOON,
@@ -66,13 +69,13 @@ class Payments:
         )
         return msgspec.structs.replace(told, **more)
 
-    def ask(self, *instructions: object) -> list[TransferOutcome]:
+    def ask(self, *instructions: TransferInstruction) -> list[TransferOutcome]:
         """Publish instructions; what was answered since."""
         before = {(r.partition, r.offset) for r in records(self.bench.log, TRANSFER_OUTCOME.name)}
         producer = self.bench.log.producer()
         with producer.transaction() as transaction:
             for told in instructions:
-                TRANSFER_INSTRUCTED.write(transaction, told.transfer_id, told, NOON_MS)  # type: ignore[attr-defined]
+                TRANSFER_INSTRUCTED.write(transaction, told.transfer_id, told, NOON_MS)
         producer.close()
         self.bench.settle()
         assert self.bench.faults() == []
@@ -140,7 +143,7 @@ def test_every_order_ends_in_one_way_however_often_it_is_repeated(
     pay: Payments, actions: tuple[TransferAction, ...]
 ) -> None:
     #                       what stands then        what each is answered
-    expected = {
+    expected: dict[tuple[TransferAction, ...], tuple[str, list[tuple[TransferResult, str | None]]]] = {
         (RESERVE,): ("reserved", [(RESERVED, None)]),
         (POST,): ("nothing", [(REJECTED, "NARR")]),
         (VOID,): ("nothing", [(VOIDED, None)]),
@@ -200,7 +203,7 @@ def test_the_limit_holds_as_for_a_person(
         ({"debtor": TransferParty()}, "AC04"),
     ],
 )
-def test_what_cannot_be_reserved(pay: Payments, more: dict[str, object], reason: str) -> None:
+def test_what_cannot_be_reserved(pay: Payments, more: dict[str, Any], reason: str) -> None:
     [answer] = pay.ask(pay.instruction(RESERVE, **more))
     assert (answer.result, answer.reason) == (REJECTED, reason)
     assert pay.money() == (1_000, 0, 1_000, 0)
@@ -214,7 +217,7 @@ def party(user_id: str | None, account_id: str | None) -> TransferParty:
 def test_what_cannot_be_posted_frees_the_hold(pay: Payments) -> None:
     czk = pay.bench.open("bob", currency="CZK")
     shared = pay.bench.open("ada")
-    cases = [
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"creditor": party("bob", "nowhere")}, "AC04"),
         ({"creditor": party("bob", pay.ada)}, "AC04"),
         ({"creditor": party("ada", pay.ada)}, "AC03"),

@@ -62,7 +62,7 @@ def create(connection: Connection, saga: Saga, user_id: str, body: NewOrder) -> 
         "starts_on": body.starts_on.isoformat(),
         "day": (body.day or body.starts_on.day) if body.every == "month" else None,
         "until": None if body.until is None else body.until.isoformat(),
-        "count": body.count,
+        "times": body.count,
         "made": 0,
         "created_at": saga.clock(),
         "version": 1,
@@ -100,6 +100,8 @@ def change(
     if values.get("until") is not None:
         _check_year("/until", values["until"])
         values["until"] = values["until"].isoformat()
+    if "count" in values:
+        values["times"] = values.pop("count")
     row = _change(connection, row, values) if values else row
     return _change(connection, row, {"due_at": _due_ms(row, people.caller(connection, user_id))}, version=row.version)
 
@@ -153,7 +155,7 @@ def view(row: AnyRow) -> OrderView:
         starts_on=date.fromisoformat(row.starts_on),
         day=row.day,
         until=None if row.until is None else date.fromisoformat(row.until),
-        count=row.count,
+        count=row.times,
         made=row.made,
         next_on=None if row.due_at is None else _schedule(row).occurrence(row.made),
         created_at=to_datetime(row.created_at),
@@ -213,7 +215,7 @@ def _check_year(pointer: str, on: date) -> None:
 
 def _schedule(row: AnyRow) -> Schedule:
     until = None if row.until is None else date.fromisoformat(row.until)
-    return Schedule(row.every, date.fromisoformat(row.starts_on), row.day, until, row.count)
+    return Schedule(row.every, date.fromisoformat(row.starts_on), row.day, until, row.times)
 
 
 def _due_ms(row: AnyRow, payer: Person) -> int | None:

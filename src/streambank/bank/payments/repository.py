@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, insert, or_, select, tuple_, update
 
 from streambank.bank.payments.limits import Used
 from streambank.bank.payments.models import TRANSFER
@@ -109,15 +109,21 @@ def page(
     """
     paid = TRANSFER.c.debtor_user_id == user_id
     got = (TRANSFER.c.creditor_user_id == user_id) & TRANSFER.c.reserved_at.is_not(None)
-    wanted = {None: [paid, got & ~paid], False: [paid], True: [got]}[incoming]
+    conditions: dict[bool | None, tuple[ColumnElement[bool], ...]] = {
+        None: (paid, got & ~paid),
+        False: (paid,),
+        True: (got,),
+    }
     rows: list[AnyRow] = []
-    for condition in wanted:
+    for condition in conditions[incoming]:
         rows += connection.execute(_page(condition, steps, before, limit)).all()
     rows.sort(key=lambda row: (row.created_at, row.transfer_id), reverse=True)
     return rows[:limit]
 
 
-def _page(condition: Any, steps: Sequence[str] | None, before: tuple[int, str] | None, limit: int) -> Select[Any]:
+def _page(
+    condition: ColumnElement[bool], steps: Sequence[str] | None, before: tuple[int, str] | None, limit: int
+) -> Select[Any]:
     found = select(TRANSFER).where(condition)
     if steps is not None:
         found = found.where(TRANSFER.c.step.in_(steps))

@@ -126,7 +126,7 @@ def _orders() -> None:
         sa.Column("starts_on", sa.String(10), nullable=False),
         sa.Column("day", sa.Integer),
         sa.Column("until", sa.String(10)),
-        sa.Column("count", sa.Integer),
+        sa.Column("times", sa.Integer),
         sa.Column("made", sa.Integer, nullable=False),
         _number("due_at", required=False),
         _number("created_at"),
