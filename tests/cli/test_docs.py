@@ -18,7 +18,13 @@ import pytest
 from tests.cli.support import START_S, environment, up, wait_until
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "docs/guides/alerts-on-your-bank.md", "docs/guides/api.md", "docs/guides/events.md")
+PAGES = (
+    "README.md",
+    "docs/guides/alerts-on-your-bank.md",
+    "docs/guides/api.md",
+    "docs/guides/events.md",
+    "docs/guides/payments.md",
+)
 BLOCK = re.compile(r"(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)```", re.DOTALL)
 
 
@@ -46,7 +52,7 @@ def test_the_commands_print_what_the_page_says(page: str, tmp_path: Path) -> Non
     env = environment(data) | {"PATH": f"{bin_folder}:{os.environ['PATH']}"}
     ran = 0
     with ExitStack() as stack:
-        if page.endswith(("alerts-on-your-bank.md", "api.md")):
+        if page.endswith(("alerts-on-your-bank.md", "api.md", "payments.md")):
             process = stack.enter_context(up(data))
             found = re.search(r"^api +(http://\S+)/docs$", process.stdout, re.MULTILINE)
             assert found is not None, process.stdout
@@ -73,7 +79,7 @@ def run_until_it_matches(command: str, expected: str, folder: Path, env: dict[st
         outputs.append(done.stdout + done.stderr)
         return done.returncode == 0 and (not expected.strip() or matches(expected, done.stdout))
 
-    looks = re.match(r"streambank (balances|alerts$|alerts thresholds|mailbox|lag|topics)", command)
+    looks = re.match(r"streambank (balances|alerts$|alerts thresholds|mailbox|lag|topics|pay (?:ls|requests))", command)
     if looks:
         wait_until(attempt, f"{command}\n{outputs[-1:]}", START_S)
     else:

@@ -222,9 +222,9 @@ class Bank:
         body = ReceivingBody(account_id=account_id)
         self.do(lambda c: self.payments.set_receiving(c, caller(user_id), currency, body))
 
-    def screen(self, transfer_id: str, verdict: Verdict, reason: str | None = None) -> None:
-        """Answer as a screening topology does."""
-        event = TransferScreened(
+    def verdict(self, transfer_id: str, verdict: Verdict, reason: str | None = None) -> TransferScreened:
+        """An answer as a screening topology gives it."""
+        return TransferScreened(
             user_id="ada",
             occurred_at=NOON,
             recorded_at=NOON,
@@ -233,7 +233,10 @@ class Bank:
             verdict=verdict,
             reason=reason,
         )
-        self.publish(TRANSFER_SCREENED, transfer_id, event)
+
+    def screen(self, transfer_id: str, verdict: Verdict, reason: str | None = None) -> None:
+        """Answer a transfer, and see what comes of it."""
+        self.publish(TRANSFER_SCREENED, transfer_id, self.verdict(transfer_id, verdict, reason))
         self.settle()
 
     def repeat(self, *topics: str) -> None:

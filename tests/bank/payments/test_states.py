@@ -7,6 +7,7 @@ import pytest
 from streambank.bank.events import TransferAction, TransferState
 from streambank.bank.payments import states
 from streambank.bank.payments.states import FAILED, FINAL, IGNORED, MOVES, STATES, Happening, Step
+from streambank.bank.reasons import TEXTS, Reason, text_of
 
 PAGE = Path(__file__).parents[3] / "docs" / "guides" / "payments.md"
 RESERVE, POST, VOID = TransferAction.RESERVE, TransferAction.POST, TransferAction.VOID
@@ -89,6 +90,14 @@ def test_what_fails_says_why_unless_another_says_it() -> None:
 
 def test_the_page_draws_what_the_code_does() -> None:
     assert f"```mermaid\n{states.as_mermaid()}```" in PAGE.read_text()
+
+
+def test_the_page_tells_every_reason() -> None:
+    page = PAGE.read_text()
+    assert set(TEXTS) == set(Reason)
+    assert [reason for reason, text in TEXTS.items() if f"| `{reason.value}` | {text} |" not in page] == []
+    assert text_of("AM04") == TEXTS[Reason.INSUFFICIENT_FUNDS]
+    assert text_of("XX99") == "XX99"
 
 
 def test_the_drawing_has_every_move() -> None:

@@ -1,6 +1,6 @@
 """Payments: transfers, standing orders, requests for money, and how one is paid."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal, TypeAlias
 
 from streambank.bank.client.part import Part, pages, parse, path_of
@@ -131,7 +131,7 @@ class Payments(Part):
         """Give your alias up."""
         self._send("DELETE", "/v1/payments/alias")
 
-    def receiving_accounts(self) -> "list[ReceivingView]":
+    def receiving_accounts(self) -> Sequence[ReceivingView]:
         """Where you are paid to, by currency."""
         return self._get(ReceivingList, "/v1/payments/receiving-accounts").items
 

@@ -163,7 +163,7 @@ STANDING_ORDER = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
 )
-"""Transfers that come by themselves. ``made`` of ``times`` are behind. ``due_at``: of the next one, None: it has ended."""
+"""Transfers that come by themselves. ``made`` of ``times`` are behind; ``due_at``: of the next, None: it has ended."""
 
 ORDER_BY_USER = Index("standing_order_by_user", STANDING_ORDER.c.user_id, STANDING_ORDER.c.order_id)
 ORDER_BY_DUE = _partial("standing_order_by_due", DUE, STANDING_ORDER.c.due_at)
