@@ -86,12 +86,13 @@ class Bank:
         self, log: EventLog, ledger: Database, payments: Database, clock: Ticker, settings: PaymentsSettings
     ) -> None:
         self.log, self.clock, self.settings, self.database = log, clock, settings, payments
+        self.random = Random(2)
         self.ledger = Bench(log, ledger, clock)
         self.payments = self.new_service()
 
     def new_service(self) -> PaymentsService:
         return PaymentsService(
-            self.log, self.database, self.settings, clock=self.clock, random_bytes=Random(2).randbytes
+            self.log, self.database, self.settings, clock=self.clock, random_bytes=self.random.randbytes
         )
 
     def publish(self, topic: Any, key: str, value: Any) -> None:
@@ -283,7 +284,7 @@ def count_records(log: EventLog, topics: Sequence[str]) -> int:
 
 @contextmanager
 def made(
-    folder: Path,
+    folder: Path | None,
     ledger: Path | URL,
     payments: Path | URL,
     *user_ids: str,
@@ -291,9 +292,9 @@ def made(
     settings: PaymentsSettings = SETTINGS,
     **more: Any,
 ) -> Iterator[Bank]:
-    """A bank whose users are known."""
+    """A bank whose users are known. Without a folder its log is in memory."""
     with ExitStack() as stack:
-        log = stack.enter_context(EmbeddedLog.open(folder / "log"))
+        log = stack.enter_context(EmbeddedLog.open(None if folder is None else folder / "log"))
         databases = [
             Database.open(where, *tables)
             for where, tables in ((ledger, LEDGER_DATABASE), (payments, PAYMENTS_DATABASE))

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
@@ -74,14 +73,12 @@ def story(bank: Bank, restart: Callable[[], None]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_a_crash_at_every_commit(
-    tmp_path: Path, sqlite_databases: NewDatabases, monkeypatch: pytest.MonkeyPatch, after: bool
-) -> None:
+def test_a_crash_at_every_commit(sqlite_databases: NewDatabases, monkeypatch: pytest.MonkeyPatch, after: bool) -> None:
     at, commits = 0, 1
     while at < commits:
         at += 1
         fuse = Fuse(at, after=after)
-        with made(tmp_path / f"{at}", *sqlite_databases(), "ada", "bob") as bank, monkeypatch.context() as patch:
+        with made(None, *sqlite_databases(), "ada", "bob") as bank, monkeypatch.context() as patch:
             fuse.guard(bank.database, patch)
             fuse.guard(bank.ledger.database, patch)
 
