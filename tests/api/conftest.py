@@ -9,6 +9,7 @@ from tests.api.support import World, world_of
 from tests.postgres import Databases, PostgresServer
 
 from streambank.bank.personalization import models as personalization
+from streambank.bank.payments import models as payments
 from streambank.bank.transactions import models as transactions
 from streambank.bank.users import models as users
 from streambank.bank.views import models as views
@@ -24,6 +25,7 @@ def empty_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Database.open(folder / "transactions.db", *transactions.DATABASE).close()
     Database.open(folder / "personalization.db", *personalization.DATABASE).close()
     Database.open(folder / "views.db", *views.DATABASE).close()
+    Database.open(folder / "payments.db", *payments.DATABASE).close()
     return folder
 
 

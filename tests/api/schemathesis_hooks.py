@@ -19,6 +19,8 @@ RULES = {
     "unknown-account": "there is no such account of the caller's",
     "currency-mismatch": "the account is in another currency",
     "account-closed": "the account is closed",
+    "unknown-payee": "nobody has that alias",
+    "limit-exceeded": "a payment limit of the user's or of the service's",
     "weak-password": "too short or well known; a log-in takes any",
 }
 """Types of problems that a request of the right form may be answered with, with 400 or 422, and why."""

@@ -14,7 +14,7 @@ import msgspec
 from argon2 import Parameters, Type
 from fastapi import FastAPI
 from sqlalchemy import MetaData, select
-from tests.bank.transactions.support import TODAY, Ticker, line, records
+from tests.bank.transactions.support import TODAY, Ticker, line, records, transaction
 from tests.postgres import Databases
 
 from streambank.bank.access import LogKeys
@@ -254,6 +254,13 @@ class World:
     ids: dict[str, str] = field(default_factory=dict)
     pending_id: str = ""
     private_account_id: str = ""
+    refundable_id: str = ""
+    asked_id: str = ""
+
+    @property
+    def hers(self) -> tuple[str, ...]:
+        """All ids of what is Ada's."""
+        return (*self.ids.values(), self.pending_id, self.private_account_id, self.refundable_id, self.asked_id)
 
 
 SECRETS = (
@@ -323,6 +330,41 @@ def _live(world: World) -> None:
         "spending_goal_id": spending,
     }
     world.pending_id, world.private_account_id = pending, private
+
+
+def _pay(world: World, account_id: str) -> dict[str, str]:
+    """Ada pays an address that nobody has, has a standing order and a request; the ids. She was paid by Fay too."""
+    world.api.settle()
+    done = world.ada.ask.done
+    done("PUT", "/v1/payments/alias", json={"alias": "adas-alias"})
+    transfer = done("POST", "/v1/transfers", json=transfer_body(account_id))["id"]
+    order = {**transfer_body(account_id), "every": "month", "starts_on": f"{TODAY.year + 1}-01-31"}
+    request = {"payer": "nobody@example.org", "amount": EUR_5, "remittance": "ada's debt"}
+    fays = world.fay.ask.done("POST", "/v1/accounts", json={"name": "Fay's", "currency": "EUR"})["id"]
+    world.fay.ask.done("POST", "/v1/transactions", json=transaction(fays, 900))
+    world.api.settle()
+    by_fay = {**transfer_body(fays), "payee": world.ada.email}
+    refundable = world.fay.ask.done("POST", "/v1/transfers", json=by_fay)["id"]
+    asked = world.fay.ask.done("POST", "/v1/payment-requests", json={**request, "payer": world.ada.email})["id"]
+    ids = {
+        "transfer_id": transfer,
+        "order_id": done("POST", "/v1/standing-orders", json=order)["id"],
+        "request_id": done("POST", "/v1/payment-requests", json=request)["id"],
+    }
+    world.refundable_id, world.asked_id = refundable, asked
+    return ids
+
+
+EUR_5 = {"amount_minor": 5, "currency": "EUR"}
+
+
+def transfer_body(account_id: str) -> dict[str, Any]:
+    return {
+        "debtor_account_id": account_id,
+        "amount": EUR_5,
+        "payee": "nobody@example.org",
+        "remittance": "ada's debt",
+    }
 
 
 def told(account_id: str, signed_minor: int, **more: Any) -> dict[str, Any]:

@@ -10,10 +10,11 @@ from functools import partial
 from typing import Any
 
 import httpx
-from tests.api.support import NDJSON, Client, World, ndjson
-from tests.bank.transactions.support import line, records, signed, transaction
+from tests.api.support import ALL_SCOPES, NDJSON, Client, World, ndjson, transfer_body
+from tests.bank.transactions.support import NOON, line, records, signed, transaction
 
-from streambank.bank.events import BALANCE_CHANGED, BalanceChanged
+from streambank.bank.events import BALANCE_CHANGED, USER_LIMITS, BalanceChanged, Currency, PaymentLimit, UserLimits
+from streambank.bank.payments.settings import DAY_COUNT
 
 CLIENTS = 8
 ROUNDS = 25
@@ -29,7 +30,7 @@ def running(world: World) -> Iterator[None]:
     stop = threading.Event()
     threads = [
         threading.Thread(target=service.run, args=(stop,), kwargs={"grace_s": 5.0})
-        for service in (world.api.users, world.api.transactions)
+        for service in (world.api.users, world.api.transactions, world.api.payments)
     ]
     for thread in threads:
         thread.start()
@@ -177,3 +178,86 @@ def test_one_version_is_changed_once(any_world: World) -> None:
     assert sorted(answer.status_code for answer in answers) == [200] + [412] * (CLIENTS - 1)
     winner = next(answer for answer in answers if answer.status_code == 200)
     assert any_world.ada.ask.done("GET", path) == winner.json()
+
+
+class Payer:
+    """A client who pays, cancels, and moves money between Ada's accounts, and counts what was answered."""
+
+    def __init__(self, number: int, ask: Client, accounts: list[str], payees: list[str]) -> None:
+        self.ask, self.accounts, self.payees = ask, accounts, payees
+        self.chance = random.Random(number)
+        self.outcomes: Counter[str] = Counter()
+
+    def live(self) -> Counter[str]:
+        for _ in range(12):
+            account = self.chance.choice(self.accounts)
+            body: dict[str, Any] = {"debtor_account_id": account, "amount": {"amount_minor": 40, "currency": "EUR"}}
+            if self.chance.random() < 0.2:
+                body["creditor_account_id"] = next(one for one in self.accounts if one != account)
+            else:
+                body["payee"] = self.chance.choice(self.payees)
+            answer = self.ask("POST", "/v1/transfers", json=body)
+            self.note("pay", answer)
+            if answer.is_success and self.chance.random() < 0.3:
+                self.note("cancel", self.ask("POST", f"/v1/transfers/{answer.json()['id']}:cancel"))
+        return self.outcomes
+
+    def note(self, what: str, answer: httpx.Response) -> None:
+        slug = what if answer.is_success else answer.json()["type"].removeprefix("/problems/")
+        assert slug in {what, "limit-exceeded", "transfer-not-cancellable"}, answer.text
+        self.outcomes[slug] += 1
+
+
+def money_of(world: World) -> int:
+    """All that is booked on the accounts of those who have some."""
+    people = (world.ada, world.bob, world.fay)
+    lists = [person.ask.done("GET", "/v1/accounts")["items"] for person in people]
+    return sum({one["id"]: one["balance"]["booked_minor"] for items in lists for one in items}.values())
+
+
+def test_no_money_is_made_or_lost_in_payments(any_world: World) -> None:
+    accounts = [any_world.ids["account_id"], any_world.private_account_id]
+    before = money_of(any_world)
+    payees = [any_world.bob.email, any_world.fay.email, "nobody@example.org"]
+    with running(any_world):
+        outcomes: Counter[str] = sum(
+            at_once(any_world, lambda number, ask: Payer(number, ask, accounts, payees).live()), Counter[str]()
+        )
+    assert {"pay", "cancel", "limit-exceeded"} <= outcomes.keys(), outcomes
+    any_world.api.settle()
+    any_world.api.clock.now_ms += 8 * 86_400_000
+    any_world.api.settle()
+    any_world.ada.token = any_world.ada.ask.token = any_world.api.scoped_token(any_world.ada, ALL_SCOPES)
+    for person in (any_world.bob, any_world.fay):
+        any_world.api.log_in(person)
+    assert any_world.api.faults() == []
+    assert money_of(any_world) == before
+    items, cursor = [], ""
+    while cursor is not None:
+        page = any_world.ada.ask.done("GET", f"/v1/transfers?limit=200{cursor and f'&cursor={cursor}'}")
+        items, cursor = items + page["items"], page["next"]
+    states = Counter(one["state"] for one in items)
+    assert states.keys() <= {"posted", "rejected", "cancelled", "expired"}, states
+    # The service's own limit: what went out, or was still on its way when the last one was refused.
+    out = [one for one in items if one["direction"] == "outgoing" and one["state"] in ("posted", "expired")]
+    assert len(out) <= DAY_COUNT
+
+
+def test_a_limit_is_passed_by_none_of_those_who_come_together(any_world: World) -> None:
+    event = UserLimits(
+        user_id=any_world.ada.user_id,
+        occurred_at=NOON,
+        recorded_at=NOON,
+        event_id="l",
+        limits=(PaymentLimit(currency=Currency("EUR"), per_day_minor=100),),
+    )
+    producer = any_world.api.log.producer()
+    with producer.transaction() as transaction:
+        USER_LIMITS.write(transaction, any_world.ada.user_id, event, any_world.api.clock())
+    producer.close()
+    any_world.api.settle()
+    # 5 have gone out before the test.
+    body = {**transfer_body(any_world.private_account_id), "amount": {"amount_minor": 30, "currency": "EUR"}}
+    answers = at_once(any_world, lambda _, ask: ask("POST", "/v1/transfers", json=body))
+    assert sorted(answer.status_code for answer in answers) == [201] * 3 + [422] * (CLIENTS - 3)
+    assert {a.json()["type"] for a in answers if a.status_code == 422} == {"/problems/limit-exceeded"}

@@ -24,6 +24,15 @@ from streambank.bank.events import (
     TOPICS,
     USER_FEED,
     USER_KEY,
+    ALERT_NOTIFICATION,
+    AUTH_KEY,
+    MAIL_REQUESTED,
+    TOPICS,
+    TRANSFER_INSTRUCTED,
+    TRANSFER_OUTCOME,
+    TRANSFER_SCREENED,
+    USER_KEY,
+    USER_LIMITS,
     USER_PROFILE,
 )
 from streambank.cli.platform import NOTIFICATIONS, TOPOLOGIES
@@ -45,6 +54,8 @@ SERVICE_RECEIVES = {
         FX_RATE,
         USER_FEED,
     ),
+    "transactions": (AUTH_KEY, USER_KEY, TRANSFER_INSTRUCTED),
+    "payments": (AUTH_KEY, USER_KEY, USER_PROFILE, USER_LIMITS, ACCOUNT, TRANSFER_SCREENED, TRANSFER_OUTCOME),
     NOTIFICATIONS: (USER_KEY, MAIL_REQUESTED, ALERT_NOTIFICATION),
 }
 """What each service reads: who takes access tokens needs the keys that they are signed with. The rest follows from the

@@ -16,6 +16,10 @@ from streambank.bank.access import LogKeys
 from streambank.bank.personalization import endpoints as personalization_endpoints
 from streambank.bank.personalization import models as personalization_models
 from streambank.bank.personalization import service as personalization
+from streambank.bank.payments import endpoints as payments_endpoints
+from streambank.bank.payments import models as payments_models
+from streambank.bank.payments import service as payments
+from streambank.bank.payments.settings import PaymentsSettings
 from streambank.bank.scopes import SCOPES, TOKEN_PATH
 from streambank.bank.transactions import endpoints as transactions_endpoints
 from streambank.bank.transactions import models as transactions_models
@@ -90,6 +94,13 @@ SERVICES = {
         ("balances", "figures"),
         views.ViewsService,
         views_endpoints.router,
+    payments.NAME: ServiceKind(
+        "payments",
+        payments_models.DATABASE,
+        tuple(topic.name for topic in payments.RECEIVES),
+        # The topology `screening` answers, in this process or in another.
+        partial(payments.PaymentsService, settings=PaymentsSettings(screening="topic")),
+        payments_endpoints.router,
     ),
 }
 """By name."""

@@ -23,6 +23,9 @@ from streambank.bank.personalization.schemas import (
     ThresholdBody,
     WhatIf,
 )
+from streambank.bank.events import Role
+from streambank.bank.payments.schemas import ChangeOrder, NewOrder, NewRequest, NewTransfer, PayRequest
+from streambank.bank.payments.schemas import Money as Paid
 from streambank.bank.transactions.schemas import (
     AccountView,
     CategoryBody,
@@ -65,6 +68,7 @@ BUDGET = BudgetBody(name="B", currency="EUR", target_minor=1)
 SAVING = SavingsGoalBody(name="S", currency="EUR", target_minor=1, account_ids=["id-1"])
 SPENDING = SpendingGoalBody(name="S", currency="EUR", target_minor=1, ends_on=DAY)
 LIMIT = Versioned(PaymentLimitView(currency="EUR", version=1), 1)
+EUR_1 = Paid(amount_minor=1, currency="EUR")
 
 CALLS: dict[str, list[Callable[[Client], object]]] = {
     "users": [
@@ -179,6 +183,31 @@ CALLS: dict[str, list[Callable[[Client], object]]] = {
         lambda c: list(c.views.recurring()),
         lambda c: c.views.rates(),
         lambda c: next(c.views.stream()),
+    "payments": [
+        lambda c: c.payments.pay(NewTransfer(debtor_account_id="a", amount=EUR_1, payee="@ada")),
+        lambda c: list(c.payments.list()),
+        lambda c: c.payments.get("id-1"),
+        lambda c: c.payments.cancel("id-1"),
+        lambda c: c.payments.refund("id-1"),
+        lambda c: c.payments.schedule(
+            NewOrder(debtor_account_id="a", amount=EUR_1, payee="@ada", every="once", starts_on=DAY)
+        ),
+        lambda c: list(c.payments.orders()),
+        lambda c: c.payments.order("id-1"),
+        lambda c: c.payments.change_order(THING, ChangeOrder(amount_minor=2)),
+        lambda c: c.payments.end_order(THING),
+        lambda c: c.payments.ask(NewRequest(payer="@ada", amount=EUR_1)),
+        lambda c: list(c.payments.requests()),
+        lambda c: c.payments.request("id-1"),
+        lambda c: c.payments.pay_request("id-1", PayRequest(debtor_account_id="a")),
+        lambda c: c.payments.decline_request("id-1"),
+        lambda c: c.payments.cancel_request("id-1"),
+        lambda c: c.payments.alias(),
+        lambda c: c.payments.set_alias("ada"),
+        lambda c: c.payments.remove_alias(),
+        lambda c: c.payments.receiving_accounts(),
+        lambda c: c.payments.receive_on("EUR", "id-1"),
+        lambda c: c.payments.receive_on_the_first("EUR"),
     ],
 }
 

@@ -19,10 +19,20 @@ if TYPE_CHECKING:
     from streambank.cli.folder import DataFolder
 
 RoleName: TypeAlias = Literal[
-    "users", "transactions", "personalization", "views", "balances", "alerts", "goals", "figures", "notifications"
+    "users",
+    "transactions",
+    "personalization",
+    "payments",
+    "views",
+    "notifications",
+    "balances",
+    "alerts",
+    "goals",
+    "figures",
+    "screening",
 ]
 
-TOPOLOGIES = frozenset({"balances", "alerts", "goals", "figures"})
+TOPOLOGIES = frozenset({"balances", "alerts", "goals", "figures", "screening"})
 """Those whose work is shared out among processes."""
 
 

@@ -1,0 +1,95 @@
+"""Both services as real processes, killed at random moments while they pay: no money is made, lost, or stuck."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from tests.bank.payments.conftest import NewDatabases
+from tests.bank.payments.judging import heal, judge, rows
+from tests.bank.payments.support import made
+from tests.bank.transactions.support import Ticker
+
+from streambank.clock import system_clock
+from streambank.service.database import database_url
+
+CHILD = Path(__file__).with_name("child.py")
+ROOT = Path(__file__).parents[3]
+LIVES = 14
+
+
+class Nursery:
+    """The process that forks the services, and what they have told."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.transfers: list[str] = []
+        self.pids: list[int] = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            what, _, value = line.strip().partition(" ")
+            # A line may be cut off by a kill.
+            if what == "pid":
+                self.pids.append(int(value))
+            elif what == "transfer" and len(value) == 36:
+                self.transfers.append(value)
+
+    def bear(self, which: str) -> int:
+        count = len(self.pids)
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{which}\n")
+        self.process.stdin.flush()
+        deadline = time.monotonic() + 30
+        while len(self.pids) == count:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        return self.pids[-1]
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self._reader.join(30)
+
+
+def test_killed_at_random_moments(tmp_path: Path, new_databases: NewDatabases) -> None:
+    chance = random.Random(20261130)
+    databases = new_databases()
+    clock = Ticker(system_clock())
+    with made(tmp_path, *databases, "ada", "bob", clock=clock) as bank:
+        accounts = {bank.open("ada", 20_000): "ada", bank.open("bob", 0): "bob"}
+        bank.limit()
+    places = [database_url(where).render_as_string(hide_password=False) for where in databases]
+    command = [sys.executable, str(CHILD), str(tmp_path), *places, *accounts]
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment
+    ) as process:
+        nursery = Nursery(process)
+        living = {which: nursery.bear(which) for which in ("ledger", "payments")}
+        for _ in range(LIVES):
+            # Some die while they start, most in the middle of work.
+            time.sleep(chance.choice([0.05, 0.3, 0.6, 1.0]))
+            which = chance.choice(["ledger", "payments"])
+            os.kill(living[which], signal.SIGKILL)
+            living[which] = nursery.bear(which)
+        time.sleep(0.5)
+        for pid in living.values():
+            os.kill(pid, signal.SIGKILL)
+        nursery.close()
+
+    assert len(nursery.transfers) > 30
+    clock.now_ms = system_clock()
+    with made(tmp_path, *databases, clock=clock) as bank:
+        heal(bank)
+        there = {row.transfer_id for row in rows(bank)}
+        assert set(nursery.transfers) <= there
+        states = judge(bank, accounts, 20_000)
+        assert len(states) >= 3, states
