@@ -1,6 +1,5 @@
-"""The notifications service: each alert becomes one e-mail, and what was sent to whom is on record."""
+"""The notifications service: what users are told, once, by inbox, e-mail and webhook."""
 
-from streambank.bank.notifications.email import unsubscribe_token
 from streambank.bank.notifications.mailer import Mailer, SmtpMailer
 from streambank.bank.notifications.models import DATABASE
 from streambank.bank.notifications.service import GROUP, NotificationsService
@@ -14,5 +13,4 @@ __all__ = [
     "NotificationsSettings",
     "SettingsError",
     "SmtpMailer",
-    "unsubscribe_token",
 ]
