@@ -17,7 +17,7 @@ from streambank.cli.errors import EXIT_INTERRUPTED, EXIT_USAGE, report, say
 _COMMANDS = {
     "Run it": {
         "up": "Run the bank: event log, balances, alerts, e-mails and mailbox, in one process.",
-        "run": "Run parts of it: balances, alerts, notifications; in several processes, on several machines.",
+        "run": "Run parts of it: services and topologies; in several processes, on several machines.",
         "demo": "See it live: generated people, their payments, alerts and e-mails. Needs no file and no network.",
         "import": "Read a bank's statements in: CSV, or the Berka data set.",
     },
@@ -32,6 +32,8 @@ _COMMANDS = {
         "category": "Your categories: list, add.",
         "rule": "Your rules that categorise: list, add, preview, apply, remove.",
         "imports": "What was imported into your accounts: list, undo.",
+        "inbox": "What the bank told you: list, read.",
+        "notify": "How the bank tells you: e-mails, webhooks.",
         "api-key": "API keys for programs of yours: list, make, revoke.",
         "export": "Write everything that the bank knows of you into a folder.",
         "erase": "Erase everything that the bank knows of you, for ever.",
@@ -71,6 +73,8 @@ _TARGETS = {
     "rule": "streambank.cli.commands.rule:app",
     "imports": "streambank.cli.commands.imports:app",
     "api-key": "streambank.cli.commands.api_key:app",
+    "inbox": "streambank.cli.commands.inbox:app",
+    "notify": "streambank.cli.commands.notify:app",
     "schemas": "streambank.cli.commands.schemas:app",
 }
 

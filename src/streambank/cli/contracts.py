@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from streambank.bank import contract
 from streambank.bank.contract import EventType, Participant
-from streambank.bank.events import ALERT_NOTIFICATION, AUTH_KEY, MAIL_REQUESTED, TOPICS, USER_KEY
+from streambank.bank.events import AUTH_KEY, TOPICS, USER_KEY
+from streambank.bank.notifications.service import RECEIVES as NOTIFICATIONS_RECEIVES
 from streambank.cli.platform import NOTIFICATIONS, TOPOLOGIES
 
 SERVICE_RECEIVES = {
     "users": (AUTH_KEY,),
     "transactions": (AUTH_KEY, USER_KEY),
-    NOTIFICATIONS: (USER_KEY, MAIL_REQUESTED, ALERT_NOTIFICATION),
+    NOTIFICATIONS: (AUTH_KEY, *NOTIFICATIONS_RECEIVES),
 }
 """What each service reads: who takes access tokens needs the keys that they are signed with. The rest follows from the
 code: what a service sends from its events' source, and what a topology sends and receives from the topology itself."""

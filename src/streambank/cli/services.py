@@ -13,6 +13,12 @@ from fastapi import APIRouter
 from sqlalchemy import select
 
 from streambank.bank.access import LogKeys
+from streambank.bank.notifications import endpoints as notifications_endpoints
+from streambank.bank.notifications import models as notifications_models
+from streambank.bank.notifications import service as notifications
+from streambank.bank.notifications.mailer import SmtpMailer
+from streambank.bank.notifications.service import NotificationsService
+from streambank.bank.notifications.settings import NotificationsSettings
 from streambank.bank.scopes import SCOPES, TOKEN_PATH
 from streambank.bank.transactions import endpoints as transactions_endpoints
 from streambank.bank.transactions import models as transactions_models
@@ -31,12 +37,14 @@ from streambank.service.http.app import HttpService, create_app
 from streambank.service.http.endpoint import ServiceHttp
 from streambank.service.http.positions import Positions
 from streambank.service.http.rate_limits import RateLimits
-from streambank.service.http.server import HttpServer
+from streambank.service.http.server import HttpServer, open_port
 from streambank.service.http.tokens import TokenVerifier
 from streambank.service.outbox import outbox_length
 
 if TYPE_CHECKING:
     from streambank.cli.supervisor import Role
+
+HOST = "127.0.0.1"
 
 UNPUBLISHED_MAX = 10_000
 """Events that wait in an outbox: more, and the service is not ready, since others see what happens seconds later."""
@@ -47,14 +55,19 @@ class ServiceKind:
     """What has to be known of a service to run it.
 
     ``receives`` are the topics that its projections read. ``make`` takes the log and the database; what it makes has
-    ``run(stop, grace_s=...)`` and ``close()``.
+    ``run(stop, grace_s=...)`` and ``close()``. One that ``sends_mail`` is made with the settings for that, too.
     """
 
     title: str
     histories: tuple[Migrations, ...]
     receives: tuple[str, ...]
-    make: Callable[[EventLog, Database], Any]
+    make: Callable[..., Any]
     router: Callable[[Any, ServiceHttp], APIRouter]
+    sends_mail: bool = False
+
+
+def _notifications(log: EventLog, database: Database, settings: NotificationsSettings) -> NotificationsService:
+    return NotificationsService(log, database, SmtpMailer(settings), settings)
 
 
 SERVICES = {
@@ -65,6 +78,14 @@ SERVICES = {
         tuple(topic.name for topic in transactions.RECEIVES),
         transactions.TransactionsService,
         transactions_endpoints.router,
+    ),
+    notifications.GROUP: ServiceKind(
+        "notifications",
+        notifications_models.DATABASE,
+        tuple(topic.name for topic in notifications.RECEIVES),
+        _notifications,
+        notifications_endpoints.router,
+        sends_mail=True,
     ),
 }
 """By name."""
@@ -83,9 +104,10 @@ class Services:
         *,
         port: int,
         grace_s: float,
+        mail: Callable[[str], NotificationsSettings],
         clock: Clock = system_clock,
     ) -> None:
-        """Open their databases and the port.
+        """Open their databases and the port. ``mail``: how e-mails are sent, where the API is at that address.
 
         Raises:
             StreambankError: the port is taken, or a database cannot be used.
@@ -94,16 +116,21 @@ class Services:
         self._log, self._clock = log, clock
         self._keys = LogKeys(log)
         self._limits = RateLimits(clock)
+        self._mail = mail
+        # First: what is in e-mails has to say where they are answered.
+        listening = open_port("the API", HOST, port, "name another with --api-port")
+        stack.callback(listening.close)
+        self.url = f"http://{HOST}:{listening.getsockname()[1]}"
         answering = []
         for name in names:
             database = Database.open(service_database(folder, database_url, name), *SERVICES[name].histories)
             stack.callback(database.close)
-            service = SERVICES[name].make(log, database)
+            service = self._made(SERVICES[name], database)
             stack.callback(service.close)
             answering.append(self._answering(name, service, database, stack))
             self.roles.append(FunctionRole(name, partial(service.run, grace_s=grace_s)))
-        app, hint = create_app(answering, clock), "name another with --api-port"
-        self.server = HttpServer(app, name="the API", port=port, hint=hint)
+        app = create_app(answering, clock)
+        self.server = HttpServer(app, name="the API", host=HOST, listening=listening)
         # Closed before the databases: what is being answered still needs them.
         stack.callback(self.server.close)
         self.server.start()
@@ -112,6 +139,11 @@ class Services:
         # no request is answered for a tenth of a second.
         gc.collect()
         gc.freeze()
+
+    def _made(self, kind: ServiceKind, database: Database) -> Any:
+        if kind.sends_mail:
+            return kind.make(self._log, database, self._mail(self.url))
+        return kind.make(self._log, database)
 
     def _answering(self, name: str, service: Any, database: Database, stack: ExitStack) -> HttpService:
         kind = SERVICES[name]

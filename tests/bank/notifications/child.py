@@ -13,9 +13,12 @@ from pathlib import Path
 import structlog
 from tests.bank.notifications.support import SETTINGS, notification, request
 
-from streambank.bank.notifications import DATABASE, NotificationsService, NotificationsSettings, SmtpMailer
 from streambank.bank.notifications.email import form_email
+from streambank.bank.notifications.mailer import SmtpMailer
+from streambank.bank.notifications.models import DATABASE
 from streambank.bank.notifications.requested import form_requested
+from streambank.bank.notifications.service import NotificationsService
+from streambank.bank.notifications.settings import NotificationsSettings
 from streambank.log.embedded import EmbeddedLog
 from streambank.service.backoff import Backoff
 from streambank.service.database import Database

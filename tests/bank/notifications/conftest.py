@@ -10,7 +10,8 @@ from sqlalchemy.engine import URL
 from tests.bank.notifications.support import SETTINGS, FakeMailer, Ticker, make_service, notification, publish, settle
 from tests.postgres import Databases
 
-from streambank.bank.notifications import NotificationsService, NotificationsSettings
+from streambank.bank.notifications.service import NotificationsService
+from streambank.bank.notifications.settings import NotificationsSettings
 from streambank.log.embedded import EmbeddedLog
 
 

@@ -29,8 +29,10 @@ from streambank.bank.events import (
     UserKey,
 )
 from streambank.bank.events.personal import seal
-from streambank.bank.notifications import DATABASE, Mailer, NotificationsService, NotificationsSettings
-from streambank.bank.notifications.mailer import MailError
+from streambank.bank.notifications.mailer import Mailer, MailError
+from streambank.bank.notifications.models import DATABASE
+from streambank.bank.notifications.service import NotificationsService
+from streambank.bank.notifications.settings import NotificationsSettings
 from streambank.log import EventLog, Record, TopicPartition
 from streambank.service.database import Database
 

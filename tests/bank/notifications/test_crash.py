@@ -27,8 +27,8 @@ from tests.postgres import Databases
 
 from streambank.bank.events import ALERT_NOTIFICATION, EMAIL_SENT, MAIL_REQUESTED, USER_KEY
 from streambank.bank.mailbox import MailboxServer, MailboxStore
-from streambank.bank.notifications import DATABASE, repository
-from streambank.bank.notifications.models import EMAIL, State
+from streambank.bank.notifications import repository
+from streambank.bank.notifications.models import DATABASE, EMAIL, State
 from streambank.log import TopicPartition
 from streambank.log.embedded import EmbeddedLog
 from streambank.service.database import Database, database_url

@@ -12,11 +12,11 @@ from tests.bank.notifications.support import NOON_MS, SETTINGS, notification
 
 from streambank.bank.addresses import AddressError
 from streambank.bank.events import Currency, Direction, Scope
-from streambank.bank.notifications import NotificationsSettings
 from streambank.bank.notifications.email import form_email
 from streambank.bank.notifications.facts import Category
 from streambank.bank.notifications.links import unsubscribed_by
 from streambank.bank.notifications.message import safe_text
+from streambank.bank.notifications.settings import NotificationsSettings
 from streambank.bank.notifications.telling import money
 
 

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from streambank.bank.notifications import NotificationsSettings, SettingsError
+from streambank.bank.notifications.settings import NotificationsSettings, SettingsError
 
 
 @pytest.mark.parametrize(

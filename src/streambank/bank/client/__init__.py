@@ -15,6 +15,8 @@ from streambank.bank.client.errors import (
     UnreachableError,
 )
 from streambank.bank.client.imports import Imports
+from streambank.bank.client.inbox import Inbox
+from streambank.bank.client.notifications import Notifications
 from streambank.bank.client.rules import Rules
 from streambank.bank.client.transactions import State, Transactions
 from streambank.bank.client.users import Users
@@ -34,8 +36,10 @@ __all__ = [
     "ClientError",
     "Credentials",
     "Imports",
+    "Inbox",
     "LineResult",
     "NotLoggedInError",
+    "Notifications",
     "Password",
     "Patience",
     "RefreshToken",

@@ -12,6 +12,8 @@ from streambank.bank.client.categories import Categories
 from streambank.bank.client.connection import ApiConnection, Patience, Sleep
 from streambank.bank.client.credentials import Credentials
 from streambank.bank.client.imports import Imports
+from streambank.bank.client.inbox import Inbox
+from streambank.bank.client.notifications import Notifications
 from streambank.bank.client.rules import Rules
 from streambank.bank.client.transactions import Transactions
 from streambank.bank.client.users import Users
@@ -66,6 +68,8 @@ class Client:
         self.categories = Categories(connection, fresh=fresh)
         self.rules = Rules(connection, fresh=fresh)
         self.imports = Imports(connection, fresh=fresh)
+        self.inbox = Inbox(connection, fresh=fresh)
+        self.notifications = Notifications(connection, fresh=fresh)
 
     @property
     def base_url(self) -> str:

@@ -101,7 +101,8 @@ def claim(connection: Connection, now_ms: int, limit: int) -> list[Delivery]:
 
 def next_due_at(connection: Connection) -> int | None:
     """When the next delivery is due, or is free again; None if none is."""
-    return connection.scalar(_NEXT_DUE)
+    due_at: int | None = connection.scalar(_NEXT_DUE)
+    return due_at
 
 
 def delivered(connection: Connection, delivery: Delivery, status: int, now_ms: int) -> None:

@@ -112,7 +112,8 @@ def held_users(connection: Connection, now_ms: int, limit: int) -> list[str]:
 
 def next_held_until(connection: Connection) -> int | None:
     """When the next digest is due; None if none is."""
-    return connection.scalar(_NEXT_HELD)
+    due_at: int | None = connection.scalar(_NEXT_HELD)
+    return due_at
 
 
 def take_held(connection: Connection, user_id: str, is_wanted: Callable[[Notice], bool]) -> list[Notice]:

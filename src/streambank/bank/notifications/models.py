@@ -1,5 +1,5 @@
-"""The sent-log: one row for each e-mail, from its cause until it is sent or given up; users' keys; how users are reached,
-what they were told, and their webhooks."""
+"""The sent-log: one row for each e-mail, from its cause until it is sent or given up. How users are reached, what they
+were told, and their webhooks."""
 
 from enum import StrEnum
 

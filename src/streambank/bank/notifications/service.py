@@ -58,7 +58,7 @@ logger = structlog.get_logger(__name__)
 GROUP = "notifications"
 """The service's name, and its consumer group. Dead letters go to ``notifications.dlq``."""
 
-RECEIVES = (USER_KEY, USER_PROFILE, *SOURCES)
+RECEIVES: tuple[Topic[str, Any], ...] = (USER_KEY, USER_PROFILE, *SOURCES)
 
 LINK_KEY_BYTES = 32
 
