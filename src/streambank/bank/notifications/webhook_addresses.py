@@ -36,7 +36,8 @@ _NEVER = tuple(
 )
 """Beside what :mod:`ipaddress` knows not to be public."""
 
-_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62}\.)*[a-z0-9_-]{0,62}\.?|\[[0-9a-f:.]+\]", re.IGNORECASE)
+_LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*\.?|\[[0-9a-f:.]+\]", re.IGNORECASE)
 _VISIBLE = re.compile(r"[!-~]+")
 
 _LOCAL_NAMES = ("localhost", "localhost.localdomain")
