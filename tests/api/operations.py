@@ -127,6 +127,9 @@ def _bodies(world: World) -> dict[str, dict[str, Any]]:
         "preview_rule": {"json": {**rule_body(category), "account_ids": [account]}},
         "replace_rule": {"json": {**rule_body(category), "account_ids": [account]}},
         "apply_rule": {"json": {}},
+        "set_notification_settings": {"json": {"email": {"alerts": False}}},
+        "add_webhook": {"json": {"url": "https://hooks.example.org/more"}},
+        "change_webhook": {"json": {"categories": ["alerts"]}},
         "import_entries": {"content": ndjson([line("", 5, "imported", category_id=category)]), "headers": NDJSON},
     }
 

@@ -1,4 +1,4 @@
-"""Both services behind one address, served over HTTP, and the people who use them.
+"""The services behind one address, served over HTTP, and the people who use them.
 
 Ada owns accounts and much else, Bob is another customer, Eve and Fay may look at one of Ada's accounts.
 """
@@ -14,12 +14,25 @@ import msgspec
 from argon2 import Parameters, Type
 from fastapi import FastAPI
 from sqlalchemy import MetaData, select
+from tests.bank.notifications.support import FakeMailer
 from tests.bank.transactions.support import TODAY, Ticker, line, records
 from tests.postgres import Databases
 
 from streambank.bank.access import LogKeys
-from streambank.bank.events import MAIL_REQUESTED, USER_KEY
-from streambank.bank.events.personal import unseal
+from streambank.bank.events import (
+    MAIL_REQUESTED,
+    TRANSFER_STATUS,
+    USER_KEY,
+    Currency,
+    TransferChanged,
+    TransferParty,
+    TransferState,
+)
+from streambank.bank.events.personal import seal, unseal
+from streambank.bank.notifications import endpoints as notifications_endpoints
+from streambank.bank.notifications import models as notifications_models
+from streambank.bank.notifications import service as notifications
+from streambank.bank.notifications.settings import NotificationsSettings
 from streambank.bank.scopes import SCOPES, TOKEN_PATH
 from streambank.bank.transactions import endpoints as transactions_endpoints
 from streambank.bank.transactions import models as transactions_models
@@ -29,6 +42,7 @@ from streambank.bank.users import endpoints as users_endpoints
 from streambank.bank.users import models as users_models
 from streambank.bank.users import service as users
 from streambank.bank.users.settings import UsersSettings
+from streambank.clock import to_datetime
 from streambank.log.embedded import EmbeddedLog
 from streambank.service.database import Database
 from streambank.service.group_commit import GroupCommit
@@ -42,7 +56,16 @@ from streambank.service.http.tokens import LIFETIME_S, TokenVerifier
 CHEAP = Parameters(type=Type.ID, version=19, salt_len=16, hash_len=32, time_cost=1, memory_cost=8, parallelism=1)
 PASSWORD = "green apples on a hill"
 NDJSON = {"Content-Type": "application/x-ndjson"}
-ALL_SCOPES = frozenset({"users:read", "users:write", "transactions:read", "transactions:write"})
+ALL_SCOPES = frozenset(
+    {
+        "users:read",
+        "users:write",
+        "transactions:read",
+        "transactions:write",
+        "notifications:read",
+        "notifications:write",
+    }
+)
 
 Rows = dict[str, list[str]]
 
@@ -97,6 +120,15 @@ class Api:
         stack.callback(self.users.close)
         self.transactions = transactions.TransactionsService(self.log, self.database, clock=self.clock)
         stack.callback(self.transactions.close)
+        self.notifications_database = _opened(databases("notifications"), notifications_models.DATABASE, stack)
+        self.notifications = notifications.NotificationsService(
+            self.log,
+            self.notifications_database,
+            FakeMailer(),
+            NotificationsSettings(sender="alerts@streambank.example"),
+            clock=self.clock,
+        )
+        stack.callback(self.notifications.close)
         self.app = self._application(stack)
         server = HttpServer(self.app, name="the services")
         server.start()
@@ -131,9 +163,14 @@ class Api:
         of_transactions = transactions_endpoints.router(
             self.transactions, http(transactions.NAME, self.database, USER_KEY.name)
         )
+        of_notifications = notifications_endpoints.router(
+            self.notifications,
+            http(notifications.GROUP, self.notifications_database, *(topic.name for topic in notifications.RECEIVES)),
+        )
         services = [
             HttpService(users.NAME, "users", of_users, {}),
             HttpService(transactions.NAME, "transactions", of_transactions, {}),
+            HttpService(notifications.GROUP, "notifications", of_notifications, {}),
         ]
         return create_app(services, self.clock)
 
@@ -146,7 +183,8 @@ class Api:
         """Let the services publish and take what is there. The first step may only join the group."""
         idle = 0
         while idle < 2:
-            idle = 0 if self.users.step() + self.transactions.step() else idle + 1
+            done = self.users.step() + self.transactions.step() + self.notifications.step()
+            idle = 0 if done else idle + 1
 
     def mailed_token(self, email: str) -> str:
         """The token in the only mail to that address."""
@@ -195,10 +233,14 @@ class Api:
         self.clock.now_ms += LIFETIME_S * 1000
 
     def rows(self) -> Rows:
-        """Everything in both databases, but how many numbers were set aside for postings: not all need be used."""
+        """Everything in the databases, but how many numbers were set aside for postings: not all need be used."""
         found = {
             f"{name}.{table}": rows
-            for name, database in (("users", self.users_database), ("transactions", self.database))
+            for name, database in (
+                ("users", self.users_database),
+                ("transactions", self.database),
+                ("notifications", self.notifications_database),
+            )
             for table, rows in _rows(database).items()
         }
         del found["transactions.ledger_state"]
@@ -260,6 +302,8 @@ def _live(world: World) -> None:
     lines = ndjson(line("", n, f"file-{n}", counterparty="Quentin's Quince Quarter") for n in range(1, 4))
     read_in = done("POST", f"/v1/accounts/{account}/imports", content=lines, headers=NDJSON)["id"]
     key = done("POST", "/v1/api-keys", json=api_key_body())["key_id"]
+    webhook = done("POST", "/v1/webhooks", json={"url": "https://hooks.example.org/ada"})["id"]
+    notice = _told_of_a_payment(world)
     world.bob.ask.done("POST", "/v1/accounts", json={"name": "Bob's", "currency": "EUR"})
     world.ids = {
         "account_id": account,
@@ -270,8 +314,36 @@ def _live(world: World) -> None:
         "import_id": read_in,
         "session_id": world.ada.session_id,
         "key_id": key,
+        "webhook_id": webhook,
+        "notice_id": notice,
     }
     world.pending_id, world.private_account_id = pending, private
+
+
+def _told_of_a_payment(world: World) -> str:
+    """Ada hears of a payment of hers; the notice's id."""
+    payer, now = world.ada.user_id, to_datetime(world.api.clock())
+    keys = {r.key: USER_KEY.value.deserialize(r.value) for r in records(world.api.log, USER_KEY.name) if r.value}
+    name = seal(keys[USER_KEY.key.serialize(payer)].key, payer, "Quentin's Quince Quarter")
+    paid = TransferChanged(
+        user_id=payer,
+        occurred_at=now,
+        recorded_at=now,
+        event_id="paid",
+        transfer_id="paid",
+        state=TransferState.POSTED,
+        debtor=TransferParty(user_id=payer, other_name=name),
+        creditor=TransferParty(),
+        amount_minor=900,
+        currency=Currency("EUR"),
+    )
+    producer = world.api.log.producer()
+    with producer.transaction() as transaction:
+        TRANSFER_STATUS.write(transaction, paid.transfer_id, paid, paid.timestamp)
+    producer.close()
+    world.api.settle()
+    found: str = world.ada.ask.done("GET", "/v1/inbox")["items"][0]["id"]
+    return found
 
 
 def told(account_id: str, signed_minor: int, **more: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Users and transactions as they are, over HTTP on a free port, on a log in memory."""
+"""The services as they are, over HTTP on a free port, on a log in memory."""
 
 import threading
 import time
@@ -8,11 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from argon2 import Parameters, Type
+from tests.bank.notifications.support import FakeMailer
 
 from streambank.bank.access import LogKeys
 from streambank.bank.client import Client, Password
 from streambank.bank.events import MAIL_REQUESTED, TOPICS, USER_KEY
 from streambank.bank.events.personal import unseal
+from streambank.bank.notifications.endpoints import router as notifications_router
+from streambank.bank.notifications.models import DATABASE as NOTIFICATIONS_DATABASE
+from streambank.bank.notifications.service import RECEIVES, NotificationsService
+from streambank.bank.notifications.settings import NotificationsSettings
 from streambank.bank.reading import latest
 from streambank.bank.scopes import SCOPES, TOKEN_PATH
 from streambank.bank.transactions.endpoints import router as transactions_router
@@ -83,6 +88,10 @@ def running_bank(folder: Path) -> Iterator[Bank]:
         stack.callback(transactions_database.close)
         people = UsersService(log, users_database, UsersSettings(password_parameters=CHEAP))
         ledger = TransactionsService(log, transactions_database)
+        notifications_database = Database.open(folder / "notifications.db", *NOTIFICATIONS_DATABASE)
+        stack.callback(notifications_database.close)
+        settings = NotificationsSettings(sender="alerts@streambank.example")
+        telling = NotificationsService(log, notifications_database, FakeMailer(), settings)
 
         def http(name: str, database: Database, topics: list[str]) -> ServiceHttp:
             commits = GroupCommit(database)
@@ -102,9 +111,12 @@ def running_bank(folder: Path) -> Iterator[Bank]:
         routers = {
             "users": users_router(people, http("users", users_database, [])),
             "transactions": transactions_router(ledger, http("transactions", transactions_database, [USER_KEY.name])),
+            "notifications": notifications_router(
+                telling, http("notifications", notifications_database, [topic.name for topic in RECEIVES])
+            ),
         }
         stop = threading.Event()
-        for service in (people, ledger):
+        for service in (people, ledger, telling):
             thread = threading.Thread(target=service.run, args=(stop,))
             thread.start()
             stack.callback(thread.join)

@@ -14,6 +14,7 @@ from tests.bank.client.test_batch import ENTRY, IMPORT
 
 from streambank.bank.client import ApiError, Client, Versioned
 from streambank.bank.events import Role
+from streambank.bank.notifications.schemas import ChangeSettings, ChangeWebhook, EmailSettings, NewWebhook
 from streambank.bank.transactions.schemas import (
     AccountView,
     CategoryBody,
@@ -34,8 +35,13 @@ from streambank.bank.users.schemas import (
     SignUp,
 )
 
-FOR_PAGES = {("post", "/v1/sessions"), ("delete", "/v1/sessions/current")}
-"""They give and take a cookie: for browsers."""
+FOR_PAGES = {
+    ("post", "/v1/sessions"),
+    ("delete", "/v1/sessions/current"),
+    ("get", "/unsubscribe"),
+    ("post", "/unsubscribe"),
+}
+"""For browsers: they give and take a cookie, or are where the links in e-mails lead."""
 
 PASSWORD = "green apples on a hill"
 
@@ -117,6 +123,25 @@ CALLS: dict[str, list[Callable[[Client], object]]] = {
         lambda c: c.rules.replace(THING, RuleBody(name="R")),
         lambda c: c.rules.remove(THING),
         lambda c: list(c.rules.apply("id-1")),
+    ],
+    "inbox": [
+        lambda c: list(c.inbox.list()),
+        lambda c: c.inbox.unread_count(),
+        lambda c: c.inbox.read("id-1"),
+        lambda c: c.inbox.read_all(),
+    ],
+    "notifications": [
+        lambda c: c.notifications.settings(),
+        lambda c: c.notifications.set_settings(THING, ChangeSettings(email=EmailSettings(goals=False))),
+        lambda c: c.notifications.webhooks(),
+        lambda c: c.notifications.add_webhook(NewWebhook(url="https://hooks.example.org/")),
+        lambda c: c.notifications.webhook("id-1"),
+        lambda c: c.notifications.change_webhook(THING, ChangeWebhook(enabled=False)),
+        lambda c: c.notifications.remove_webhook(THING),
+        lambda c: c.notifications.rotate_secret("id-1"),
+        lambda c: c.notifications.ping("id-1"),
+        lambda c: list(c.notifications.deliveries("id-1")),
+        lambda c: c.notifications.report_bounce(b"x"),
     ],
     "imports": [
         lambda c: list(c.imports.send("id-1", [ENTRY])),
