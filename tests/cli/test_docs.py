@@ -18,7 +18,13 @@ import pytest
 from tests.cli.support import START_S, environment, up, wait_until
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "docs/guides/alerts-on-your-bank.md", "docs/guides/api.md", "docs/guides/events.md")
+PAGES = (
+    "README.md",
+    "docs/guides/alerts-on-your-bank.md",
+    "docs/guides/api.md",
+    "docs/guides/events.md",
+    "docs/guides/notifications.md",
+)
 BLOCK = re.compile(r"(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)```", re.DOTALL)
 
 
@@ -46,8 +52,9 @@ def test_the_commands_print_what_the_page_says(page: str, tmp_path: Path) -> Non
     env = environment(data) | {"PATH": f"{bin_folder}:{os.environ['PATH']}"}
     ran = 0
     with ExitStack() as stack:
-        if page.endswith(("alerts-on-your-bank.md", "api.md")):
-            process = stack.enter_context(up(data))
+        if page.endswith(("alerts-on-your-bank.md", "api.md", "notifications.md")):
+            options = ("--local-webhooks",) if page.endswith("notifications.md") else ()
+            process = stack.enter_context(up(data, *options))
             found = re.search(r"^api +(http://\S+)/docs$", process.stdout, re.MULTILINE)
             assert found is not None, process.stdout
             env["STREAMBANK_SERVER"] = found[1]
@@ -73,7 +80,9 @@ def run_until_it_matches(command: str, expected: str, folder: Path, env: dict[st
         outputs.append(done.stdout + done.stderr)
         return done.returncode == 0 and (not expected.strip() or matches(expected, done.stdout))
 
-    looks = re.match(r"streambank (balances|alerts$|alerts thresholds|mailbox|lag|topics)", command)
+    looks = re.match(
+        r"streambank (balances|alerts$|alerts thresholds|inbox ls|notify webhook log|mailbox|lag|topics)", command
+    )
     if looks:
         wait_until(attempt, f"{command}\n{outputs[-1:]}", START_S)
     else:

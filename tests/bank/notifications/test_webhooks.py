@@ -4,14 +4,21 @@ import base64
 import hashlib
 import hmac
 import json
+import ssl
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from sqlalchemy import select
 from tests.bank.notifications.conftest import Bench
 from tests.bank.notifications.support import NOON_MS, SETTINGS, goal_mark, notification, request, transfer
@@ -349,6 +356,55 @@ def test_without_the_setting_this_machine_is_refused(any_database: Databases, ho
             answer = web("POST", "/v1/webhooks", json={"url": url})
             assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/url")
     bench.close()
+
+
+@pytest.mark.parametrize("name", ["hooks.example.org", "other.example.org"])
+def test_the_certificate_is_checked_against_the_name(web: Web, tmp_path: Path, name: str) -> None:
+    certificate = self_signed("hooks.example.org", tmp_path)
+    with hook_server(certificate) as hook:
+        port = hook.url.split(":")[2].split("/")[0]
+        made = add(web, f"https://{name}:{port}/x")
+        asked = []
+
+        async def resolve(host: str, _port: int) -> list[str]:
+            asked.append(host)
+            return ["127.0.0.1"]
+
+        sender = web.bench.service.webhook_sender
+        sender._resolve, sender._tls = resolve, ssl.create_default_context(cafile=certificate)
+        web.bench.happen(notification(1))
+        settle_hooks(web)
+        [entry] = log_of(web, made["id"])
+        assert asked == [name]
+        if name == "hooks.example.org":
+            assert entry["state"] == "delivered"
+            assert hook.got[0][0]["host"] == f"{name}:{port}"
+        else:
+            assert (entry["state"], hook.got) == ("pending", [])
+            assert "ConnectError" in entry["last_error"]
+
+
+def self_signed(name: str, folder: Path) -> Path:
+    """A certificate for the name, with its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2120, 1, 1, tzinfo=UTC))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path = folder / "certificate.pem"
+    path.write_bytes(private + made.public_bytes(pem))
+    return path
 
 
 def test_a_name_that_leads_inside_when_it_is_sent_gets_nothing(web: Web, hook: Hook) -> None:

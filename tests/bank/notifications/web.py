@@ -1,11 +1,13 @@
 """The service over HTTP, within the test; and a server that takes webhooks."""
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -97,7 +99,9 @@ class Hook:
 
 
 @contextmanager
-def hook_server() -> Iterator[Hook]:
+def hook_server(certificate: Path | None = None) -> Iterator[Hook]:
+    """On this machine; with a certificate (and its key) over TLS."""
+
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
@@ -114,6 +118,10 @@ def hook_server() -> Iterator[Hook]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     hook = Hook(f"http://127.0.0.1:{server.server_address[1]}/hook?a=b")
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
