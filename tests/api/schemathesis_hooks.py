@@ -16,6 +16,7 @@ RULES = {
     "bad-position": "a position of a topic that this service does not read",
     "bad-token": "a token that was made up",
     "unknown-category": "there is no such category",
+    "not-a-report": "a report has the signed mark of an e-mail that was sent",
     "weak-password": "too short or well known; a log-in takes any",
 }
 """Types of problems that a request of the right form may be answered with, with 400 or 422, and why."""
@@ -95,3 +96,4 @@ _LINES = st.lists(
 )
 
 schemathesis.openapi.media_type("application/x-ndjson", _LINES.map(b"\n".join))
+schemathesis.openapi.media_type("message/rfc822", st.binary(max_size=500))

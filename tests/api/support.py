@@ -14,7 +14,7 @@ import msgspec
 from argon2 import Parameters, Type
 from fastapi import FastAPI
 from sqlalchemy import MetaData, select
-from tests.bank.notifications.support import FakeMailer
+from tests.bank.notifications.support import FakeMailer, local_only
 from tests.bank.transactions.support import TODAY, Ticker, line, records
 from tests.postgres import Databases
 
@@ -127,6 +127,7 @@ class Api:
             FakeMailer(),
             NotificationsSettings(sender="alerts@streambank.example"),
             clock=self.clock,
+            resolve=local_only,
         )
         stack.callback(self.notifications.close)
         self.app = self._application(stack)

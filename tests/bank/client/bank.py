@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from argon2 import Parameters, Type
-from tests.bank.notifications.support import FakeMailer
+from tests.bank.notifications.support import FakeMailer, local_only
 
 from streambank.bank.access import LogKeys
 from streambank.bank.client import Client, Password
@@ -91,7 +91,7 @@ def running_bank(folder: Path) -> Iterator[Bank]:
         notifications_database = Database.open(folder / "notifications.db", *NOTIFICATIONS_DATABASE)
         stack.callback(notifications_database.close)
         settings = NotificationsSettings(sender="alerts@streambank.example")
-        telling = NotificationsService(log, notifications_database, FakeMailer(), settings)
+        telling = NotificationsService(log, notifications_database, FakeMailer(), settings, resolve=local_only)
 
         def http(name: str, database: Database, topics: list[str]) -> ServiceHttp:
             commits = GroupCommit(database)

@@ -40,6 +40,7 @@ from streambank.bank.notifications.preferences import Preferences
 from streambank.bank.notifications.repository import Cause
 from streambank.bank.notifications.sender import Sender
 from streambank.bank.notifications.settings import NotificationsSettings
+from streambank.bank.notifications.webhook_addresses import Resolve, resolve
 from streambank.bank.notifications.webhook_sender import WebhookSender
 from streambank.bank.notifications.webhooks import Webhooks
 from streambank.clock import Clock, system_clock
@@ -93,12 +94,14 @@ class NotificationsService:
         clock: Clock = system_clock,
         random: RandomFraction = random_module.random,
         random_bytes: RandomBytes = os.urandom,
+        resolve: Resolve = resolve,
     ) -> None:
         """Create the topics the service uses, and tie the database to the log.
 
         Args:
             database: opened with :data:`streambank.bank.notifications.models.DATABASE`; the caller closes it, the log
                 and, without :meth:`run`, the mailer.
+            resolve: finds the addresses of webhooks' hosts.
 
         Raises:
             WrongLogError: the database belongs to another log.
@@ -118,7 +121,7 @@ class NotificationsService:
         self.inboxes = Inboxes(context)
         self.preferences = Preferences(context)
         self.webhooks = Webhooks(context)
-        self.webhook_sender = WebhookSender(database, clock, local=settings.local_webhooks)
+        self.webhook_sender = WebhookSender(database, clock, local=settings.local_webhooks, resolve=resolve)
         self.housekeeping = Housekeeping(database, clock)
         outbox = Outbox()
         self.relay = OutboxRelay(log, database, service=GROUP, outbox_id=outbox_id, clock=clock)
