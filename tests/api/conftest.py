@@ -8,11 +8,7 @@ import pytest
 from tests.api.support import World, world_of
 from tests.postgres import Databases, PostgresServer
 
-from streambank.bank.personalization import models as personalization
-from streambank.bank.payments import models as payments
-from streambank.bank.transactions import models as transactions
-from streambank.bank.users import models as users
-from streambank.bank.views import models as views
+from streambank.cli.services import SERVICES
 from streambank.service.database import Database
 from streambank.service.postgres import with_schema
 
@@ -21,11 +17,8 @@ from streambank.service.postgres import with_schema
 def empty_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Databases with all tables and nothing in them: making them takes longer than copying."""
     folder = tmp_path_factory.mktemp("empty")
-    Database.open(folder / "users.db", *users.DATABASE).close()
-    Database.open(folder / "transactions.db", *transactions.DATABASE).close()
-    Database.open(folder / "personalization.db", *personalization.DATABASE).close()
-    Database.open(folder / "views.db", *views.DATABASE).close()
-    Database.open(folder / "payments.db", *payments.DATABASE).close()
+    for name, kind in SERVICES.items():
+        Database.open(folder / f"{name}.db", *kind.histories).close()
     return folder
 
 

@@ -174,6 +174,9 @@ def _bodies(world: World) -> dict[str, dict[str, Any]]:
         "pay_payment_request": {"json": {"debtor_account_id": world.private_account_id}},
         "set_alias": {"json": {"alias": "adas-other-alias"}},
         "set_receiving_account": {"json": {"account_id": account}},
+        "set_notification_settings": {"json": {"email": {"alerts": False}}},
+        "add_webhook": {"json": {"url": "https://hooks.example.org/more"}},
+        "change_webhook": {"json": {"categories": ["alerts"]}},
         "import_entries": {"content": ndjson([line("", 5, "imported", category_id=category)]), "headers": NDJSON},
     }
 

@@ -21,6 +21,7 @@ RULES = {
     "account-closed": "the account is closed",
     "unknown-payee": "nobody has that alias",
     "limit-exceeded": "a payment limit of the user's or of the service's",
+    "not-a-report": "a report has the signed mark of an e-mail that was sent",
     "weak-password": "too short or well known; a log-in takes any",
 }
 """Types of problems that a request of the right form may be answered with, with 400 or 422, and why."""
@@ -101,3 +102,4 @@ _LINES = st.lists(
 )
 
 schemathesis.openapi.media_type("application/x-ndjson", _LINES.map(b"\n".join))
+schemathesis.openapi.media_type("message/rfc822", st.binary(max_size=500))

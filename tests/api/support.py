@@ -11,48 +11,37 @@ from typing import Any
 
 import httpx
 import msgspec
-from argon2 import Parameters, Type
-from fastapi import FastAPI
 from sqlalchemy import MetaData, select
 from tests.bank.transactions.support import TODAY, Ticker, line, records, transaction
 from tests.postgres import Databases
+from tests.services import all_services, answering
 
-from streambank.bank.access import LogKeys
-from streambank.bank.events import MAIL_REQUESTED, TOPICS, USER_KEY
-from streambank.bank.events.personal import unseal
-from streambank.bank.personalization import endpoints as personalization_endpoints
-from streambank.bank.personalization import models as personalization_models
-from streambank.bank.personalization import service as personalization
-from streambank.bank.scopes import SCOPES, TOKEN_PATH
-from streambank.bank.topologies import balances, figures
-from streambank.bank.transactions import endpoints as transactions_endpoints
-from streambank.bank.transactions import models as transactions_models
-from streambank.bank.transactions import service as transactions
+from streambank.bank.events import (
+    MAIL_REQUESTED,
+    TOPICS,
+    TRANSFER_STATUS,
+    USER_KEY,
+    Currency,
+    TransferChanged,
+    TransferParty,
+    TransferState,
+)
+from streambank.bank.events.personal import seal, unseal
+from streambank.bank.scopes import SCOPES
+from streambank.bank.topologies import balances, figures, goals
 from streambank.bank.transactions.verification import check_ledger
-from streambank.bank.users import endpoints as users_endpoints
-from streambank.bank.users import models as users_models
-from streambank.bank.users import service as users
-from streambank.bank.users.settings import UsersSettings
-from streambank.bank.views import endpoints as views_endpoints
-from streambank.bank.views import models as views_models
-from streambank.bank.views import service as views
+from streambank.clock import to_datetime
 from streambank.log.embedded import EmbeddedLog
 from streambank.service.database import Database
-from streambank.service.group_commit import GroupCommit
-from streambank.service.http.app import HttpService, create_app
-from streambank.service.http.endpoint import ServiceHttp
-from streambank.service.http.positions import Positions
-from streambank.service.http.rate_limits import RateLimits, RatePolicy
 from streambank.service.http.server import HttpServer
-from streambank.service.http.tokens import LIFETIME_S, TokenVerifier
+from streambank.service.http.tokens import LIFETIME_S
 from streambank.streams import StreamRunner, StreamsConfig
 
-CHEAP = Parameters(type=Type.ID, version=19, salt_len=16, hash_len=32, time_cost=1, memory_cost=8, parallelism=1)
 PASSWORD = "green apples on a hill"
 NDJSON = {"Content-Type": "application/x-ndjson"}
-ALL_SCOPES = frozenset(
-    f"{service}:{access}" for service in ("users", "transactions", "personalization") for access in ("read", "write")
-)
+ALL_SCOPES = frozenset(SCOPES)
+
+STREAM = "/v1/stream"
 
 Rows = dict[str, list[str]]
 
@@ -110,59 +99,15 @@ class Api:
         self.clock = Ticker()
         self.log = stack.enter_context(EmbeddedLog.open(None, clock=self.clock, background_cleaning=False))
         self.log.create_topics(topic.config for topic in TOPICS)
-        self.users_database = _opened(databases("users"), users_models.DATABASE, stack)
-        self.database = _opened(databases("transactions"), transactions_models.DATABASE, stack)
-        settings = UsersSettings(password_parameters=CHEAP)
-        self.users = users.UsersService(self.log, self.users_database, settings, clock=self.clock)
-        stack.callback(self.users.close)
-        self.transactions = transactions.TransactionsService(self.log, self.database, clock=self.clock)
-        stack.callback(self.transactions.close)
-        self.plans_database = _opened(databases("personalization"), personalization_models.DATABASE, stack)
-        self.plans = personalization.PersonalizationService(self.log, self.plans_database, clock=self.clock)
-        stack.callback(self.plans.close)
-        self.app = self._application(stack)
+        self.made = all_services(self.log, databases, stack, clock=self.clock)
+        self.services: list[Any] = [service for service, _ in self.made.values()]
+        self.app = answering(self.log, self.made, stack, clock=self.clock)
         server = HttpServer(self.app, name="the services")
         server.start()
         stack.callback(server.close)
         self.url = server.url
         self._stack = stack
         self.settle()
-
-    def _application(self, stack: ExitStack) -> FastAPI:
-        often = RatePolicy("test", 10_000_000, 1)
-        limits = RateLimits(self.clock, caller=often, anonymous=often)
-        verifier = TokenVerifier(LogKeys(self.log).find, self.clock)
-
-        def http(name: str, database: Database, *topics: str) -> ServiceHttp:
-            commits = GroupCommit(database)
-            stack.callback(commits.close)
-            positions = Positions(self.log, database, service=name, topics=topics)
-            stack.callback(positions.close)
-            return ServiceHttp(
-                name=name,
-                database=database,
-                commits=commits,
-                clock=self.clock,
-                verifier=verifier,
-                limits=limits,
-                positions=positions,
-                token_path=TOKEN_PATH,
-                scopes=SCOPES,
-            )
-
-        of_users = users_endpoints.router(self.users, http(users.NAME, self.users_database))
-        of_transactions = transactions_endpoints.router(
-            self.transactions, http(transactions.NAME, self.database, USER_KEY.name)
-        )
-        of_plans = personalization_endpoints.router(
-            self.plans, http(personalization.NAME, self.plans_database, *(t.name for t in personalization.RECEIVES))
-        )
-        services = [
-            HttpService(users.NAME, "users", of_users, {}),
-            HttpService(transactions.NAME, "transactions", of_transactions, {}),
-            HttpService(personalization.NAME, "personalization", of_plans, {}),
-        ]
-        return create_app(services, self.clock)
 
     def client(self, token: str | None = None) -> Client:
         made = Client(self.url, token)
@@ -173,8 +118,14 @@ class Api:
         """Let the services publish and take what is there. The first step may only join the group."""
         idle = 0
         while idle < 2:
-            done = self.users.step() + self.transactions.step() + self.plans.step()
-            idle = 0 if done else idle + 1
+            idle = 0 if sum(service.step() for service in self.services) else idle + 1
+
+    def run_topologies(self) -> None:
+        """Let the topologies do what there is to do, once."""
+        for name, build in (("balances", balances.build), ("goals", goals.build), ("figures", figures.build)):
+            with closing(StreamRunner(build(), self.log, StreamsConfig(application_id=name))) as runner:
+                while runner.step():
+                    pass
 
     def mailed_token(self, email: str) -> str:
         """The token in the only mail to that address."""
@@ -226,11 +177,7 @@ class Api:
         """Everything in all databases, but how many numbers were set aside for postings: not all need be used."""
         found = {
             f"{name}.{table}": rows
-            for name, database in (
-                ("users", self.users_database),
-                ("transactions", self.database),
-                ("personalization", self.plans_database),
-            )
+            for name, (_, database) in self.made.items()
             for table, rows in _rows(database).items()
         }
         del found["transactions.ledger_state"]
@@ -238,7 +185,8 @@ class Api:
 
     def faults(self) -> list[str]:
         """What is wrong with the ledger."""
-        with self.database.read() as connection:
+        _, database = self.made["transactions"]
+        with database.read() as connection:
             return check_ledger(connection)
 
 
@@ -271,6 +219,7 @@ SECRETS = (
     "ada-tag",
     "Ada's category",
     "Ada's plan",
+    "ada's debt",
 )
 """Texts that nobody but those with a share in Ada's accounts may see."""
 
@@ -309,12 +258,15 @@ def _live(world: World) -> None:
     lines = ndjson(line("", n, f"file-{n}", counterparty="Quentin's Quince Quarter") for n in range(1, 4))
     read_in = done("POST", f"/v1/accounts/{account}/imports", content=lines, headers=NDJSON)["id"]
     key = done("POST", "/v1/api-keys", json=api_key_body())["key_id"]
+    webhook = done("POST", "/v1/webhooks", json={"url": "https://hooks.example.org/ada"})["id"]
+    notice = _told_of_a_payment(world)
     world.bob.ask.done("POST", "/v1/accounts", json={"name": "Bob's", "currency": "EUR"})
     world.api.settle()
     threshold = done("POST", "/v1/thresholds", json=threshold_body(account))["id"]
     budget = done("POST", "/v1/budgets", json=budget_body())["id"]
     saving = done("POST", "/v1/savings-goals", json=savings_body(private))["id"]
     spending = done("POST", "/v1/spending-goals", json=spending_body())["id"]
+    paid = _pay(world, private)
     world.ids = {
         "account_id": account,
         "member_id": world.fay.user_id,
@@ -328,8 +280,37 @@ def _live(world: World) -> None:
         "budget_id": budget,
         "savings_goal_id": saving,
         "spending_goal_id": spending,
+        "webhook_id": webhook,
+        "notice_id": notice,
+        **paid,
     }
     world.pending_id, world.private_account_id = pending, private
+
+
+def _told_of_a_payment(world: World) -> str:
+    """Ada hears of a payment of hers; the notice's id."""
+    payer, now = world.ada.user_id, to_datetime(world.api.clock())
+    keys = {r.key: USER_KEY.value.deserialize(r.value) for r in records(world.api.log, USER_KEY.name) if r.value}
+    name = seal(keys[USER_KEY.key.serialize(payer)].key, payer, "Quentin's Quince Quarter")
+    paid = TransferChanged(
+        user_id=payer,
+        occurred_at=now,
+        recorded_at=now,
+        event_id="paid",
+        transfer_id="paid",
+        state=TransferState.POSTED,
+        debtor=TransferParty(user_id=payer, other_name=name),
+        creditor=TransferParty(),
+        amount_minor=900,
+        currency=Currency("EUR"),
+    )
+    producer = world.api.log.producer()
+    with producer.transaction() as transaction:
+        TRANSFER_STATUS.write(transaction, paid.transfer_id, paid, paid.timestamp)
+    producer.close()
+    world.api.settle()
+    found: str = world.ada.ask.done("GET", "/v1/inbox")["items"][0]["id"]
+    return found
 
 
 def _pay(world: World, account_id: str) -> dict[str, str]:
@@ -405,12 +386,6 @@ def api_key_body() -> dict[str, Any]:
 
 def ndjson(lines: Any) -> bytes:
     return b"\n".join(one if isinstance(one, bytes) else msgspec.json.encode(one) for one in lines)
-
-
-def _opened(where: Any, migrations: Any, stack: ExitStack) -> Database:
-    database = Database.open(where, *migrations)
-    stack.callback(database.close)
-    return database
 
 
 def _rows(database: Database) -> Rows:

@@ -24,6 +24,9 @@ ANYBODY = {
     "get_token": "that is how programs become somebody",
     "revoke_token": "who has a token may give it up (RFC 7009)",
     "get_public_keys": "they are public",
+    "show_unsubscribe": "the link in the e-mail is signed, and names whose it is",
+    "unsubscribe": "RFC 8058: one click, without logging in; the link is signed",
+    "report_bounce": "mail servers hand them in; they hold the signed mark of an e-mail",
 }
 """What nobody needs to be logged in for, and why."""
 

@@ -29,8 +29,7 @@ def running(world: World) -> Iterator[None]:
     """The services' own threads, which publish while the clients ask."""
     stop = threading.Event()
     threads = [
-        threading.Thread(target=service.run, args=(stop,), kwargs={"grace_s": 5.0})
-        for service in (world.api.users, world.api.transactions, world.api.payments)
+        threading.Thread(target=service.run, args=(stop,), kwargs={"grace_s": 5.0}) for service in world.api.services
     ]
     for thread in threads:
         thread.start()

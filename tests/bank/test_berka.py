@@ -17,7 +17,10 @@ from streambank.bank.events import (
     USER_PROFILE,
 )
 from streambank.bank.mailbox import MailboxServer
-from streambank.bank.notifications import DATABASE, NotificationsService, NotificationsSettings, SmtpMailer
+from streambank.bank.notifications.mailer import SmtpMailer
+from streambank.bank.notifications.models import DATABASE
+from streambank.bank.notifications.service import NotificationsService
+from streambank.bank.notifications.settings import NotificationsSettings
 from streambank.log import EventLog
 from streambank.log.embedded import EmbeddedLog
 from streambank.service.database import Database

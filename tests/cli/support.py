@@ -143,7 +143,7 @@ def statement(folder: Path) -> Path:
 @contextmanager
 def topologies_and_notifications(folder: Path, *log: str) -> Iterator[tuple[Process, Process]]:
     """The bank in several processes, once all have joined their groups; ``log``: the option that says on which log."""
-    data, mail = folder / "data", ("--port", "0", "--mailbox-smtp-port", "0")
+    data, mail = folder / "data", ("--api-port", "0", "--port", "0", "--mailbox-smtp-port", "0")
     topologies = ("run", "balances", "alerts", "--processes", "2", "--threads", "2")
     with (
         running(folder / "topologies", *topologies, *log, data=data) as first,

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import URL, make_url
 from tests.cli.support import ANY_PORTS, alerts_become_emails, streambank, up
 
-from streambank.bank.notifications import DATABASE
+from streambank.bank.notifications.models import DATABASE
 from streambank.cli.databases import service_database
 from streambank.cli.errors import UsageError
 from streambank.cli.folder import DataFolder

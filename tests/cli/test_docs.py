@@ -18,7 +18,7 @@ import pytest
 from tests.cli.support import START_S, environment, up, wait_until
 
 ROOT = Path(__file__).parents[2]
-GUIDES = ("alerts-on-your-bank", "api", "plans", "payments", "views", "events")
+GUIDES = ("alerts-on-your-bank", "api", "plans", "payments", "notifications", "views", "events")
 PAGES = ("README.md", *(f"docs/guides/{name}.md" for name in GUIDES))
 BLOCK = re.compile(r"(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)```", re.DOTALL)
 
@@ -47,8 +47,9 @@ def test_the_commands_print_what_the_page_says(page: str, tmp_path: Path) -> Non
     env = environment(data) | {"PATH": f"{bin_folder}:{os.environ['PATH']}"}
     ran = 0
     with ExitStack() as stack:
-        if page.endswith(("alerts-on-your-bank.md", "api.md", "plans.md", "payments.md", "views.md")):
-            process = stack.enter_context(up(data))
+        if page.startswith("docs/guides/") and not page.endswith("events.md"):
+            options = ("--local-webhooks",) if page.endswith("notifications.md") else ()
+            process = stack.enter_context(up(data, *options))
             found = re.search(r"^api +(http://\S+)/docs$", process.stdout, re.MULTILINE)
             assert found is not None, process.stdout
             env["STREAMBANK_SERVER"] = found[1]
@@ -75,7 +76,8 @@ def run_until_it_matches(command: str, expected: str, folder: Path, env: dict[st
         return done.returncode == 0 and (not expected.strip() or matches(expected, done.stdout))
 
     views = "worth|spending|cashflow|recurring"
-    asked = rf"balances|alerts$|alerts thresholds|alert what-if|mailbox|lag|topics|pay (?:ls|requests)|{views}"
+    more = "pay (?:ls|requests)|inbox ls|notify webhook log"
+    asked = rf"balances|alerts$|alerts thresholds|alert what-if|mailbox|lag|topics|{more}|{views}"
     looks = re.match(rf"streambank ({asked})", command)
     if looks:
         wait_until(attempt, f"{command}\n{outputs[-1:]}", START_S)

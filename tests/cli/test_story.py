@@ -58,7 +58,7 @@ def apart(folder: Path, database: tuple[str, ...]) -> Iterator[Bank]:
         "transactions": ("--api-port", "0"),
         "balances": (),
         "alerts": (),
-        "notifications": ("--port", "0", "--mailbox-smtp-port", "0"),
+        "notifications": ("--api-port", "0", "--port", "0", "--mailbox-smtp-port", "0"),
     }
     with ExitStack() as stack:
         processes = {

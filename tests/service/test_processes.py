@@ -53,7 +53,7 @@ def spoken(databases: Databases, name: str) -> str:
 FIRST_START = """
 import sys, time
 from pathlib import Path
-from streambank.bank.notifications import DATABASE
+from streambank.bank.notifications.models import DATABASE
 from streambank.service.database import Database
 print("ready", flush=True)
 time.sleep(max(0, float(sys.argv[2]) - time.time()))

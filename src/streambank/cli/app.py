@@ -17,7 +17,7 @@ from streambank.cli.errors import EXIT_INTERRUPTED, EXIT_USAGE, report, say
 _COMMANDS = {
     "Run it": {
         "up": "Run the bank: event log, balances, alerts, e-mails and mailbox, in one process.",
-        "run": "Run parts of it: balances, alerts, notifications; in several processes, on several machines.",
+        "run": "Run parts of it: services and topologies; in several processes, on several machines.",
         "demo": "See it live: generated people, their payments, alerts and e-mails. Needs no file and no network.",
         "import": "Read a bank's statements in: CSV, or the Berka data set.",
     },
@@ -43,6 +43,8 @@ _COMMANDS = {
         "recurring": "Subscriptions, rent, salary: what comes again and again.",
         "watch": "Follow what happens to your money, as it happens.",
         "pay": "Payments: send, list, cancel, refund; ask for money; what repeats; your alias.",
+        "inbox": "What the bank told you: list, read.",
+        "notify": "How the bank tells you: e-mails, webhooks.",
         "api-key": "API keys for programs of yours: list, make, revoke.",
         "export": "Write everything that the bank knows of you into a folder.",
         "erase": "Erase everything that the bank knows of you, for ever.",
@@ -89,6 +91,8 @@ _TARGETS = {
     "imports": "streambank.cli.commands.imports:app",
     "pay": "streambank.cli.commands.pay:app",
     "api-key": "streambank.cli.commands.api_key:app",
+    "inbox": "streambank.cli.commands.inbox:app",
+    "notify": "streambank.cli.commands.notify:app",
     "schemas": "streambank.cli.commands.schemas:app",
     "rates": "streambank.cli.commands.rates:app",
 }

@@ -4,60 +4,14 @@ from __future__ import annotations
 
 from streambank.bank import contract
 from streambank.bank.contract import EventType, Participant
-from streambank.bank.events import (
-    ACCOUNT,
-    ACCOUNT_THRESHOLDS,
-    ALERT_NOTIFICATION,
-    AUTH_KEY,
-    GOAL_PROGRESS,
-    MAIL_REQUESTED,
-    TOPICS,
-    ACCOUNT_BALANCE,
-    ALERT_NOTIFICATION,
-    AUTH_KEY,
-    CASH_FLOW_MONTH,
-    FX_RATE,
-    MAIL_REQUESTED,
-    NET_WORTH_DAY,
-    RECURRING_FOUND,
-    SPENDING_DAY,
-    TOPICS,
-    USER_FEED,
-    USER_KEY,
-    ALERT_NOTIFICATION,
-    AUTH_KEY,
-    MAIL_REQUESTED,
-    TOPICS,
-    TRANSFER_INSTRUCTED,
-    TRANSFER_OUTCOME,
-    TRANSFER_SCREENED,
-    USER_KEY,
-    USER_LIMITS,
-    USER_PROFILE,
-)
-from streambank.cli.platform import NOTIFICATIONS, TOPOLOGIES
+from streambank.bank.events import AUTH_KEY, TOPICS, USER_FEED
+from streambank.cli.platform import TOPOLOGIES
+from streambank.cli.services import SERVICES
 
-SERVICE_RECEIVES = {
-    "users": (AUTH_KEY,),
-    "transactions": (AUTH_KEY, USER_KEY),
-    "personalization": (AUTH_KEY, USER_KEY, USER_PROFILE, ACCOUNT, ACCOUNT_THRESHOLDS, GOAL_PROGRESS),
-    "views": (
-        AUTH_KEY,
-        USER_KEY,
-        USER_PROFILE,
-        ACCOUNT,
-        ACCOUNT_BALANCE,
-        NET_WORTH_DAY,
-        CASH_FLOW_MONTH,
-        SPENDING_DAY,
-        RECURRING_FOUND,
-        FX_RATE,
-        USER_FEED,
-    ),
-    "transactions": (AUTH_KEY, USER_KEY, TRANSFER_INSTRUCTED),
-    "payments": (AUTH_KEY, USER_KEY, USER_PROFILE, USER_LIMITS, ACCOUNT, TRANSFER_SCREENED, TRANSFER_OUTCOME),
-    NOTIFICATIONS: (USER_KEY, MAIL_REQUESTED, ALERT_NOTIFICATION),
-}
+FOLLOWED = {"views": (USER_FEED,)}
+"""What services hand on to their clients, and keep nothing of."""
+
+SERVICE_RECEIVES = {name: (AUTH_KEY, *kind.receives, *FOLLOWED.get(name, ())) for name, kind in SERVICES.items()}
 """What each service reads: who takes access tokens needs the keys that they are signed with. The rest follows from the
 code: what a service sends from its events' source, and what a topology sends and receives from the topology itself."""
 

@@ -21,9 +21,16 @@ class TopologyRole:
     """Runs one topology. The runner is made in the role's own thread, since it belongs to one."""
 
     def __init__(
-        self, name: str, build: Callable[[], Topology], log: EventLog, *, on_restore: OnRestore | None = None
+        self,
+        name: str,
+        build: Callable[[], Topology],
+        log: EventLog,
+        *,
+        on_restore: OnRestore | None = None,
+        commit_interval_ms: int = 0,
     ) -> None:
         self.name = name
+        self._config = StreamsConfig(application_id=name, on_error="dead-letter", commit_interval_ms=commit_interval_ms)
         self._build = build
         self._log = log
         self._on_restore = on_restore
@@ -38,8 +45,7 @@ class TopologyRole:
             if self._on_restore is not None:
                 self._on_restore(progress)
 
-        config = StreamsConfig(application_id=self.name, on_error="dead-letter")
-        runner = StreamRunner(self._build(), self._log, config, on_restore=restored)
+        runner = StreamRunner(self._build(), self._log, self._config, on_restore=restored)
         self._runner = runner
         try:
             # Looked at after the runner can be interrupted: a stop before that is seen here.

@@ -20,6 +20,7 @@ from streambank.cli.activity import Activity
 from streambank.cli.folder import DataFolder, tilde
 from streambank.cli.formats import amount, clock_time, milliseconds, money
 from streambank.cli.lagging import LagView
+from streambank.cli.notices import NoticeOptions
 from streambank.cli.output import stdout_console
 from streambank.cli.platform import WATCHING_ROLES, Platform
 from streambank.cli.restores import Restores
@@ -29,6 +30,9 @@ from streambank.cli.watcher import Watcher
 from streambank.clock import system_clock
 
 CATCH_UP_LOOK_S = 0.1
+EMAILS_PER_HOUR = 1_000_000
+"""The demo shows each alert's way to its e-mail; none is to wait for a digest."""
+
 BALANCES_SHOWN = 40
 """How many balances are shown before the first live entry: more than a usual terminal has lines."""
 
@@ -116,7 +120,14 @@ def show(options: DemoOptions) -> None:
     with _folder(options.data) as (folder, kept):
         logs.configure(level="info" if terminal else "warning", file=folder.path / logs.LOG_FILE if terminal else None)
         restores = Restores()
-        with Platform(folder, "demo", roles=WATCHING_ROLES, mailbox_port=options.port, on_restore=restores) as platform:
+        with Platform(
+            folder,
+            "demo",
+            roles=WATCHING_ROLES,
+            mailbox_port=options.port,
+            notices=NoticeOptions(emails_per_hour=EMAILS_PER_HOUR),
+            on_restore=restores,
+        ) as platform:
             demo = _Demo(platform, options, restores)
             (demo.run_on_terminal if terminal else demo.run_plain)()
             demo.print_summary(kept)

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from streambank.cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from streambank.bank.notifications import NotificationsSettings
+    from streambank.bank.notifications.settings import NotificationsSettings
 
 PASSWORD_VARIABLE = "STREAMBANK_SMTP_PASSWORD"  # noqa: S105  the variable's name, not a password
 
@@ -47,7 +47,7 @@ class SmtpOptions:
 
     def settings(self) -> NotificationsSettings | None:
         """The settings of the server; None for the built-in mailbox. Raises UsageError, SettingsError."""
-        from streambank.bank.notifications import NotificationsSettings
+        from streambank.bank.notifications.settings import NotificationsSettings
 
         if self.smtp_host is None:
             if self.smtp_user or self.smtp_password_file or self.mail_from:

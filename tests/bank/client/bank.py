@@ -1,4 +1,4 @@
-"""The services as they are, over HTTP on a free port, on a log in memory."""
+"""The bank as it is, over HTTP on a free port, on a log in memory; payments are not screened."""
 
 import threading
 import time
@@ -6,47 +6,22 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from argon2 import Parameters, Type
+from tests.services import all_services, answering
 
-from streambank.bank.access import LogKeys
 from streambank.bank.client import Client, Password
 from streambank.bank.events import MAIL_REQUESTED, TOPICS, USER_KEY
 from streambank.bank.events.personal import unseal
-from streambank.bank.personalization.endpoints import router as personalization_router
-from streambank.bank.personalization.models import DATABASE as PERSONALIZATION_DATABASE
-from streambank.bank.personalization.service import RECEIVES as PERSONALIZATION_RECEIVES
-from streambank.bank.personalization.service import PersonalizationService
 from streambank.bank.reading import latest
-from streambank.bank.scopes import SCOPES, TOKEN_PATH
-from streambank.bank.topologies import balances, figures
-from streambank.bank.transactions.endpoints import router as transactions_router
-from streambank.bank.transactions.models import DATABASE as TRANSACTIONS_DATABASE
-from streambank.bank.transactions.service import TransactionsService
-from streambank.bank.users.endpoints import router as users_router
-from streambank.bank.users.models import DATABASE as USERS_DATABASE
 from streambank.bank.users.schemas import SignUp
-from streambank.bank.users.service import UsersService
-from streambank.bank.users.settings import UsersSettings
-from streambank.bank.views.endpoints import router as views_router
-from streambank.bank.views.models import DATABASE as VIEWS_DATABASE
-from streambank.bank.views.service import RECEIVES, ViewsService
+from streambank.cli.platform import TOPOLOGIES
 from streambank.cli.roles import TopologyRole
 from streambank.clock import system_clock
 from streambank.log import EventLog
 from streambank.log.embedded import EmbeddedLog
-from streambank.service.database import Database
-from streambank.service.group_commit import GroupCommit
-from streambank.service.http.app import HttpService, create_app
-from streambank.service.http.endpoint import ServiceHttp
-from streambank.service.http.positions import Positions
-from streambank.service.http.rate_limits import RateLimits, RatePolicy
 from streambank.service.http.server import HttpServer
-from streambank.service.http.tokens import TokenVerifier
 
 PASSWORD = "green apples on a hill"
-CHEAP = Parameters(type=Type.ID, version=19, salt_len=16, hash_len=32, time_cost=1, memory_cost=8, parallelism=1)
 MAIL_TIMEOUT_S = 10.0
 
 
@@ -82,54 +57,20 @@ class Bank:
 
 @contextmanager
 def running_bank(folder: Path) -> Iterator[Bank]:
-    clock = system_clock
-    limits = RatePolicy("test", 1_000_000, 60)
     with ExitStack() as stack:
         log = stack.enter_context(EmbeddedLog.open(None))
         log.create_topics(topic.config for topic in TOPICS)
-        users_database = Database.open(folder / "users.db", *USERS_DATABASE)
-        stack.callback(users_database.close)
-        transactions_database = Database.open(folder / "transactions.db", *TRANSACTIONS_DATABASE)
-        stack.callback(transactions_database.close)
-        plans_database = Database.open(folder / "personalization.db", *PERSONALIZATION_DATABASE)
-        stack.callback(plans_database.close)
-        people = UsersService(log, users_database, UsersSettings(password_parameters=CHEAP))
-        ledger = TransactionsService(log, transactions_database)
-        plans = PersonalizationService(log, plans_database)
-
-        def http(name: str, database: Database, topics: list[str], *through: str) -> ServiceHttp:
-            commits = GroupCommit(database)
-            stack.callback(commits.close)
-            return ServiceHttp(
-                name=name,
-                database=database,
-                commits=commits,
-                clock=clock,
-                verifier=TokenVerifier(LogKeys(log).find, clock),
-                limits=RateLimits(clock, caller=limits, anonymous=limits),
-                positions=Positions(log, database, service=name, topics=topics, through=through),
-                token_path=TOKEN_PATH,
-                scopes=SCOPES,
-            )
-
-        received = [topic.name for topic in RECEIVES]
-        routers = {
-            "users": users_router(people, http("users", users_database, [])),
-            "transactions": transactions_router(ledger, http("transactions", transactions_database, [USER_KEY.name])),
-            "personalization": personalization_router(
-                plans, http("personalization", plans_database, [topic.name for topic in PERSONALIZATION_RECEIVES])
-            ),
-        }
+        made = all_services(log, lambda name: folder / f"{name}.db", stack, clock=system_clock)
         stop = threading.Event()
-        for service in (people, ledger, plans):
-            thread = threading.Thread(target=service.run, args=(stop,))
+        topologies = [TopologyRole(name, build, log) for name, build in TOPOLOGIES.items() if name != "screening"]
+        for worker in (*(service for service, _ in made.values()), *topologies):
+            thread = threading.Thread(target=worker.run, args=(stop,))
             thread.start()
             stack.callback(thread.join)
         for topology in topologies:
             stack.callback(topology.interrupt)
         stack.callback(stop.set)
-        app = create_app([HttpService(name, name, router, {}) for name, router in routers.items()], clock)
-        server = HttpServer(app, name="bank")
+        server = HttpServer(answering(log, made, stack, clock=system_clock), name="bank")
         server.start()
         stack.callback(server.close)
         yield Bank(log, server.url)

@@ -14,6 +14,9 @@ from tests.bank.client.test_batch import ENTRY, IMPORT
 
 from streambank.bank.client import ApiError, Client, Versioned
 from streambank.bank.events import Direction, Role
+from streambank.bank.notifications.schemas import ChangeSettings, ChangeWebhook, EmailSettings, NewWebhook
+from streambank.bank.payments.schemas import ChangeOrder, NewOrder, NewRequest, NewTransfer, PayRequest
+from streambank.bank.payments.schemas import Money as Paid
 from streambank.bank.personalization.schemas import (
     BudgetBody,
     PaymentLimitBody,
@@ -23,9 +26,6 @@ from streambank.bank.personalization.schemas import (
     ThresholdBody,
     WhatIf,
 )
-from streambank.bank.events import Role
-from streambank.bank.payments.schemas import ChangeOrder, NewOrder, NewRequest, NewTransfer, PayRequest
-from streambank.bank.payments.schemas import Money as Paid
 from streambank.bank.transactions.schemas import (
     AccountView,
     CategoryBody,
@@ -46,8 +46,13 @@ from streambank.bank.users.schemas import (
     SignUp,
 )
 
-FOR_PAGES = {("post", "/v1/sessions"), ("delete", "/v1/sessions/current")}
-"""They give and take a cookie: for browsers."""
+FOR_PAGES = {
+    ("post", "/v1/sessions"),
+    ("delete", "/v1/sessions/current"),
+    ("get", "/unsubscribe"),
+    ("post", "/unsubscribe"),
+}
+"""For browsers: they give and take a cookie, or are where the links in e-mails lead."""
 
 PASSWORD = "green apples on a hill"
 
@@ -137,6 +142,25 @@ CALLS: dict[str, list[Callable[[Client], object]]] = {
         lambda c: c.rules.remove(THING),
         lambda c: list(c.rules.apply("id-1")),
     ],
+    "inbox": [
+        lambda c: list(c.inbox.list()),
+        lambda c: c.inbox.unread_count(),
+        lambda c: c.inbox.read("id-1"),
+        lambda c: c.inbox.read_all(),
+    ],
+    "notifications": [
+        lambda c: c.notifications.settings(),
+        lambda c: c.notifications.set_settings(THING, ChangeSettings(email=EmailSettings(goals=False))),
+        lambda c: c.notifications.webhooks(),
+        lambda c: c.notifications.add_webhook(NewWebhook(url="https://hooks.example.org/")),
+        lambda c: c.notifications.webhook("id-1"),
+        lambda c: c.notifications.change_webhook(THING, ChangeWebhook(enabled=False)),
+        lambda c: c.notifications.remove_webhook(THING),
+        lambda c: c.notifications.rotate_secret("id-1"),
+        lambda c: c.notifications.ping("id-1"),
+        lambda c: list(c.notifications.deliveries("id-1")),
+        lambda c: c.notifications.report_bounce(b"x"),
+    ],
     "imports": [
         lambda c: list(c.imports.send("id-1", [ENTRY])),
         lambda c: list(c.imports.list()),
@@ -175,6 +199,7 @@ CALLS: dict[str, list[Callable[[Client], object]]] = {
         lambda c: c.limits.get("EUR"),
         lambda c: c.limits.set(LIMIT, PaymentLimitBody(per_day_count=1)),
         lambda c: c.limits.remove(LIMIT),
+    ],
     "views": [
         lambda c: c.views.balances(),
         lambda c: c.views.net_worth(),
@@ -183,6 +208,7 @@ CALLS: dict[str, list[Callable[[Client], object]]] = {
         lambda c: list(c.views.recurring()),
         lambda c: c.views.rates(),
         lambda c: next(c.views.stream()),
+    ],
     "payments": [
         lambda c: c.payments.pay(NewTransfer(debtor_account_id="a", amount=EUR_1, payee="@ada")),
         lambda c: list(c.payments.list()),

@@ -4,28 +4,53 @@ from collections.abc import Iterator
 from email import message_from_bytes
 from email.policy import default
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy.engine import URL
-from tests.bank.notifications.support import SETTINGS, FakeMailer, Ticker, make_service, notification, publish, settle
+from tests.bank.notifications.support import (
+    SETTINGS,
+    FakeMailer,
+    Ticker,
+    make_service,
+    notification,
+    profile,
+    publish,
+    publish_key,
+    settle,
+    write,
+)
 from tests.postgres import Databases
 
-from streambank.bank.notifications import NotificationsService, NotificationsSettings
+from streambank.bank.notifications.service import NotificationsService
+from streambank.bank.notifications.settings import NotificationsSettings
 from streambank.log.embedded import EmbeddedLog
 
 
 class Bench:
     """One service on a log in memory, with a clock and a mailer to play with."""
 
-    def __init__(self, where: Path | URL) -> None:
+    def __init__(self, where: Path | URL, settings: NotificationsSettings = SETTINGS) -> None:
         self.where = where
         self.clock = Ticker()
         self.mailer = FakeMailer()
         self.log = EmbeddedLog.open(None)
-        self.service, self.database = make_service(self.log, where, self.mailer, self.clock)
+        self.service, self.database = make_service(self.log, where, self.mailer, self.clock, settings)
 
     def publish_and_settle(self, *numbers_and_users: tuple[int, str]) -> None:
         publish(self.log, [notification(n, user) for n, user in numbers_and_users])
+        settle(self.service)
+
+    def know(self, *users: str, **changes: Any) -> None:
+        """Users with their keys and profiles."""
+        for user in users:
+            publish_key(self.log, user)
+        write(self.log, *(profile(user, **changes) for user in users))
+        settle(self.service)
+
+    def happen(self, *events: Any) -> None:
+        """Events come in, and what is due is done."""
+        write(self.log, *events)
         settle(self.service)
 
     def pass_ms(self, ms: int) -> None:

@@ -4,7 +4,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +14,37 @@ from sqlalchemy.engine import URL
 from streambank.bank.events import (
     ALERT_NOTIFICATION,
     EMAIL_SENT,
+    GOAL_MARKED,
     MAIL_REQUESTED,
+    PAYMENT_REQUEST,
+    TRANSFER_STATUS,
     USER_KEY,
+    USER_PROFILE,
     AlertNotification,
     AlertRaised,
     Currency,
     Direction,
     EmailSent,
     EntrySummary,
+    GoalKind,
+    GoalMarked,
     MailKind,
     MailRequested,
+    PaymentRequested,
+    RequestState,
     Scope,
     Threshold,
+    TransferChanged,
+    TransferParty,
+    TransferState,
     UserKey,
+    UserProfile,
 )
 from streambank.bank.events.personal import seal
-from streambank.bank.notifications import DATABASE, Mailer, NotificationsService, NotificationsSettings
-from streambank.bank.notifications.mailer import MailError
+from streambank.bank.notifications.mailer import Mailer, MailError
+from streambank.bank.notifications.models import DATABASE
+from streambank.bank.notifications.service import NotificationsService
+from streambank.bank.notifications.settings import NotificationsSettings
 from streambank.log import EventLog, Record, TopicPartition
 from streambank.service.database import Database
 
@@ -132,6 +146,103 @@ def sealed_request(item: MailRequested, key: bytes = KEY) -> MailRequested:
     )
 
 
+def profile(user: str = "user-1", **changes: Any) -> UserProfile:
+    """Who a user is, sealed as the users service seals it."""
+    whole = UserProfile(
+        user_id=user,
+        occurred_at=NOON,
+        recorded_at=NOON,
+        event_id=f"profile-{user}",
+        email=f"{user}@example.org",
+        name="Jana Nováková",
+        timezone="Europe/Prague",
+    )
+    whole = msgspec.structs.replace(whole, **changes)
+    return msgspec.structs.replace(whole, email=seal(KEY, user, whole.email), name=seal(KEY, user, whole.name))
+
+
+def goal_mark(n: int = 1, user: str = "user-1", **changes: Any) -> GoalMarked:
+    """The n-th mark of a user's budget: 80 % of 250.00 EUR."""
+    entry = EntrySummary(entry_id=f"g{n}", account_id="a1", signed_minor=-50_00, occurred_at=NOON)
+    whole = GoalMarked(
+        user_id=user,
+        occurred_at=NOON,
+        recorded_at=NOON,
+        mark_id=f"mark-{n}",
+        goal_id="goal-1",
+        name=seal(KEY, user, "Eating out"),
+        kind=GoalKind.BUDGET,
+        currency=Currency("EUR"),
+        mark=80,
+        target_minor=250_00,
+        amount_minor=201_50,
+        entry=entry,
+        period_start=date(2026, 11, 1),
+        period_end=date(2026, 11, 30),
+    )
+    return msgspec.structs.replace(whole, **changes)
+
+
+def transfer(n: int = 1, state: TransferState = TransferState.POSTED, **changes: Any) -> TransferChanged:
+    """The n-th transfer: 25.00 EUR from user-1 to user-2."""
+    whole = TransferChanged(
+        user_id="user-1",
+        occurred_at=NOON,
+        recorded_at=NOON,
+        event_id=f"transfer-{n}-{state.value}",
+        transfer_id=f"transfer-{n}",
+        state=state,
+        debtor=party("user-1", "Petr Dvořák", "Pizza"),
+        creditor=party("user-2", "Jana Nováková", "Pizza"),
+        amount_minor=25_00,
+        currency=Currency("EUR"),
+        reason="AM04" if state is TransferState.REJECTED else None,
+    )
+    return msgspec.structs.replace(whole, **changes)
+
+
+def money_request(n: int = 1, state: RequestState = RequestState.OPEN, **changes: Any) -> PaymentRequested:
+    """user-1 asks user-2 for 25.00 EUR."""
+    whole = PaymentRequested(
+        user_id="user-1",
+        occurred_at=NOON,
+        recorded_at=NOON,
+        event_id=f"request-{n}-{state.value}",
+        request_id=f"request-{n}",
+        state=state,
+        debtor=party("user-2", "Jana Nováková", "Cinema"),
+        creditor=party("user-1", "Petr Dvořák", "Cinema"),
+        amount_minor=25_00,
+        currency=Currency("EUR"),
+    )
+    return msgspec.structs.replace(whole, **changes)
+
+
+def party(user: str, other_name: str, remittance: str) -> TransferParty:
+    """One side of a transfer, sealed for its user."""
+    return TransferParty(user_id=user, other_name=seal(KEY, user, other_name), remittance=seal(KEY, user, remittance))
+
+
+def write(log: EventLog, *events: Any) -> None:
+    """Publish events, each to its topic."""
+    producer = log.producer()
+    with producer.transaction() as transaction:
+        for event in events:
+            topic, key = _PLACES[type(event)]
+            topic.write(transaction, key(event), event, event.timestamp)
+    producer.close()
+
+
+_PLACES: dict[type[Any], tuple[Any, Callable[[Any], str]]] = {
+    AlertNotification: (ALERT_NOTIFICATION, lambda event: event.user_id),
+    MailRequested: (MAIL_REQUESTED, lambda event: event.user_id),
+    UserProfile: (USER_PROFILE, lambda event: event.user_id),
+    GoalMarked: (GOAL_MARKED, lambda event: event.user_id),
+    TransferChanged: (TRANSFER_STATUS, lambda event: event.transfer_id),
+    PaymentRequested: (PAYMENT_REQUEST, lambda event: event.request_id),
+}
+
+
 def publish_requests(log: EventLog, requests: Sequence[MailRequested]) -> None:
     producer = log.producer()
     with producer.transaction() as transaction:
@@ -194,6 +305,11 @@ class FakeMailer:
         return [recipient.partition("@")[0] for recipient, _ in self.sent]
 
 
+async def local_only(host: str, _port: int) -> list[str]:
+    """This machine has an address, and no other host: no test asks the network for one."""
+    return [host] if host == "127.0.0.1" else []
+
+
 def make_service(
     log: EventLog,
     where: Path | URL,
@@ -203,7 +319,8 @@ def make_service(
 ) -> tuple[NotificationsService, Database]:
     database = Database.open(where, *DATABASE)
     log.create_topics([ALERT_NOTIFICATION.config, MAIL_REQUESTED.config, USER_KEY.config])
-    return NotificationsService(log, database, mailer, settings, clock=clock, random=lambda: 0.5), database
+    service = NotificationsService(log, database, mailer, settings, clock=clock, random=lambda: 0.5, resolve=local_only)
+    return service, database
 
 
 def settle(service: NotificationsService) -> None:

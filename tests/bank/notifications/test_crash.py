@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -10,25 +11,29 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
 from pathlib import Path
 
 from sqlalchemy import select
 from tests.bank.notifications.support import (
     emails_sent,
     notification,
+    profile,
     publish,
     publish_key,
     publish_requests,
     read,
     request,
     sealed_request,
+    write,
 )
 from tests.postgres import Databases
 
-from streambank.bank.events import ALERT_NOTIFICATION, EMAIL_SENT, MAIL_REQUESTED, USER_KEY
+from streambank.bank.events import ALERT_NOTIFICATION, EMAIL_SENT, MAIL_REQUESTED, USER_KEY, USER_PROFILE
 from streambank.bank.mailbox import MailboxServer, MailboxStore
-from streambank.bank.notifications import DATABASE, repository
-from streambank.bank.notifications.models import EMAIL, State
+from streambank.bank.notifications import repository
+from streambank.bank.notifications.models import DATABASE, EMAIL, State
 from streambank.log import TopicPartition
 from streambank.log.embedded import EmbeddedLog
 from streambank.service.database import Database, database_url
@@ -38,6 +43,8 @@ ROOT = Path(__file__).parents[3]
 SECRET = "a secret of the test"
 LIVES, ALERTS, USERS = 16, 80, 5
 REQUEST_LIVES, REQUESTS = 8, 40
+DIGEST_LIVES, DIGEST_ALERTS = 12, 72
+HOUR_IN_A_SECOND = 3_600
 DEADLINE_S = 60
 
 
@@ -63,8 +70,8 @@ class Lives:
 
 
 @contextmanager
-def lives_in(folder: Path, port: int, where: str) -> Iterator[Lives]:
-    command = [sys.executable, str(CHILD), str(folder), str(port), SECRET, where]
+def lives_in(folder: Path, port: int, where: str, *, speed: int = 1, emails_max: int = 1_000) -> Iterator[Lives]:
+    command = [sys.executable, str(CHILD), str(folder), str(port), SECRET, where, str(speed), str(emails_max)]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=env
@@ -195,3 +202,60 @@ def test_emails_that_are_asked_for_survive_kills_too(tmp_path: Path, any_databas
     repeats = sum(len(copies) - 1 for copies in mails.values())
     assert repeats <= suspected <= REQUEST_LIVES
     assert (dead, events) == ([], [])
+
+
+def test_of_digests_nothing_is_lost_and_nothing_comes_twice(tmp_path: Path, any_database: Databases) -> None:
+    """An hour takes a second: of each user's alerts the first three go at once, and the rest by the hour."""
+    chance = random.Random(20261130)
+    where = database_url(any_database("notifications")).render_as_string(hide_password=False)
+    names = [f"Account<{n}>" for n in range(DIGEST_ALERTS)]
+    with (
+        EmbeddedLog.open(tmp_path / "log") as log,
+        MailboxServer(tmp_path / "mailbox.db", secret=SECRET) as mailbox,
+        lives_in(tmp_path, mailbox.smtp_port, where, speed=HOUR_IN_A_SECOND, emails_max=3) as lives,
+    ):
+        log.create_topics([ALERT_NOTIFICATION.config, EMAIL_SENT.config, USER_KEY.config, USER_PROFILE.config])
+        for user in ("user-0", "user-1"):
+            publish_key(log, user)
+            write(log, profile(user))
+        published = 0
+        for life in range(DIGEST_LIVES):
+            pid = lives.start()
+            until = DIGEST_ALERTS * (life + 1) // DIGEST_LIVES
+            alerts = [notification(n, f"user-{n % 2}", account_name=names[n]) for n in range(published, until)]
+            published = until
+            write(log, *alerts)
+            wait_for_emails(log, sent_count(log) + chance.choice([0, 1, 4]), most_s=1.2)
+            time.sleep(chance.uniform(0.0, 0.02))
+            lives.kill(pid)
+        pid = lives.start()
+        wait_for_emails(log, DIGEST_ALERTS, DEADLINE_S)
+        lives.kill(pid)
+        events = emails_sent(log)
+        dead = read(log, "notifications.dlq")
+
+    with closing(Database.open(where, *DATABASE)) as database:
+        assert repository_counts(database)[State.SENT] == len({event.message_id for event in events})
+        with database.read() as connection:
+            suspected = repository.suspected_repeats(connection)
+    mails = mails_by(tmp_path / "mailbox.db", "Message-ID")
+    assert sorted(event.alert_id for event in events) == sorted(f"alert-{n}" for n in range(DIGEST_ALERTS))
+    assert set(mails) == {event.message_id for event in events}
+    assert all(len(set(copies)) == 1 for copies in mails.values())
+    assert sum(len(copies) - 1 for copies in mails.values()) <= suspected <= DIGEST_LIVES
+    assert dead == []
+    # Each alert is told in one e-mail, and most of them are told with others.
+    titles = [title for copies in mails.values() for title in TITLE.findall(text_of(copies[0]))]
+    assert sorted(titles) == sorted(names)
+    assert len(mails) < DIGEST_ALERTS * 3 // 4
+
+
+TITLE = re.compile(r"^(Account<\d+>) ••1234 fell below", re.MULTILINE)
+
+
+def text_of(raw: bytes) -> str:
+    message = message_from_bytes(raw, policy=default)
+    assert isinstance(message, EmailMessage)
+    body = message.get_body(("plain",))
+    assert body is not None
+    return str(body.get_content()).replace("\r\n", "\n")

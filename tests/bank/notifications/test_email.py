@@ -12,9 +12,12 @@ from tests.bank.notifications.support import NOON_MS, SETTINGS, notification
 
 from streambank.bank.addresses import AddressError
 from streambank.bank.events import Currency, Direction, Scope
-from streambank.bank.notifications import NotificationsSettings, unsubscribe_token
-from streambank.bank.notifications.email import form_email, money
+from streambank.bank.notifications.email import form_email
+from streambank.bank.notifications.facts import Category
+from streambank.bank.notifications.links import unsubscribed_by
 from streambank.bank.notifications.message import safe_text
+from streambank.bank.notifications.settings import NotificationsSettings
+from streambank.bank.notifications.telling import money
 
 
 def form(settings: NotificationsSettings = SETTINGS, **changes: Any) -> EmailMessage:
@@ -40,7 +43,7 @@ def plain(text: str) -> str:
     [
         ({}, "Checking ••1234 fell below 1,000.00 CZK: now 812.40 CZK"),
         ({"locale": "cs-CZ"}, "Checking ••1234 fell below 1 000,00 CZK: now 812,40 CZK"),
-        ({"locale": "de_DE"}, "Checking ••1234 fell below 1.000,00 CZK: now 812,40 CZK"),
+        ({"locale": "de_DE"}, "Checking ••1234 ist unter 1.000,00 CZK gefallen: jetzt 812,40 CZK"),
         ({"locale": "fr"}, "Checking ••1234 fell below 1 000,00 CZK: now 812,40 CZK"),
         (
             {"locale": "hi_IN", "level_minor": 123456789_00},
@@ -124,20 +127,41 @@ def test_headers() -> None:
     assert message["Date"] == "Tue, 24 Nov 2026 11:00:00 +0000"
     assert message["Auto-Submitted"] == "auto-generated"
     assert message["X-Streambank-Alert-Id"] == "alert-1"
-    assert message["List-Unsubscribe"].strip() == "<mailto:alerts@streambank.example?subject=unsubscribe%20user-1>"
+    assert (
+        message["List-Unsubscribe"].strip()
+        == "<mailto:alerts@streambank.example?subject=unsubscribe%20alerts%20user-1>"
+    )
     assert "List-Unsubscribe-Post" not in message
 
 
-def test_one_click_unsubscribe_needs_an_address_to_post_to() -> None:
+@pytest.mark.parametrize(
+    ("changes", "page"),
+    [
+        ({"unsubscribe_url": "https://bank.example/u"}, "https://bank.example/u"),
+        ({"public_url": "https://bank.example/app/"}, "https://bank.example/app/unsubscribe"),
+        ({"public_url": "http://127.0.0.1:8080"}, "http://127.0.0.1:8080/unsubscribe"),
+        ({"public_url": "http://localhost:8080"}, "http://localhost:8080/unsubscribe"),
+    ],
+)
+def test_one_click_unsubscribe(changes: dict[str, Any], page: str) -> None:
     key = b"0123456789abcdef"
+    message = form(NotificationsSettings(sender="alerts@streambank.example", link_key=key, **changes))
+    found = re.fullmatch(r"<(.*)\?token=([\w-]+)>,<mailto:.*>", re.sub(r"\s", "", message["List-Unsubscribe"]))
+    assert found is not None
+    assert found[1] == page
+    assert unsubscribed_by(key, found[2]) == ("user-1", Category.ALERTS)
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert f"{page}?token={found[2]}" in part(message, "plain")
+
+
+def test_no_link_leads_to_another_machine_in_the_clear() -> None:
     settings = NotificationsSettings(
-        sender="alerts@streambank.example", unsubscribe_url="https://bank.example/u?list=alerts", unsubscribe_key=key
+        sender="a@x.org", public_url="http://bank.example", link_key=b"0123456789abcdef", settings_url=None
     )
     message = form(settings)
-    url = f"https://bank.example/u?list=alerts&user=user-1&token={unsubscribe_token(key, 'user-1')}"
-    assert re.sub(r"\s", "", message["List-Unsubscribe"]).startswith(f"<{url}>,<mailto:")
-    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
-    assert unsubscribe_token(key, "user-1") != unsubscribe_token(key, "user-2")
+    assert message["List-Unsubscribe"].strip().startswith("<mailto:")
+    assert "List-Unsubscribe-Post" not in message
+    assert "bank.example" not in part(message, "plain")
 
 
 def test_the_same_alert_gives_the_same_bytes() -> None:

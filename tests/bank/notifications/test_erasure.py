@@ -17,8 +17,10 @@ from tests.bank.notifications.support import (
     SETTINGS,
     TOKEN,
     emails_sent,
+    goal_mark,
     make_service,
     notification,
+    profile,
     publish,
     publish_key,
     publish_requests,
@@ -27,21 +29,30 @@ from tests.bank.notifications.support import (
     sealed_alert,
     sealed_request,
     settle,
+    transfer,
 )
 from tests.postgres import Databases
 
-from streambank.bank.events import ALERT_NOTIFICATION, MAIL_REQUESTED, USER_KEY, MailKind
+from streambank.bank.events import ALERT_NOTIFICATION, MAIL_REQUESTED, USER_KEY, Digest, MailKind
 from streambank.bank.events.personal import is_sealed, seal, unseal
+from streambank.bank.notifications import recipients
+from streambank.bank.notifications.facts import Category
 from streambank.bank.notifications.mailer import RecipientDeferredError, RecipientRefusedError, ServerUnavailableError
-from streambank.bank.notifications.models import EMAIL, State
+from streambank.bank.notifications.models import DELIVERY, EMAIL, NOTICE, RECIPIENT, WEBHOOK, State
 from streambank.bank.notifications.models import USER_KEY as KEYS
+from streambank.bank.notifications.schemas import NewWebhook, WebhookMade
 from streambank.bank.notifications.sender import KEY_WAIT_MOST_MS
+from streambank.service.http.caller import Caller
 
 OTHER_KEY = bytes(reversed(KEY))
 LAST_HOUR = NOON.replace(year=9999, month=12, day=31, hour=23)
 """In time zones east of Greenwich there is no such moment."""
 
 PERSONAL = ("user-1@example.org", "Jana", "Tesco", "Checking", TOKEN)
+
+
+def caller(user_id: str) -> Caller:
+    return Caller(user_id, frozenset(), "test", "t", 0)
 
 
 def states(bench: Bench) -> dict[str, str]:
@@ -391,3 +402,38 @@ def test_what_a_dead_process_was_sending_on_request_is_sent_again_and_counted(be
     assert states(bench) == {"event-1": "sent"}
     assert bench.service.status().suspected_repeats == 1
     assert read(bench.log, ALERT_NOTIFICATION.name) == []
+
+
+def test_inbox_profile_webhooks_and_what_waits_for_a_digest_go_with_their_user(file_bench: Bench) -> None:
+    file_bench.know("user-1", digest=Digest.DAILY)
+    file_bench.know("user-2", digest=Digest.DAILY)
+    hooks = {user: f"https://hooks.example.org/of-{user}" for user in ("user-1", "user-2")}
+    for user, url in hooks.items():
+        with file_bench.database.begin() as connection:
+            made = file_bench.service.webhooks.add(connection, caller(user), NewWebhook(url=url))
+            assert isinstance(made.body, WebhookMade)
+            recipients.mute(connection, user, [Category.GOALS])
+    # What webhooks wait for is not sent: they lead nowhere here.
+    file_bench.service.webhook_sender.send_due = lambda: 0  # type: ignore[method-assign]
+    file_bench.happen(goal_mark(), transfer(), sealed_alert(notification(1)), sealed_alert(notification(2, "user-2")))
+    traces = [hooks["user-1"].encode(), *(seal(KEY, "user-1", text).encode() for text in ("Eating out", "Pizza"))]
+    assert [trace for trace in traces if trace not in files_of(file_bench)] == []
+
+    publish_key(file_bench.log, "user-1", None)
+    settle(file_bench.service)
+    left = files_of(file_bench)
+    assert [trace for trace in traces if trace in left] == []
+    assert hooks["user-2"].encode() in left
+    assert seal(KEY, "user-2", "Pizza").encode() in left
+    with file_bench.database.read() as connection:
+        for table in (NOTICE, RECIPIENT, WEBHOOK):
+            assert set(connection.scalars(select(table.c.user_id))) == {"user-2"}, table.name
+        hooks_left = set(connection.scalars(select(WEBHOOK.c.webhook_id)))
+        assert set(connection.scalars(select(DELIVERY.c.webhook_id))) == hooks_left
+    # What comes after it is not kept, whatever it is.
+    file_bench.happen(profile("user-1"), transfer(2), sealed_alert(notification(3)))
+    file_bench.pass_ms(2 * 86_400_000)
+    assert file_bench.mailer.recipients == ["user-2"]
+    with file_bench.database.read() as connection:
+        assert set(connection.scalars(select(NOTICE.c.user_id))) == {"user-2"}
+        assert set(connection.scalars(select(RECIPIENT.c.user_id))) == {"user-2"}

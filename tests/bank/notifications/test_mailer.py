@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import pytest
 from tests.bank.notifications.support import ScriptedServer
 
-from streambank.bank.notifications import NotificationsSettings, SmtpMailer
 from streambank.bank.notifications.mailer import (
     HandoverUnknownError,
     MailConfigurationError,
@@ -14,7 +13,9 @@ from streambank.bank.notifications.mailer import (
     RecipientDeferredError,
     RecipientRefusedError,
     ServerUnavailableError,
+    SmtpMailer,
 )
+from streambank.bank.notifications.settings import NotificationsSettings
 
 Script = dict[str, list[str | None]]
 

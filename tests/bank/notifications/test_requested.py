@@ -14,9 +14,9 @@ from tests.bank.notifications.support import NOON, NOON_MS, SETTINGS, TOKEN, req
 
 from streambank.bank.addresses import AddressError
 from streambank.bank.events import MailKind
-from streambank.bank.notifications import NotificationsSettings
 from streambank.bank.notifications.errors import ExpiredError, UnformableError
 from streambank.bank.notifications.requested import NEEDS_TOKEN, form_requested
+from streambank.bank.notifications.settings import NotificationsSettings
 from streambank.bank.notifications.texts import languages, texts_in
 
 URL = f"http://127.0.0.1:8080/verify-email#token={TOKEN}"

@@ -21,15 +21,17 @@ from tests.bank.notifications.support import (
 from tests.postgres import Databases
 
 from streambank.bank.events import ALERT_NOTIFICATION
-from streambank.bank.notifications import DATABASE, GROUP, NotificationsService, NotificationsSettings, SmtpMailer
 from streambank.bank.notifications.mailer import (
     HandoverUnknownError,
     MailConfigurationError,
     RecipientDeferredError,
     RecipientRefusedError,
     ServerUnavailableError,
+    SmtpMailer,
 )
-from streambank.bank.notifications.models import EMAIL
+from streambank.bank.notifications.models import DATABASE, EMAIL
+from streambank.bank.notifications.service import GROUP, NotificationsService
+from streambank.bank.notifications.settings import NotificationsSettings
 from streambank.log.embedded import EmbeddedLog
 from streambank.service.database import Database
 from streambank.service.errors import WrongLogError

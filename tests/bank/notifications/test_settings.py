@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from streambank.bank.notifications import NotificationsSettings, SettingsError
+from streambank.bank.notifications.settings import NotificationsSettings, SettingsError
 
 
 @pytest.mark.parametrize(
@@ -22,9 +22,10 @@ from streambank.bank.notifications import NotificationsSettings, SettingsError
         ({"public_url": "https://x.org/#a"}, "public_url"),
         ({"public_url": "https://x.org/?a=b"}, "public_url"),
         ({"public_url": "https://x.org/\r\nBcc: y"}, "public_url"),
-        ({"unsubscribe_url": "http://x.org/u", "unsubscribe_key": b"k" * 16}, "unsubscribe_url"),
-        ({"unsubscribe_url": "https://x.org/u"}, "unsubscribe_key"),
-        ({"unsubscribe_url": "https://x.org/u", "unsubscribe_key": b"short"}, "unsubscribe_key"),
+        ({"unsubscribe_url": "http://x.org/u"}, "unsubscribe_url"),
+        ({"unsubscribe_url": "https://x.org/u?list=1"}, "unsubscribe_url"),
+        ({"link_key": b"short"}, "link_key"),
+        ({"emails_per_hour_max": 0}, "emails_per_hour_max"),
         ({"reply_timeout_s": 0}, "time-outs"),
     ],
 )
@@ -39,7 +40,7 @@ def test_secrets_are_not_shown() -> None:
         user="me",
         password="hush-hush",
         unsubscribe_url="https://x.org/u",
-        unsubscribe_key=b"secret-secret-secret",
+        link_key=b"secret-secret-secret",
     )
     assert "hush" not in repr(settings)
     assert "secret" not in repr(settings)

@@ -17,7 +17,9 @@ from streambank.bank.client.errors import (
 )
 from streambank.bank.client.goals import Goals
 from streambank.bank.client.imports import Imports
+from streambank.bank.client.inbox import Inbox
 from streambank.bank.client.limits import Limits
+from streambank.bank.client.notifications import Notifications
 from streambank.bank.client.payments import Payments
 from streambank.bank.client.rules import Rules
 from streambank.bank.client.thresholds import Thresholds
@@ -40,12 +42,14 @@ __all__ = [
     "Client",
     "ClientError",
     "Credentials",
-    "Goals",
     "FeedEvent",
+    "Goals",
     "Imports",
+    "Inbox",
     "Limits",
     "LineResult",
     "NotLoggedInError",
+    "Notifications",
     "Password",
     "Patience",
     "Payments",

@@ -14,7 +14,9 @@ from streambank.bank.client.connection import ApiConnection, Patience, Sleep
 from streambank.bank.client.credentials import Credentials
 from streambank.bank.client.goals import Goals
 from streambank.bank.client.imports import Imports
+from streambank.bank.client.inbox import Inbox
 from streambank.bank.client.limits import Limits
+from streambank.bank.client.notifications import Notifications
 from streambank.bank.client.payments import Payments
 from streambank.bank.client.rules import Rules
 from streambank.bank.client.thresholds import Thresholds
@@ -78,6 +80,8 @@ class Client:
         self.limits = Limits(connection, fresh=fresh)
         self.views = Views(connection, fresh=fresh)
         self.payments = Payments(connection, fresh=fresh)
+        self.inbox = Inbox(connection, fresh=fresh)
+        self.notifications = Notifications(connection, fresh=fresh)
 
     @property
     def base_url(self) -> str:

@@ -1,133 +1,176 @@
-"""Forms an alert's e-mail. Pure: the same alert and time give the same bytes."""
+"""Forms the e-mails of notices: one by itself, or several in a digest. Pure: the same gives the same bytes."""
 
-import base64
-import hashlib
-import hmac
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode
-
-from babel import Locale
-from babel.numbers import format_decimal
+from urllib.parse import quote
 
 from streambank.bank.addresses import parse_address
-from streambank.bank.events import AlertNotification, AlertRaised, Currency, Direction, Scope, to_decimal
-from streambank.bank.notifications.message import (
-    TEXT_CHARS_MAX,
-    FormedEmail,
-    Letter,
-    compose,
-    locale_of,
-    moment,
-    safe_text,
-)
+from streambank.bank.events import AlertNotification
+from streambank.bank.notifications.facts import MUTABLE, AlertFacts, Category, Facts
+from streambank.bank.notifications.links import MARK_HEADER, mark_token, unsubscribe_token
+from streambank.bank.notifications.message import FormedEmail, Letter, compose, moment, safe_text
+from streambank.bank.notifications.notices import Notice, notices_of
 from streambank.bank.notifications.settings import NotificationsSettings
+from streambank.bank.notifications.telling import Reader, Telling, tell
+from streambank.bank.notifications.texts import Texts
+from streambank.bank.notifications.unsealing import Addressee, addressee_of_alert, opener
+from streambank.clock import to_datetime
+
+CAUSE_CHARS_MAX = 160
 
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """What the templates show. All of it is text for people, made safe for headers too."""
+    """What the templates show of one notice."""
 
-    name: str
-    what: str
-    direction: str
     subject: str
-    now: str
-    before: str
-    threshold: str
-    entry_amount: str
-    entry_is_credit: bool
-    entry_account: str
-    entry_time: str
-    counterparty: str
-    remittance: str
-    kind: str
-    is_total: bool
-    currency: str
-    sender_name: str
-    settings_url: str | None
-    alert_id: str
+    greeting: str
+    telling: Telling
+    label_width: int
+    links: list[tuple[str, str]]
+    footer: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class _DigestView:
+    """What the templates show of several."""
+
+    language: str
+    subject: str
+    greeting: str
+    text: str
+    items: list[tuple[str, Telling]]
+    links: list[tuple[str, str]]
+    footer: str
+    signature: str
 
 
 def form_email(notification: AlertNotification, settings: NotificationsSettings, date_ms: int) -> FormedEmail:
-    """The alert's e-mail, dated ``date_ms``.
+    """The e-mail of an alert in which nothing is sealed. Raises what :func:`form_notice` raises."""
+    [notice] = notices_of(notification)
+    return form_notice(notice, addressee_of_alert(notification, None), settings, date_ms, None)
+
+
+def form_notice(
+    notice: Notice, to: Addressee, settings: NotificationsSettings, date_ms: int, key: bytes | None
+) -> FormedEmail:
+    """The notice's e-mail, dated ``date_ms``; ``key`` opens its facts.
 
     An unknown locale or time zone becomes English or UTC, since an alert in the wrong format beats none.
 
     Raises:
         AddressError: the recipient's address is malformed.
+        KeyMissingError: something is sealed, and ``key`` is None.
     """
-    view = _view(notification, settings)
-    letter = Letter(
-        recipient=parse_address(notification.email),
-        name=view.name,
-        subject=view.subject,
-        cause_id=notification.alert_id,
-        headers=[*_unsubscribe_headers(notification, settings), ("X-Streambank-Alert-Id", view.alert_id)],
-        template="alert",
+    reader = Reader(to.locale, to.timezone, opener(to.user_id, notice.cause_id, key))
+    telling, category = tell(notice.facts, notice.occurred_at, reader), notice.facts.category
+    labels = [label for table in telling.tables for label, _ in table.rows]
+    cause = safe_text(notice.cause_id, hide_numbers=False)
+    sender = safe_text(settings.sender_name)
+    view = _View(
+        subject=telling.title,
+        greeting=_greeting(reader.texts, to),
+        telling=telling,
+        label_width=max(map(len, labels), default=0) + 3,
+        links=_links(reader.texts, settings, to.user_id, category),
+        footer=reader.texts.notice_footer[category],
+        signature=f"{sender}, {_id_name(notice.facts)} {cause}",
+    )
+    headers = [*_headers(settings, to.user_id, category, notice.cause_id), (_id_header(notice.facts), cause)]
+    return compose(_letter(to, view.subject, notice.cause_id, headers, "notice", view), settings, date_ms)
+
+
+def form_digest(
+    cause_id: str,
+    notices: Sequence[Notice],
+    to: Addressee,
+    settings: NotificationsSettings,
+    date_ms: int,
+    key: bytes | None,
+) -> FormedEmail:
+    """One e-mail that lists the notices, in the order given. Raises what :func:`form_notice` raises."""
+    reader = Reader(to.locale, to.timezone, opener(to.user_id, cause_id, key))
+    texts = reader.texts
+    items = [
+        (
+            moment(to_datetime(notice.occurred_at), to.timezone, reader.formats),
+            tell(notice.facts, notice.occurred_at, reader),
+        )
+        for notice in notices
+    ]
+    # What ends these e-mails is what ends those of each kind in them; one header has room for one.
+    categories = list(dict.fromkeys(notice.facts.category for notice in notices))
+    subject = texts.digest.title_one if len(items) == 1 else texts.digest.title.format(count=len(items))
+    links = [(texts.settings, settings.settings_url)] if settings.settings_url else []
+    for category in categories:
+        if (url := unsubscribe_url(settings, to.user_id, category)) is not None:
+            links.append((f"{texts.stop}: {texts.categories[category]}", url))
+    view = _DigestView(
+        language=reader.language,
+        subject=subject,
+        greeting=_greeting(texts, to),
+        text=texts.digest.text,
+        items=items,
+        links=links,
+        footer=texts.digest.footer,
+        signature=safe_text(settings.sender_name),
+    )
+    headers = _headers(settings, to.user_id, categories[0], cause_id)
+    return compose(_letter(to, subject, cause_id, headers, "digest", view), settings, date_ms)
+
+
+def unsubscribe_url(settings: NotificationsSettings, user_id: str, category: Category) -> str | None:
+    """The link that ends a user's e-mails of a category; None where there is nobody that it could lead to."""
+    if settings.unsubscribe_page is None or settings.link_key is None or category not in MUTABLE:
+        return None
+    token = unsubscribe_token(settings.link_key, user_id, category)
+    return f"{settings.unsubscribe_page}?token={token}"
+
+
+def _letter(
+    to: Addressee, subject: str, cause_id: str, headers: list[tuple[str, str]], template: str, view: object
+) -> Letter:
+    return Letter(
+        recipient=parse_address(to.email),
+        name=to.name,
+        subject=subject,
+        cause_id=cause_id,
+        headers=headers,
+        template=template,
         view=view,
     )
-    return compose(letter, settings, date_ms)
 
 
-def unsubscribe_token(key: bytes, user_id: str) -> str:
-    """What proves that an unsubscribe link is ours (RFC 8058 section 4): an HMAC-SHA-256 of the user's id."""
-    digest = hmac.digest(key, b"unsubscribe\x1f" + user_id.encode(), hashlib.sha256)
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+def _greeting(texts: Texts, to: Addressee) -> str:
+    name = safe_text(to.name)
+    return texts.greeting.format(name=name) if name else texts.greeting_nameless
 
 
-def money(minor: int, currency: Currency, locale: Locale, *, sign: bool = False) -> str:
-    """An amount in the locale's digits and grouping, with as many decimals as ISO 4217 gives the currency."""
-    digits = currency.exponent or 0
-    whole = locale.decimal_formats[None].pattern.partition(".")[0]
-    pattern = f"{whole}.{'0' * digits}" if digits else whole
-    amount = format_decimal(to_decimal(minor, currency), format=pattern, locale=locale)
-    return f"{'+' if sign and minor > 0 else ''}{amount} {currency.value}"
+def _links(texts: Texts, settings: NotificationsSettings, user_id: str, category: Category) -> list[tuple[str, str]]:
+    links = [(texts.settings, settings.settings_url)] if settings.settings_url else []
+    if (url := unsubscribe_url(settings, user_id, category)) is not None:
+        links.append((texts.stop, url))
+    return links
 
 
-def _view(notification: AlertNotification, settings: NotificationsSettings) -> _View:
-    alert, locale = notification.alert, locale_of(notification.locale)
-    entry, currency, is_total = alert.entry, alert.currency, alert.scope is Scope.TOTAL
-    direction = "fell below" if alert.threshold.direction is Direction.BELOW else "rose above"
-    account = _account(alert)
-    what = f"Total of all accounts in {currency.value}" if is_total else account
-    threshold, now = (money(m, currency, locale) for m in (alert.threshold.level_minor, alert.after_minor))
-    return _View(
-        name=safe_text(notification.name),
-        what=what,
-        direction=direction,
-        subject=f"{what} {direction} {threshold}: now {now}",
-        now=now,
-        before=money(alert.before_minor, currency, locale),
-        threshold=threshold,
-        entry_amount=money(entry.signed_minor, currency, locale, sign=True),
-        entry_is_credit=entry.signed_minor >= 0,
-        entry_account=account,
-        entry_time=moment(entry.occurred_at, notification.timezone, locale),
-        counterparty=safe_text(entry.counterparty or ""),
-        remittance=safe_text(entry.remittance or ""),
-        kind=safe_text(entry.kind or ""),
-        is_total=is_total,
-        currency=currency.value,
-        sender_name=safe_text(settings.sender_name),
-        settings_url=settings.settings_url,
-        alert_id=safe_text(notification.alert_id, hide_numbers=False),
-    )
-
-
-def _account(alert: AlertRaised) -> str:
-    name = safe_text(alert.account_name or "") or "Account"
-    last4 = re.sub(r"[^0-9A-Za-z]", "", alert.account_number_last4 or "")[-4:]
-    return f"{name} ••{last4}" if last4 else name
-
-
-def _unsubscribe_headers(notification: AlertNotification, settings: NotificationsSettings) -> list[tuple[str, str]]:
-    subject = quote(f"unsubscribe {notification.user_id}"[: 2 * TEXT_CHARS_MAX], safe="")
+def _headers(settings: NotificationsSettings, user_id: str, category: Category, cause_id: str) -> list[tuple[str, str]]:
+    subject = quote(f"unsubscribe {category} {user_id}"[:CAUSE_CHARS_MAX], safe="")
     mailto = f"<mailto:{quote(parse_address(settings.sender), safe='@')}?subject={subject}>"
-    if settings.unsubscribe_url is None or settings.unsubscribe_key is None:
-        return [("List-Unsubscribe", mailto)]
-    user_id = notification.user_id
-    query = urlencode({"user": user_id, "token": unsubscribe_token(settings.unsubscribe_key, user_id)})
-    url = f"{settings.unsubscribe_url}{'&' if '?' in settings.unsubscribe_url else '?'}{query}"
+    headers = []
+    if settings.link_key is not None and len(cause_id) <= CAUSE_CHARS_MAX:
+        headers.append((MARK_HEADER, mark_token(settings.link_key, cause_id)))
+    url = unsubscribe_url(settings, user_id, category)
+    if url is None:
+        return [*headers, ("List-Unsubscribe", mailto)]
     # RFC 2369 section 2: the first that a client can use is preferred. RFC 8058 section 3.1: the post header's value.
-    return [("List-Unsubscribe", f"<{url}>, {mailto}"), ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")]
+    one_click = ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
+    return [*headers, ("List-Unsubscribe", f"<{url}>, {mailto}"), one_click]
+
+
+def _id_header(facts: Facts) -> str:
+    return "X-Streambank-Alert-Id" if isinstance(facts, AlertFacts) else "X-Streambank-Notice-Id"
+
+
+def _id_name(facts: Facts) -> str:
+    return "alert" if isinstance(facts, AlertFacts) else "notice"

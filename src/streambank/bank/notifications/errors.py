@@ -12,4 +12,8 @@ class ExpiredError(UnformableError):
 
 
 class KeyMissingError(StreambankError):
-    """Something is sealed, and the key has not come yet."""
+    """Something is sealed and the key has not come yet, or the address is not known yet."""
+
+
+class NotWantedError(StreambankError):
+    """The user wants no such e-mail any more, or their address is not to be written to."""

@@ -17,6 +17,7 @@ _AUTHENTICATION = {530, 534, 535, 538}
 
 _LINE_END = re.compile(r"[\r\n]")
 _LINE_START_DOT = re.compile(rb"^\.", re.MULTILINE)
+_POLICY_CODE = re.compile(rb"5\.7\.\d{1,3}\b")
 _ENHANCED_CODE = re.compile(rb"[245]\.\d{1,3}\.\d{1,3}\b")
 
 
@@ -44,7 +45,15 @@ class RecipientDeferredError(MailError):
 
 
 class RecipientRefusedError(MailError):
-    """The server will never take this e-mail (5xx for its recipient, its size or its content)."""
+    """The server will never take this e-mail (5xx for its recipient, its size or its content).
+
+    ``is_about_address``: it is the recipient that it refuses, and not for a policy (RFC 3463: 5.7.x), which is as often
+    about the sender.
+    """
+
+    def __init__(self, text: str, reply: str = "", *, is_about_address: bool = False) -> None:
+        super().__init__(text, reply)
+        self.is_about_address = is_about_address
 
 
 class ServerUnavailableError(MailError):
@@ -261,7 +270,10 @@ class SmtpMailer:
         self._reset()
         if code in _AUTHENTICATION or (stage == "MAIL" and code != 552):
             return MailConfigurationError(f"{text}: the server refuses this sender; check user, tls and sender", said)
-        return RecipientDeferredError(text, said) if code < 500 else RecipientRefusedError(text, said)
+        if code < 500:
+            return RecipientDeferredError(text, said)
+        is_about_address = stage == "RCPT" and _POLICY_CODE.match(reply) is None
+        return RecipientRefusedError(text, said, is_about_address=is_about_address)
 
     def _reset(self) -> None:
         try:

@@ -91,7 +91,7 @@ def compose(letter: Letter, settings: NotificationsSettings, date_ms: int) -> Fo
             _LINE_END.search(str(value)) is None,
             f"header {name}: a control character or a line's end would break out of it",
         )
-        plain = utf8 or isinstance(value, Header) or value.isascii()
+        plain = isinstance(value, Header) or _is_literal(value, utf8)
         message[name] = value if plain else _encoded(name, str(value))  # type: ignore[assignment]  # A Header is as good.
     for subtype, ending in (("plain", "txt.j2"), ("html", "html.j2")):
         text = _templates().get_template(f"{letter.template}.{ending}").render(view=letter.view)
@@ -151,11 +151,17 @@ def zone_of(name: str) -> ZoneInfo:
 def _mailbox(header: str, name: str, address: str, utf8: bool) -> str | Header:
     name = safe_text(name)
     local, _, domain = address.rpartition("@")
-    if utf8 or name.isascii():
+    if _is_literal(name, utf8):
         return str(Address(name, local, domain))
     mailbox = _encoded(header, name)
     mailbox.append(f"<{address}>", "us-ascii")
     return mailbox
+
+
+def _is_literal(text: str, utf8: bool) -> bool:
+    """Whether the text can stand in a header as it is. What looks encoded would be decoded by whoever reads it, and
+    could then be anything: encoded itself, it stays what it is."""
+    return (utf8 or text.isascii()) and "=?" not in text
 
 
 def _encoded(header: str, text: str) -> Header:

@@ -20,8 +20,12 @@ from sqlalchemy import (
     update,
 )
 
-from streambank.bank.events import ALERT_NOTIFICATION, MAIL_REQUESTED
-from streambank.bank.notifications.models import EMAIL, USER_KEY, State
+from streambank.bank.events import MAIL_REQUESTED
+from streambank.bank.notifications import inbox
+from streambank.bank.notifications.inbox import DIGEST
+from streambank.bank.notifications.models import EMAIL, RECIPIENT, USER_KEY, State
+from streambank.bank.notifications.notices import SOURCES, Notice
+from streambank.bank.notifications.recipients import Recipient, recipient
 from streambank.log import Record, decode_headers, encode_headers
 from streambank.service.tables import plain_text
 
@@ -29,12 +33,13 @@ Places: TypeAlias = Mapping[str, Collection[int]]
 """The partitions of each topic whose e-mails one sender looks after."""
 
 KEY_MISSING = "the key of the user's personal data has not come yet"
-"""The reason that an e-mail which waits for it is put off with."""
+PROFILE_MISSING = "the profile of the user, which has the address, has not come yet"
+"""The reasons that an e-mail which waits for them is put off with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What an e-mail is sent for: an alert, or a service's request. ``id`` is the same however often it comes."""
+    """What an e-mail is sent for: a notice, a request, a digest. ``id`` is the same however often it comes."""
 
     id: str
     user_id: str
@@ -45,7 +50,8 @@ class Cause:
 class Claim:
     """An e-mail that one sender works on: ``attempt`` counts from 1, times are ms since the epoch.
 
-    ``key`` is what its user's personal data is sealed with, None where that has not come.
+    ``key`` is what its user's personal data is sealed with, ``recipient`` how to reach them, None where that has not
+    come. ``notices`` are those of a digest.
     """
 
     id: int
@@ -58,6 +64,8 @@ class Claim:
     record: Record
     key: bytes | None
     is_erased: bool
+    recipient: Recipient | None = None
+    notices: tuple[Notice, ...] = ()
 
 
 def add(connection: Connection, causes: Sequence[Cause], now_ms: int) -> int:
@@ -80,7 +88,7 @@ def is_due(connection: Connection, places: Places, now_ms: int) -> bool:
 
 
 def claim_next(connection: Connection, places: Places, claimed_by: str, now_ms: int) -> Claim | None:
-    """Mark the next due e-mail as being sent: those asked for before alerts, and of each the oldest.
+    """Mark the next due e-mail as being sent: those asked for, then alerts, then the rest, and of each the oldest.
 
     A user's alerts go out in order: a later one waits for an earlier. What a person waits for now, and is asked for
     with every chance of going to another address than the one before, waits for nothing.
@@ -114,6 +122,8 @@ def claim_next(connection: Connection, places: Places, claimed_by: str, now_ms: 
         ),
         key=row.key,
         is_erased=row.erased_at is not None,
+        recipient=recipient(row) if row.has_recipient else None,
+        notices=inbox.listed_in(connection, row.user_id, row.record_value) if row.record_topic == DIGEST else (),
     )
 
 
@@ -137,10 +147,10 @@ def put_off(connection: Connection, claim: Claim, due_at: int, last_error: str, 
     return _release(connection, claim, _PUT_OFF, new_due_at=due_at, error=last_error, repeats=int(suspected_repeat))
 
 
-def wait_for_key(connection: Connection, claim: Claim, due_at: int) -> bool:
+def wait(connection: Connection, claim: Claim, due_at: int, reason: str) -> bool:
     """Look again at ``due_at``. It was no attempt. False if the claim was lost to another sender."""
     first = None if claim.attempt == 1 else claim.first_attempt_at
-    return _release(connection, claim, _WAIT_FOR_KEY, new_due_at=due_at, error=KEY_MISSING, first_attempt_ms=first)
+    return _release(connection, claim, _WAIT, new_due_at=due_at, error=reason, first_attempt_ms=first)
 
 
 def keep_keys(connection: Connection, keys: Mapping[str, bytes], now_ms: int) -> None:
@@ -153,7 +163,29 @@ def keep_keys(connection: Connection, keys: Mapping[str, bytes], now_ms: int) ->
     for user_id, row in known.items():
         if row.erased_at is None and row.key != keys[user_id]:
             connection.execute(update(USER_KEY).where(USER_KEY.c.user_id == user_id).values(key=keys[user_id]))
-    connection.execute(_KEYS_CAME, {"users": list(keys), "now_ms": now_ms})
+    release(connection, keys, now_ms)
+
+
+def release(connection: Connection, user_ids: Collection[str], now_ms: int) -> None:
+    """What they wait for has come: e-mails that were put off until then are due."""
+    connection.execute(_CAME, {"users": [plain_text(user_id) for user_id in user_ids], "now_ms": now_ms})
+
+
+def erased_among(connection: Connection, user_ids: Collection[str]) -> set[str]:
+    """Those who were erased."""
+    return set(connection.scalars(_ERASED, {"users": [plain_text(user_id) for user_id in user_ids]}))
+
+
+def key_of(connection: Connection, user_id: str) -> bytes | None:
+    """What a user's personal data is sealed with; None where it has not come, or is gone with its user."""
+    row = connection.execute(_KEYS, {"users": [plain_text(user_id)]}).one_or_none()
+    return bytes(row.key) if row is not None and row.key is not None else None
+
+
+def bounced(connection: Connection, cause_id: str, now_ms: int) -> tuple[str, int] | None:
+    """An e-mail came back. Its user, and when it was sent, if that was not known before."""
+    row = connection.execute(_BOUNCED, {"cause": plain_text(cause_id), "now_ms": now_ms}).one_or_none()
+    return (row.user_id, row.settled_at) if row is not None else None
 
 
 def erase(connection: Connection, user_ids: Collection[str], now_ms: int) -> int:
@@ -223,7 +255,10 @@ def _next_due(connection: Connection, places: Places, now_ms: int) -> Row[Any] |
 def _due() -> Select[Any]:
     due = (EMAIL.c.due_at <= bindparam("now_ms")) & _pending()
     with_key = EMAIL.outerjoin(USER_KEY, USER_KEY.c.user_id == EMAIL.c.user_id)
-    found = select(EMAIL, USER_KEY.c.key, USER_KEY.c.erased_at).select_from(with_key)
+    with_all = with_key.outerjoin(RECIPIENT, RECIPIENT.c.user_id == EMAIL.c.user_id)
+    profile = [column for column in RECIPIENT.c if column.name != "user_id"]
+    has_recipient = RECIPIENT.c.user_id.is_not(None).label("has_recipient")
+    found = select(EMAIL, USER_KEY.c.key, USER_KEY.c.erased_at, has_recipient, *profile).select_from(with_all)
     return found.where(due).order_by(EMAIL.c.id).limit(1)
 
 
@@ -259,9 +294,9 @@ def _own() -> Update:
 
 
 # Built once: to build them costs more than to execute them, and an e-mail passes through all of these.
-_DUE = {
-    MAIL_REQUESTED.name: _due(),
-    ALERT_NOTIFICATION.name: _due().where(_not_before_an_earlier_one()),
+_DUE = {MAIL_REQUESTED.name: _due()} | {
+    topic: _due().where(_not_before_an_earlier_one())
+    for topic in [*(source.name for source in SOURCES if source is not MAIL_REQUESTED), DIGEST]
 }
 _KNOWN = select(EMAIL.c.cause_id).where(EMAIL.c.cause_id.in_(bindparam("causes", expanding=True)))
 _KEYS = select(USER_KEY).where(USER_KEY.c.user_id.in_(bindparam("users", expanding=True)))
@@ -296,7 +331,7 @@ _PUT_OFF = _own().values(
     last_error=bindparam("error"),
     suspected_repeats=EMAIL.c.suspected_repeats + bindparam("repeats"),
 )
-_WAIT_FOR_KEY = _own().values(
+_WAIT = _own().values(
     claimed_by=None,
     state=State.PENDING,
     attempts=EMAIL.c.attempts - 1,
@@ -304,11 +339,17 @@ _WAIT_FOR_KEY = _own().values(
     due_at=bindparam("new_due_at"),
     last_error=bindparam("error"),
 )
-_KEYS_CAME = (
+_CAME = (
     update(EMAIL)
     .where(_is_unsent(EMAIL.c.state), EMAIL.c.user_id.in_(bindparam("users", expanding=True)))
-    .where(EMAIL.c.state == State.PENDING, EMAIL.c.last_error == KEY_MISSING)
+    .where(EMAIL.c.state == State.PENDING, EMAIL.c.last_error.in_([KEY_MISSING, PROFILE_MISSING]))
     .values(due_at=bindparam("now_ms"))
+)
+_BOUNCED = (
+    update(EMAIL)
+    .where(EMAIL.c.cause_id == bindparam("cause"), EMAIL.c.state == State.SENT, EMAIL.c.bounced_at.is_(None))
+    .values(bounced_at=bindparam("now_ms"))
+    .returning(EMAIL.c.user_id, EMAIL.c.settled_at)
 )
 _ERASE = (
     update(EMAIL)

@@ -4,12 +4,13 @@
 2. Mark the e-mail as being sent. The transaction that records the outcome of one e-mail also claims the next: one disk
    flush for each.
 3. Hand it over.
-4. After the server's 250: the row is sent and, of an alert, EMAIL_SENT is in the outbox, in one transaction.
+4. After the server's 250: the row is sent and, of each alert in it, EMAIL_SENT is in the outbox, in one transaction.
 
 A crash between 250 and 4, and only that, repeats an e-mail, with the same Message-ID. Each row belongs to the partition
-of the topic that it came from, and is sent by whoever the consumer group gives that partition to, in that member's
-name. If the partition moves on meanwhile, the new owner leaves the row to that member for as long as the group has it;
-once it is gone, the row is counted as a suspected repeat and sent again.
+of the topic that it came from, a digest to that of ALERT_NOTIFICATION which its user's alerts come from. It is sent by
+whoever the consumer group gives that partition to, in that member's name. If the partition moves on meanwhile, the new
+owner leaves the row to that member for as long as the group has it; once it is gone, the row is counted as a suspected
+repeat and sent again.
 """
 
 import threading
@@ -19,11 +20,13 @@ import structlog
 from sqlalchemy import Connection
 
 from streambank.bank.addresses import AddressError
-from streambank.bank.events import ALERT_NOTIFICATION, EMAIL_SENT, EmailSent
+from streambank.bank.events import ALERT_NOTIFICATION, EMAIL_SENT, MAIL_REQUESTED, AlertRaised, EmailSent
 from streambank.bank.events.personal import seal
-from streambank.bank.notifications import repository
-from streambank.bank.notifications.errors import KeyMissingError, UnformableError
-from streambank.bank.notifications.forming import form
+from streambank.bank.notifications import inbox, planning, recipients, repository
+from streambank.bank.notifications.errors import KeyMissingError, NotWantedError, UnformableError
+from streambank.bank.notifications.facts import AlertFacts
+from streambank.bank.notifications.forming import form, wanted_in
+from streambank.bank.notifications.inbox import DIGEST
 from streambank.bank.notifications.mailer import (
     HandoverUnknownError,
     MailConfigurationError,
@@ -49,6 +52,9 @@ logger = structlog.get_logger(__name__)
 IDLE_WAIT_S = 5.0
 """How long the sender sleeps at most where nothing is due. Alerts wake it; this is for rows that another process wrote
 just before it lost their partition, and for a clock that was set."""
+
+GATHER_INTERVAL_MS = 1_000
+"""How often, at most, to look for digests that are due: they are made by the minute, not by the millisecond."""
 
 TAKE_OVER_INTERVAL_MS = 500
 """How often, at most, to look for e-mails that a member which is gone was sending."""
@@ -98,6 +104,7 @@ class Sender:
         self._places: Mapping[str, frozenset[int]] = {}
         self._server_due_at = 0
         self._take_over_at = 0
+        self._gather_at = 0
         self._connected = False
         self._others_send = False
         self._stopping = False
@@ -146,6 +153,8 @@ class Sender:
         if now >= self._take_over_at:
             self._take_over()
             self._take_over_at = self._clock() + TAKE_OVER_INTERVAL_MS
+        if now >= self._gather_at:
+            self._gather(now)
         # While the connection stands, the claim itself tells whether anything is due.
         if self._connected or (self._anything_due() and self._server_is_there()):
             with self._database.begin() as connection:
@@ -153,6 +162,16 @@ class Sender:
             while claim is not None:
                 claim = self._send(claim, stop)
         return self.sent_count - sent_before
+
+    def _gather(self, now_ms: int) -> None:
+        """Make the digests that are due. Any sender may: they are made once, and sent by whose partition it is."""
+        self._gather_at = now_ms + GATHER_INTERVAL_MS
+        with self._database.read() as connection:
+            due_at = inbox.next_held_until(connection)
+        while due_at is not None and due_at <= now_ms:
+            with self._database.begin() as connection:
+                planning.gather(connection, now_ms)
+                due_at = inbox.next_held_until(connection)
 
     def _take_over(self) -> None:
         # Between two e-mails this sender itself sends nothing: a claim in its own name is from a past life too.
@@ -179,11 +198,17 @@ class Sender:
             self._mailer.send(self._settings.sender, email.recipient, email.content)
         except KeyMissingError as error:
             with self._database.begin() as connection:
-                self._wait_for_key(connection, claim, error)
+                self._wait(connection, claim, error)
+                return self._claim(connection, stop)
+        except NotWantedError as error:
+            with self._database.begin() as connection:
+                repository.settle(connection, claim, State.SKIPPED, self._clock(), last_error=str(error))
                 return self._claim(connection, stop)
         except (AddressError, UnformableError, RecipientRefusedError) as error:
             with self._database.begin() as connection:
                 self._give_up(connection, claim, error)
+                if isinstance(error, RecipientRefusedError) and error.is_about_address and _goes_to_profile(claim):
+                    self._refused(connection, claim)
                 return self._claim(connection, stop)
         except RecipientDeferredError as error:
             with self._database.begin() as connection:
@@ -211,19 +236,25 @@ class Sender:
             reason = "another process records it, or its user was erased meanwhile"
             logger.warning("an e-mail was sent that is no longer ours", cause_id=claim.cause_id, reason=reason)
             return
-        if claim.record.topic != ALERT_NOTIFICATION.name:
-            return
-        alert = ALERT_NOTIFICATION.value.deserialize(claim.record.value or b"")
-        event = EmailSent(
-            user_id=alert.user_id,
-            occurred_at=to_datetime(now),
-            recorded_at=alert.recorded_at,
-            alert_id=alert.alert_id,
-            message_id=email.message_id,
-            attempt=claim.attempt,
-            sent_at=to_datetime(now),
-        )
-        self._outbox.add(connection, [outgoing(EMAIL_SENT, event.alert_id, event, event.timestamp)])
+        if claim.recipient is not None and _goes_to_profile(claim):
+            recipients.taken(connection, claim.recipient)
+        events = [
+            EmailSent(
+                user_id=alert.user_id,
+                occurred_at=to_datetime(now),
+                recorded_at=alert.recorded_at,
+                alert_id=alert.alert_id,
+                message_id=email.message_id,
+                attempt=claim.attempt,
+                sent_at=to_datetime(now),
+            )
+            for alert in _alerts(claim)
+        ]
+        self._outbox.add(connection, [outgoing(EMAIL_SENT, e.alert_id, e, e.timestamp) for e in events])
+
+    def _refused(self, connection: Connection, claim: Claim) -> None:
+        if recipients.refused(connection, claim.user_id, self._clock()):
+            logger.warning("an address is left alone: it refused too many e-mails", user_id=claim.user_id)
 
     def _give_up(self, connection: Connection, claim: Claim, error: StreambankError) -> None:
         now = self._clock()
@@ -235,7 +266,7 @@ class Sender:
             self._outbox.add(connection, [letter])
             logger.warning("an e-mail goes to the dead letters", cause_id=claim.cause_id, reason=str(error))
 
-    def _wait_for_key(self, connection: Connection, claim: Claim, error: KeyMissingError) -> None:
+    def _wait(self, connection: Connection, claim: Claim, error: KeyMissingError) -> None:
         now = self._clock()
         waited_ms = now - claim.received_at
         if waited_ms >= KEY_WAIT_MOST_MS:
@@ -243,7 +274,7 @@ class Sender:
             return
         # As long again as it has waited: that doubles, without a count of its own.
         wait_ms = min(max(waited_ms, KEY_WAIT_FIRST_MS), KEY_WAIT_STEP_MS)
-        repository.wait_for_key(connection, claim, now + wait_ms)
+        repository.wait(connection, claim, now + wait_ms, str(error))
 
     def _defer(self, connection: Connection, claim: Claim, error: RecipientDeferredError) -> None:
         now = self._clock()
@@ -275,7 +306,8 @@ class Sender:
         log("e-mails wait", reason=str(error), failures_in_a_row=self.server_failures_in_a_row, next_try_ms=wait_ms)
 
     def _owned(self) -> set[TopicPartition]:
-        return {TopicPartition(topic, number) for topic, numbers in self._places.items() for number in numbers}
+        places = self._places.items()
+        return {TopicPartition(topic, number) for topic, numbers in places if topic != DIGEST for number in numbers}
 
     def _claim(self, connection: Connection, stop: threading.Event | None = None) -> Claim | None:
         if stop is not None and stop.is_set():
@@ -291,14 +323,31 @@ class Sender:
         with self._database.read() as connection:
             if not repository.is_due(connection, self._places, now):
                 due_at = repository.next_due_at(connection, self._places, now)
+                held_until = inbox.next_held_until(connection)
                 most_s = OTHERS_WAIT_S if self._others_send else IDLE_WAIT_S
-                return most_s if due_at is None else min(most_s, (due_at - now) / 1000)
+                waits_s = [(at - now) / 1000 for at in (due_at, held_until) if at is not None]
+                return max(0.0, min([most_s, *waits_s]))
         return max(0, self._server_due_at - now) / 1000
 
 
 def _by_topic(partitions: Collection[TopicPartition]) -> dict[str, frozenset[int]]:
     topics = {p.topic for p in partitions}
-    return {topic: frozenset(p.partition for p in partitions if p.topic == topic) for topic in topics}
+    places = {topic: frozenset(p.partition for p in partitions if p.topic == topic) for topic in topics}
+    if ALERT_NOTIFICATION.name in places:
+        places[DIGEST] = places[ALERT_NOTIFICATION.name]
+    return places
+
+
+def _goes_to_profile(claim: Claim) -> bool:
+    """Whether an e-mail goes to its user's address, which one that was asked for need not."""
+    return claim.record.topic != MAIL_REQUESTED.name
+
+
+def _alerts(claim: Claim) -> list[AlertRaised]:
+    """The alerts that an e-mail tells of."""
+    if claim.record.topic == ALERT_NOTIFICATION.name:
+        return [ALERT_NOTIFICATION.value.deserialize(claim.record.value or b"").alert]
+    return [notice.facts.alert for notice in wanted_in(claim) if isinstance(notice.facts, AlertFacts)]
 
 
 def _kept_reply(claim: Claim, reply: str) -> str:

@@ -1,39 +1,48 @@
-"""The notifications service: alerts and requests for e-mails in, e-mails and EMAIL_SENT out.
+"""The notifications service: what there is to tell users in; their inboxes, e-mails, webhooks and EMAIL_SENT out.
 
-Three steps, each of which leaves off in its own transaction, so that a crash anywhere is only a pause:
-:class:`~streambank.service.projection.Projection` puts ALERT_NOTIFICATION and MAIL_REQUESTED into the sent-log,
-:class:`~streambank.bank.notifications.sender.Sender` hands the e-mails over, and
+Each step leaves off in its own transaction, so that a crash anywhere is only a pause:
+:class:`~streambank.service.projection.Projection` makes notices of what comes in, and puts their e-mails into the
+sent-log; :class:`~streambank.bank.notifications.sender.Sender` gathers digests and hands e-mails over;
+:class:`~streambank.bank.notifications.webhook_sender.WebhookSender` tells webhooks; and
 :class:`~streambank.service.outbox.OutboxRelay` publishes EMAIL_SENT and the dead letters.
 
-USER_KEY has what personal data is sealed with. Its tombstone erases: the key, what was to be sent, and, once that is
-stored, every trace of them in the database's files.
+USER_PROFILE says how users are reached, USER_KEY what personal data is sealed with. The key's tombstone erases: the
+key, what was to be sent, inbox and webhooks, and, once that is stored, every trace of them in the database's files.
 """
 
 import os
 import random as random_module
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection
+from sqlalchemy import Connection, insert, select
 
 from streambank.bank.events import (
-    ALERT_NOTIFICATION,
     EMAIL_SENT,
-    MAIL_REQUESTED,
     USER_KEY,
-    AlertNotification,
+    USER_PROFILE,
     MailRequested,
     UserKey,
+    UserProfile,
 )
-from streambank.bank.notifications import repository
+from streambank.bank.notifications import deliveries, inbox, planning, recipients, repository
+from streambank.bank.notifications.context import Context
+from streambank.bank.notifications.housekeeping import Housekeeping
+from streambank.bank.notifications.inboxes import Inboxes
 from streambank.bank.notifications.mailer import Mailer
-from streambank.bank.notifications.models import State
+from streambank.bank.notifications.models import SECRET, State
+from streambank.bank.notifications.notices import SOURCES, notices_of
+from streambank.bank.notifications.planning import Arrived
+from streambank.bank.notifications.preferences import Preferences
 from streambank.bank.notifications.repository import Cause
 from streambank.bank.notifications.sender import Sender
 from streambank.bank.notifications.settings import NotificationsSettings
+from streambank.bank.notifications.webhook_addresses import Resolve, resolve
+from streambank.bank.notifications.webhook_sender import WebhookSender
+from streambank.bank.notifications.webhooks import Webhooks
 from streambank.clock import Clock, system_clock
 from streambank.ids import RandomBytes, uuid7
 from streambank.log import EventLog, Record
@@ -41,12 +50,18 @@ from streambank.service.backoff import RandomFraction
 from streambank.service.database import Database
 from streambank.service.outbox import Outbox, OutboxRelay, outbox_length
 from streambank.service.projection import Projection, Received, Subscription
-from streambank.service.workers import GRACE_S, run_workers
+from streambank.service.tables import plain_text
+from streambank.service.workers import GRACE_S, Worker, run_workers
+from streambank.streams.topic import Topic
 
 logger = structlog.get_logger(__name__)
 
 GROUP = "notifications"
-"""The consumer group. Dead letters go to ``notifications.dlq``."""
+"""The service's name, and its consumer group. Dead letters go to ``notifications.dlq``."""
+
+RECEIVES: tuple[Topic[str, Any], ...] = (USER_KEY, USER_PROFILE, *SOURCES)
+
+LINK_KEY_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +76,7 @@ class Status:
     sent: int
     dead: int
     erased: int
+    skipped: int
     suspected_repeats: int
     unpublished: int
 
@@ -78,12 +94,14 @@ class NotificationsService:
         clock: Clock = system_clock,
         random: RandomFraction = random_module.random,
         random_bytes: RandomBytes = os.urandom,
+        resolve: Resolve = resolve,
     ) -> None:
         """Create the topics the service uses, and tie the database to the log.
 
         Args:
             database: opened with :data:`streambank.bank.notifications.models.DATABASE`; the caller closes it, the log
                 and, without :meth:`run`, the mailer.
+            resolve: finds the addresses of webhooks' hosts.
 
         Raises:
             WrongLogError: the database belongs to another log.
@@ -96,6 +114,15 @@ class NotificationsService:
         self._is_to_scrub = True
         log.create_topics([EMAIL_SENT.config])
         outbox_id = database.bind_log(log.log_id, uuid7(clock(), random_bytes))
+        if settings.link_key is None:
+            settings = replace(settings, link_key=_link_key(database, random_bytes))
+        self._settings = settings
+        context = Context(settings, clock, random_bytes)
+        self.inboxes = Inboxes(context)
+        self.preferences = Preferences(context)
+        self.webhooks = Webhooks(context)
+        self.webhook_sender = WebhookSender(database, clock, local=settings.local_webhooks, resolve=resolve)
+        self.housekeeping = Housekeeping(database, clock)
         outbox = Outbox()
         self.relay = OutboxRelay(log, database, service=GROUP, outbox_id=outbox_id, clock=clock)
         self.sender = Sender(
@@ -110,8 +137,8 @@ class NotificationsService:
         )
         subscriptions: list[Subscription[Any]] = [
             Subscription(USER_KEY, self._keep_keys, self._erase),
-            Subscription(MAIL_REQUESTED, self._record_requests),
-            Subscription(ALERT_NOTIFICATION, self._record_alerts),
+            Subscription(USER_PROFILE, self._keep_profiles, self._forget_profiles),
+            *(Subscription(topic, self._record) for topic in SOURCES),
         ]
         self.projection = Projection(
             log,
@@ -126,11 +153,12 @@ class NotificationsService:
 
     def run(self, stop: threading.Event, *, grace_s: float = GRACE_S) -> None:
         """Work until ``stop`` is set, and return at most ``grace_s`` later. Raises what ends a part of the service."""
-        run_workers(stop, [self.projection, self.sender, self.relay], grace_s=grace_s)
+        workers: list[Worker] = [self.projection, self.sender, self.relay, self.webhook_sender, self.housekeeping]
+        run_workers(stop, workers, grace_s=grace_s)
 
     def step(self) -> int:
         """Take what is there, send what is due and publish what came of it; how many things were done. For tests."""
-        done = self.projection.step(0) + self.sender.send_due()
+        done = self.projection.step(0) + self.sender.send_due() + self.webhook_sender.send_due()
         while published := self.relay.step():
             done += published
         return done
@@ -151,6 +179,7 @@ class NotificationsService:
             sent=by_state[State.SENT],
             dead=by_state[State.DEAD],
             erased=by_state[State.ERASED],
+            skipped=by_state[State.SKIPPED],
             suspected_repeats=repeats,
             unpublished=outbox_length(self._database),
         )
@@ -158,26 +187,39 @@ class NotificationsService:
     def _live_members(self) -> list[str]:
         return [m.member_id for group in self._log.groups() if group.group == GROUP for m in group.members]
 
-    def _record_alerts(self, connection: Connection, received: Sequence[Received[AlertNotification]]) -> None:
-        causes = [Cause(item.value.alert_id, item.value.user_id, item.record) for item in received]
-        repository.add(connection, causes, self._clock())
+    def _record(self, connection: Connection, received: Sequence[Received[Any]]) -> None:
+        now = self._clock()
+        requests = [each for each in received if isinstance(each.value, MailRequested)]
+        if requests:
+            causes = [Cause(each.value.event_id, each.value.user_id, each.record) for each in requests]
+            repository.add(connection, causes, now)
+        arrived = [Arrived(notice, each.record) for each in received for notice in notices_of(each.value)]
+        planning.take(connection, arrived, self._settings.emails_per_hour_max, now)
 
-    def _record_requests(self, connection: Connection, received: Sequence[Received[MailRequested]]) -> None:
-        causes = [Cause(item.value.event_id, item.value.user_id, item.record) for item in received]
-        repository.add(connection, causes, self._clock())
+    def _keep_profiles(self, connection: Connection, received: Sequence[Received[UserProfile]]) -> None:
+        erased = repository.erased_among(connection, {item.value.user_id for item in received})
+        profiles = [item.value for item in received if plain_text(item.value.user_id) not in erased]
+        recipients.keep_profiles(connection, profiles)
+        repository.release(connection, {profile.user_id for profile in profiles}, self._clock())
+
+    def _forget_profiles(self, connection: Connection, tombstones: Sequence[Record]) -> None:
+        recipients.forget(connection, _users(USER_PROFILE, tombstones))
 
     def _keep_keys(self, connection: Connection, received: Sequence[Received[UserKey]]) -> None:
         keys = {item.value.user_id: item.value.key for item in received}
         repository.keep_keys(connection, keys, self._clock())
 
     def _erase(self, connection: Connection, tombstones: Sequence[Record]) -> None:
-        users = {USER_KEY.key.deserialize(record.key) for record in tombstones if record.key is not None}
+        users = _users(USER_KEY, tombstones)
         unsent = repository.erase(connection, users, self._clock())
+        for forget in (recipients.forget, inbox.forget, deliveries.forget_webhooks):
+            forget(connection, users)
         logger.info("users were erased", count=len(users), unsent_emails=unsent)
         self._is_to_scrub = True
 
     def _stored(self) -> None:
         self.sender.wake()
+        self.webhook_sender.wake()
         self._scrub()
 
     def _scrub(self) -> None:
@@ -185,3 +227,17 @@ class NotificationsService:
             self._is_to_scrub = not self._database.scrub()
             if self._is_to_scrub:
                 logger.warning("what was erased is still in the write-ahead log: somebody reads it; done later")
+
+
+def _users(topic: Topic[str, Any], tombstones: Sequence[Record]) -> set[str]:
+    return {topic.key.deserialize(record.key) for record in tombstones if record.key is not None}
+
+
+def _link_key(database: Database, random_bytes: RandomBytes) -> bytes:
+    """What signs the links in e-mails, made once for all processes of the service."""
+    with database.begin() as connection:
+        key = connection.scalar(select(SECRET.c.link_key))
+        if key is None:
+            key = random_bytes(LINK_KEY_BYTES)
+            connection.execute(insert(SECRET), {"id": 1, "link_key": key})
+    return bytes(key)

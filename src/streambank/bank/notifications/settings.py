@@ -33,8 +33,13 @@ class NotificationsSettings:
         tls: ``none``, ``starttls`` (usually port 587) or ``tls`` from the first byte (usually port 465).
         public_url: where people's browsers find the bank's pages; linked from the e-mails that services ask for.
         settings_url: the page where a user changes thresholds; linked from each e-mail. None: no link.
-        unsubscribe_url: an https address that takes RFC 8058 one-click posts. None: a mailto to the sender.
-        unsubscribe_key: the secret that signs unsubscribe links; needed with ``unsubscribe_url``.
+        unsubscribe_url: where this service takes RFC 8058 one-click posts, by https, or on this machine. None:
+            ``/unsubscribe`` at the ``public_url``.
+        link_key: the secret that signs the links in e-mails. None: one that the service makes, and keeps.
+        emails_per_hour_max: to one user, critical ones apart; what there is beyond that goes into a digest. A person
+            reads no more, and a burst of alerts is not to look like spam.
+        local_webhooks: let webhooks go to this machine, and there by http: for development only, since whoever has a
+            webhook could reach what listens here.
         connect_timeout_s: for opening a connection. A server on the same continent answers within one second.
         reply_timeout_s: for each reply. RFC 5321 4.5.3.2 lets a client wait 5 minutes; a server that takes more than
             one stalls all e-mails, and trying again later loses nothing.
@@ -59,7 +64,9 @@ class NotificationsSettings:
     public_url: str = "http://127.0.0.1:8080"
     settings_url: str | None = None
     unsubscribe_url: str | None = None
-    unsubscribe_key: bytes | None = field(default=None, repr=False)
+    link_key: bytes | None = field(default=None, repr=False)
+    emails_per_hour_max: int = 20
+    local_webhooks: bool = False
     connect_timeout_s: float = 10.0
     reply_timeout_s: float = 60.0
     accepted_timeout_s: float = 120.0
@@ -83,14 +90,20 @@ class NotificationsSettings:
         for name, url, schemes in (
             ("public_url", self.public_url, {"http", "https"}),
             ("settings_url", self.settings_url, {"http", "https"}),
-            ("unsubscribe_url", self.unsubscribe_url, {"https"}),
+            ("unsubscribe_url", self.unsubscribe_url, {"http", "https"}),
         ):
             if url is not None and not _is_url(url, schemes):
                 raise SettingsError(f"{name}: {url!r} is not an address of {' or '.join(sorted(schemes))}")
         if "?" in self.public_url or "#" in self.public_url:
             raise SettingsError(f"public_url: {self.public_url!r} is to end before ? and #: pages are appended to it")
-        if self.unsubscribe_url is not None and len(self.unsubscribe_key or b"") < 16:
-            raise SettingsError("unsubscribe_key: with unsubscribe_url, give a secret of at least 16 bytes")
+        if self.unsubscribe_url is not None and self.unsubscribe_page is None:
+            raise SettingsError(f"unsubscribe_url: {self.unsubscribe_url!r} is not an https address (RFC 8058)")
+        if self.unsubscribe_url is not None and ("?" in self.unsubscribe_url or "#" in self.unsubscribe_url):
+            raise SettingsError(f"unsubscribe_url: {self.unsubscribe_url!r} is to end before ? and #")
+        if self.link_key is not None and len(self.link_key) < 16:
+            raise SettingsError("link_key: give a secret of at least 16 bytes")
+        if self.emails_per_hour_max < 1:
+            raise SettingsError("emails_per_hour_max: must be at least 1")
         waits = (self.connect_timeout_s, self.reply_timeout_s, self.accepted_timeout_s, self.give_up_after_ms)
         if min(waits) <= 0:
             raise SettingsError("the time-outs and give_up_after_ms must be more than zero")
@@ -99,6 +112,17 @@ class NotificationsSettings:
     def message_id_host(self) -> str:
         """The right side of Message-IDs, and the name given to the server: the sender's domain, in ASCII."""
         return domain_of(self.sender)
+
+    @property
+    def unsubscribe_page(self) -> str | None:
+        """Where unsubscribe links lead, without their token; None where that would be http to another machine.
+
+        RFC 8058 section 3.1 wants https. What stays on this machine needs no more than http.
+        """
+        url = self.unsubscribe_url or f"{self.public_url.rstrip('/')}/unsubscribe"
+        parts = urlsplit(url)
+        is_fit = parts.scheme == "https" or _LOOPBACK.fullmatch(parts.hostname or "") is not None
+        return url if is_fit else None
 
 
 def _is_url(url: str, schemes: set[str]) -> bool:

@@ -117,7 +117,7 @@ class Books:
         self._category_ids: dict[str, dict[int, str]] = {}
         self._sealers: dict[str, events.Sealer] = {}
         self._hashers: dict[int, WordHasher] = {}
-        self._freed: dict[tuple[int, int], int] = {}
+        self._freed: dict[tuple[str, int], int] = {}
         self._rows = LedgerRows()
         self._words: list[tuple[int, list[str]]] = []
         self._events: list[OutgoingRecord] = []
@@ -309,11 +309,11 @@ class Books:
         if tags:
             self._rows.tags.extend((num, tag, account.num) for tag in tags)
         self._index(account, num, detail)
-        held_minor = 0
-        if terms.signed_minor > 0 and terms.status == _PENDING and reverses is not None:
-            self._freed[(journal_num, account.num)] = terms.signed_minor
-        elif terms.signed_minor < 0 and terms.status == _BOOKED:
-            held_minor = self._freed.pop((journal_num, account.num), 0)
+        signed_minor, held_minor = posting.signed_minor, 0
+        if signed_minor > 0 and posting.status == _PENDING and reverses_entry_id is not None:
+            self._freed[(transaction_id, account.num)] = signed_minor
+        elif signed_minor < 0 and posting.status == _BOOKED:
+            held_minor = self._freed.pop((transaction_id, account.num), 0)
         posted = Posted(
             account, posting, detail, tags, transaction_id, self.now_ms, None, reverses_entry_id, held_minor
         )

@@ -119,9 +119,7 @@ class TransactionsService:
             WrongLogError: the database belongs to another log.
             TopicMismatchError: a topic exists with other settings.
         """
-        log.create_topics(
-            topic.config for topic in (ACCOUNT, BALANCE_CHANGED, ENTRY_CATEGORISED, TRANSFER_OUTCOME)
-        )
+        log.create_topics(topic.config for topic in (ACCOUNT, BALANCE_CHANGED, ENTRY_CATEGORISED, TRANSFER_OUTCOME))
         outbox_id = database.bind_log(log.log_id, uuid7(clock(), random_bytes))
         outbox = Outbox()
         self._database = database

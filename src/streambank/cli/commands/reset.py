@@ -38,7 +38,7 @@ def reset(
         start, end, an offset, -N for N records before the end of each partition, @MOMENT such as @2026-11-01T10:00,
         or @-15m for a quarter of an hour ago.
     """
-    from streambank.bank.notifications import GROUP
+    from streambank.bank.notifications.service import GROUP
     from streambank.cli.reading import offset_at
     from streambank.streams.reset import apply_reset, plan_reset
 

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from streambank.cli.databases import DatabaseOption
 from streambank.cli.errors import UsageError
 from streambank.cli.folder import USUAL_PLACE, PlaceOption
+from streambank.cli.notices import USUAL_NOTICES, NoticeOption
 from streambank.cli.ports import ApiPortOption, MailPortOption, PortOption
 from streambank.cli.smtp import BUILT_IN_MAILBOX, SmtpOption
 
@@ -48,6 +49,7 @@ def run(
     port: PortOption = 8025,
     mailbox_smtp_port: MailPortOption = 1025,
     smtp: SmtpOption = BUILT_IN_MAILBOX,
+    notices: NoticeOption = USUAL_NOTICES,
 ) -> None:
     """Run parts of the bank until Ctrl-C: each in as many processes, on as many machines, as there is work.
 
@@ -57,8 +59,8 @@ def run(
     Parameters
     ----------
     roles
-        users, transactions, personalization and views are services with an API; balances, alerts, goals and figures
-        are stream topologies; notifications sends the e-mails. Each service has a database of its own.
+        users, transactions, personalization, payments, views and notifications are services with an API, each with a
+        database of its own; notifications sends the e-mails, too. The others are stream topologies.
     processes
         How many processes; one that dies is started again. Only for topologies.
     threads
@@ -85,6 +87,7 @@ def run(
         threads=threads,
         database_url=database,
         smtp=smtp.settings(),
+        notices=notices,
         api_port=api_port,
         mailbox_port=port,
         mailbox_smtp_port=mailbox_smtp_port,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from streambank.cli.databases import DatabaseOption
 from streambank.cli.folder import USUAL_PLACE, PlaceOption
+from streambank.cli.notices import USUAL_NOTICES, NoticeOption
 from streambank.cli.output import print_starting
 from streambank.cli.ports import ApiPortOption, MailPortOption, PortOption
 from streambank.cli.smtp import BUILT_IN_MAILBOX, SmtpOption
@@ -22,6 +23,7 @@ def up(
     port: PortOption = 8025,
     mailbox_smtp_port: MailPortOption = 1025,
     smtp: SmtpOption = BUILT_IN_MAILBOX,
+    notices: NoticeOption = USUAL_NOTICES,
 ) -> None:
     """Run the bank until Ctrl-C: event log, services with their API, live balances, alerts, e-mails, built-in mailbox.
 
@@ -44,6 +46,7 @@ def up(
         "up",
         database_url=database,
         smtp=smtp.settings(),
+        notices=notices,
         api_port=api_port,
         mailbox_port=port,
         mailbox_smtp_port=mailbox_smtp_port,

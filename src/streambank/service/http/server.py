@@ -25,14 +25,25 @@ class HttpServer:
     """Serves from :meth:`start` to :meth:`close`."""
 
     def __init__(
-        self, app: ASGIApp, *, name: str, host: str = "127.0.0.1", port: int = 0, hint: str = "name another"
+        self,
+        app: ASGIApp,
+        *,
+        name: str,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        hint: str = "name another",
+        listening: socket.socket | None = None,
     ) -> None:
-        """Port 0 takes any free one; :attr:`port` says which. ``hint``: what to do where the port is taken."""
+        """Port 0 takes any free one; :attr:`port` says which. ``hint``: what to do where the port is taken.
+
+        ``listening``: from :func:`open_port`, for who has to know the port before there is an application.
+        """
         self.host = host
         self.port = port
         self._app = app
         self._name = name
         self._hint = hint
+        self._listening = listening
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
@@ -49,13 +60,7 @@ class HttpServer:
         Raises:
             StreambankError: the port is taken.
         """
-        try:
-            listening = listen(self.host, self.port)
-        except OSError as error:
-            raise StreambankError(
-                f"cannot open the port {self.port} of {self._name}: {error.strerror}. Another program may use it; "
-                f"{self._hint}"
-            ) from error
+        listening = self._listening or open_port(self._name, self.host, self.port, self._hint)
         self.port = listening.getsockname()[1]
         self._server = uvicorn_server(self._app, connections_max=CONNECTIONS_MAX, keep_alive_s=KEEP_ALIVE_S)
         self._thread = threading.Thread(
@@ -101,6 +106,20 @@ async def _cancel_all() -> None:
     for task in left:
         task.cancel()
     await asyncio.gather(*left, return_exceptions=True)
+
+
+def open_port(name: str, host: str, port: int, hint: str) -> socket.socket:
+    """A socket that listens there, for the server of that name.
+
+    Raises:
+        StreambankError: the port is taken; ``hint`` says what to do.
+    """
+    try:
+        return listen(host, port)
+    except OSError as error:
+        raise StreambankError(
+            f"cannot open the port {port} of {name}: {error.strerror}. Another program may use it; {hint}"
+        ) from error
 
 
 def listen(host: str, port: int) -> socket.socket:

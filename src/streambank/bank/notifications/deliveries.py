@@ -1,0 +1,228 @@
+"""What is sent to webhooks: one row for each message and webhook, until it is delivered or given up.
+
+Methods work within the caller's transaction.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, case, delete, func, insert, literal_column, select, update
+
+from streambank.bank.notifications.facts import Category
+from streambank.bank.notifications.models import DELIVERY, WEBHOOK, DeliveryState
+from streambank.bank.notifications.notices import Notice
+from streambank.ids import derived_id
+from streambank.service.tables import plain_text
+
+RETRY_AFTER_S = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
+"""After each failure, as the Standard Webhooks specification suggests: over three days in all."""
+
+LEASE_MS = 60_000
+"""How long a claim holds, should its process die: several times what a delivery may take."""
+
+DISABLE_AFTER_MS = 5 * 86_400_000
+"""A webhook that took nothing for so long has nobody who looks after it: a long weekend is shorter."""
+
+KEEP_MS = 30 * 86_400_000
+"""How long a delivery is listed."""
+
+PRUNED_AT_ONCE_MAX = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A webhook as deliveries need it. ``secrets`` all sign."""
+
+    webhook_id: str
+    user_id: str
+    url: str
+    secrets: tuple[bytes, ...]
+    failing_since: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message that is being sent. ``attempt`` counts from 1; ``notice_id`` None: a test."""
+
+    num: int
+    message_id: str
+    notice_id: str | None
+    attempt: int
+    created_at: int
+    hook: Hook
+
+
+def enqueue(connection: Connection, notices: Sequence[Notice], now_ms: int) -> None:
+    """Put notices into line for the webhooks that want them."""
+    users = {plain_text(notice.user_id) for notice in notices}
+    hooks = connection.execute(_HOOKS, {"users": list(users)}).all() if users else ()
+    rows = [
+        row(hook.webhook_id, notice.notice_id, now_ms)
+        for hook in hooks
+        for notice in notices
+        if plain_text(notice.user_id) == hook.user_id and wants(hook.categories, notice.facts.category)
+    ]
+    if rows:
+        connection.execute(insert(DELIVERY), rows)
+
+
+def wants(categories: str, category: Category) -> bool:
+    """Whether a webhook for those categories is for that one. That a webhook failed is told to none."""
+    return category is not Category.WEBHOOKS and (not categories or category in categories.split(","))
+
+
+def row(webhook_id: str, notice_id: str | None, now_ms: int, test_id: str = "") -> dict[str, object]:
+    """A delivery that is due now."""
+    return {
+        "message_id": f"msg_{derived_id('delivery', webhook_id, notice_id or test_id)}",
+        "webhook_id": webhook_id,
+        "notice_id": notice_id,
+        "state": DeliveryState.PENDING,
+        "attempts": 0,
+        "due_at": now_ms,
+        "claimed_until": 0,
+        "created_at": now_ms,
+    }
+
+
+def claim(connection: Connection, now_ms: int, limit: int) -> list[Delivery]:
+    """Take due deliveries for this process: of each webhook the one that has been due longest, and none whose webhook
+    is busy, so that one slow server holds up nobody but itself."""
+    found = connection.execute(_DUE, {"now_ms": now_ms, "most": limit}).all()
+    if found:
+        nums = [row.num for row in found]
+        connection.execute(_CLAIM, {"nums": nums, "until": now_ms + LEASE_MS})
+    return [
+        Delivery(row.num, row.message_id, row.notice_id, row.attempts + 1, row.created_at, _hook(row, now_ms))
+        for row in found
+    ]
+
+
+def next_due_at(connection: Connection) -> int | None:
+    """When the next delivery is due, or is free again; None if none is."""
+    due_at: int | None = connection.scalar(_NEXT_DUE)
+    return due_at
+
+
+def delivered(connection: Connection, delivery: Delivery, status: int, now_ms: int) -> None:
+    """The webhook took it."""
+    _settle(connection, delivery, DeliveryState.DELIVERED, now_ms, status, None)
+    if delivery.hook.failing_since is not None:
+        connection.execute(
+            update(WEBHOOK).where(WEBHOOK.c.webhook_id == delivery.hook.webhook_id).values(failing_since=None)
+        )
+
+
+def given_up(connection: Connection, delivery: Delivery, status: int | None, reason: str, now_ms: int) -> None:
+    """It is not sent again."""
+    _settle(connection, delivery, DeliveryState.FAILED, now_ms, status, reason)
+
+
+def failed(connection: Connection, delivery: Delivery, status: int | None, reason: str, now_ms: int) -> None:
+    """It is sent again later, unless that was the last time. A test is sent once."""
+    if delivery.hook.failing_since is None:
+        is_hook = WEBHOOK.c.webhook_id == delivery.hook.webhook_id
+        connection.execute(
+            update(WEBHOOK).where(is_hook, WEBHOOK.c.failing_since.is_(None)).values(failing_since=now_ms)
+        )
+    if delivery.attempt > len(RETRY_AFTER_S) or delivery.notice_id is None:
+        given_up(connection, delivery, status, reason, now_ms)
+        return
+    due_at = now_ms + RETRY_AFTER_S[delivery.attempt - 1] * 1000
+    values = {"attempts": delivery.attempt, "due_at": due_at, "claimed_until": 0, "last_status": status}
+    connection.execute(update(DELIVERY).where(_is(delivery)).values(**values, last_error=reason))
+
+
+def disable(connection: Connection, webhook_id: str, reason: str, now_ms: int) -> bool:
+    """Send nothing to a webhook any more; False if that was so before."""
+    is_on = (WEBHOOK.c.webhook_id == webhook_id) & WEBHOOK.c.disabled_reason.is_(None)
+    values = {"disabled_reason": reason, "version": WEBHOOK.c.version + 1}
+    if connection.execute(update(WEBHOOK).where(is_on).values(values)).rowcount == 0:
+        return False
+    waiting = (DELIVERY.c.webhook_id == webhook_id) & (DELIVERY.c.state == DeliveryState.PENDING)
+    stopped = {"state": DeliveryState.FAILED, "last_error": "the webhook was switched off", "settled_at": now_ms}
+    connection.execute(update(DELIVERY).where(waiting).values(stopped))
+    return True
+
+
+def page(connection: Connection, webhook_id: str, before: int | None, limit: int) -> list[Row[Any]]:
+    """A webhook's deliveries, the latest first, from before ``before`` on; one more than ``limit`` where there are."""
+    own = select(DELIVERY).where(DELIVERY.c.webhook_id == webhook_id)
+    if before is not None:
+        own = own.where(DELIVERY.c.num < before)
+    return list(connection.execute(own.order_by(DELIVERY.c.num.desc()).limit(limit + 1)))
+
+
+def prune(connection: Connection, now_ms: int) -> int:
+    """Delete deliveries that are too old; how many."""
+    old = select(DELIVERY.c.num).where(DELIVERY.c.created_at < now_ms - KEEP_MS).limit(PRUNED_AT_ONCE_MAX)
+    return connection.execute(delete(DELIVERY).where(DELIVERY.c.num.in_(old.scalar_subquery()))).rowcount
+
+
+def forget_webhooks(connection: Connection, user_ids: Collection[str]) -> None:
+    """Delete erased users' webhooks, and what was sent to them."""
+    own = WEBHOOK.c.user_id.in_([plain_text(user_id) for user_id in user_ids])
+    hooks = select(WEBHOOK.c.webhook_id).where(own).scalar_subquery()
+    connection.execute(delete(DELIVERY).where(DELIVERY.c.webhook_id.in_(hooks)))
+    connection.execute(delete(WEBHOOK).where(own))
+
+
+def _settle(
+    connection: Connection, delivery: Delivery, state: DeliveryState, now_ms: int, status: int | None, error: str | None
+) -> None:
+    values = {"state": state, "attempts": delivery.attempt, "settled_at": now_ms, "claimed_until": 0}
+    connection.execute(update(DELIVERY).where(_is(delivery)).values(**values, last_status=status, last_error=error))
+
+
+def _is(delivery: Delivery) -> Any:
+    return (DELIVERY.c.num == delivery.num) & (DELIVERY.c.state == DeliveryState.PENDING)
+
+
+def _hook(row: Row[Any], now_ms: int) -> Hook:
+    secrets = [bytes(row.secret)]
+    if row.old_secret is not None and row.old_secret_until > now_ms:
+        secrets.append(bytes(row.old_secret))
+    return Hook(row.webhook_id, row.user_id, row.url, tuple(secrets), row.failing_since)
+
+
+_HOOKS = select(WEBHOOK.c.webhook_id, WEBHOOK.c.user_id, WEBHOOK.c.categories).where(
+    WEBHOOK.c.user_id.in_(bindparam("users", expanding=True)), WEBHOOK.c.disabled_reason.is_(None)
+)
+_BUSY = DELIVERY.alias("busy")
+_FIRST = DELIVERY.alias("first")
+# Word for word the condition of the partial index: SQLite uses it for no other way of saying it.
+_IS_PENDING = DELIVERY.c.state == literal_column("'pending'")
+_OF_BUSY = select(_BUSY.c.num).where(
+    _BUSY.c.webhook_id == DELIVERY.c.webhook_id,
+    _BUSY.c.state == DeliveryState.PENDING,
+    _BUSY.c.claimed_until > bindparam("now_ms"),
+)
+_BEFORE_IT = select(_FIRST.c.num).where(
+    _FIRST.c.webhook_id == DELIVERY.c.webhook_id,
+    _FIRST.c.state == DeliveryState.PENDING,
+    _FIRST.c.due_at <= bindparam("now_ms"),
+    _FIRST.c.num < DELIVERY.c.num,
+)
+_DUE = (
+    select(
+        DELIVERY.c.num,
+        DELIVERY.c.message_id,
+        DELIVERY.c.notice_id,
+        DELIVERY.c.attempts,
+        DELIVERY.c.created_at,
+        *(column for column in WEBHOOK.c if column.name != "created_at"),
+    )
+    .select_from(DELIVERY.join(WEBHOOK, WEBHOOK.c.webhook_id == DELIVERY.c.webhook_id))
+    .where(_IS_PENDING, DELIVERY.c.due_at <= bindparam("now_ms"), ~_OF_BUSY.exists(), ~_BEFORE_IT.exists())
+    .order_by(DELIVERY.c.due_at, DELIVERY.c.num)
+    .limit(bindparam("most"))
+)
+_CLAIM = (
+    update(DELIVERY)
+    .where(DELIVERY.c.num.in_(bindparam("nums", expanding=True)))
+    .values(claimed_until=bindparam("until"))
+)
+_NEXT_DUE = select(
+    func.min(case((DELIVERY.c.claimed_until > DELIVERY.c.due_at, DELIVERY.c.claimed_until), else_=DELIVERY.c.due_at))
+).where(_IS_PENDING)

@@ -1,0 +1,118 @@
+"""What becomes of notices as they come in: each goes to its inbox and to webhooks, and its e-mail goes now, or waits.
+
+All of it within the projection's transaction: a notice and what follows from it are stored together, once.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from streambank.bank.events import ALERT_NOTIFICATION, MAIL_REQUESTED
+from streambank.bank.notifications import deliveries, inbox, recipients, repository
+from streambank.bank.notifications.inbox import DIGEST
+from streambank.bank.notifications.notices import Notice
+from streambank.bank.notifications.recipients import Recipient
+from streambank.bank.notifications.repository import Cause
+from streambank.bank.notifications.scheduling import Window, Wishes, held_until
+from streambank.ids import derived_id
+from streambank.log import Record
+from streambank.log.partitioner import partition_for
+from streambank.service.tables import plain_text
+
+GATHERED_USERS_MAX = 50
+"""Whose digests are made in one transaction, which others wait for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A notice and the record that it follows from."""
+
+    notice: Notice
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which e-mails go now, which notices wait for a digest and until when, and how many e-mails each user got."""
+
+    now: list[Arrived]
+    held: dict[str, int]
+    windows: dict[str, Window]
+
+
+def take(connection: Connection, arrived: Sequence[Arrived], emails_max: int, now_ms: int) -> None:
+    """Store what came in. What came before is left alone, and of an erased user nothing is kept but that it came."""
+    users = {each.notice.user_id for each in arrived}
+    erased = repository.erased_among(connection, users)
+    kept = [each for each in arrived if plain_text(each.notice.user_id) not in erased]
+    fresh = {notice.notice_id for notice in inbox.unknown(connection, [each.notice for each in kept])}
+    new = list({each.notice.notice_id: each for each in kept if each.notice.notice_id in fresh}.values())
+    known = recipients.find(connection, users) if new else {}
+    made = plan([each for each in new if not _is_mailed_otherwise(each)], known, emails_max, now_ms)
+    inbox.add(connection, [each.notice for each in new], made.held, now_ms)
+    deliveries.enqueue(connection, [each.notice for each in new], now_ms)
+    recipients.count_emails(connection, made.windows)
+    of_erased = [each for each in arrived if plain_text(each.notice.user_id) in erased]
+    emails = [Cause(each.notice.cause_id, each.notice.user_id, each.record) for each in [*made.now, *of_erased]]
+    repository.add(connection, emails, now_ms)
+
+
+def plan(arrived: Sequence[Arrived], known: dict[str, Recipient], emails_max: int, now_ms: int) -> Plan:
+    """When each is e-mailed. Of a user whose profile has not come: at once, since nobody has wished otherwise. Pure."""
+    made = Plan([], {}, {})
+    for each in arrived:
+        notice = each.notice
+        critical, user_id = notice.facts.is_critical, plain_text(notice.user_id)
+        found = known.get(user_id)
+        if found is not None and found.no_email(notice.facts.category, critical=critical) is not None:
+            continue
+        wishes = found.wishes if found is not None else Wishes()
+        window = made.windows.get(user_id) or (found.window if found is not None else Window())
+        due_at = held_until(now_ms, wishes, window, emails_max, critical=critical) if found is not None else None
+        if due_at is not None:
+            made.held[notice.notice_id] = due_at
+            continue
+        made.now.append(each)
+        if found is not None and not critical:
+            made.windows[user_id] = window.counted(now_ms)
+    return made
+
+
+def gather(connection: Connection, now_ms: int) -> int:
+    """Make an e-mail for each user whose digest is due, of all that waits; how many."""
+    users = inbox.held_users(connection, now_ms, GATHERED_USERS_MAX)
+    known = recipients.find(connection, users)
+    digests = []
+    for user_id in users:
+        notices = inbox.take_held(connection, user_id, _wanted_by(known.get(user_id)))
+        if notices:
+            digests.append(_digest(user_id, notices, now_ms))
+    repository.add(connection, digests, now_ms)
+    return len(digests)
+
+
+def _digest(user_id: str, notices: Sequence[Notice], now_ms: int) -> Cause:
+    # Each notice is gathered once, so that the last one's id names the digest.
+    cause_id = derived_id("digest", user_id, notices[-1].notice_id)
+    partition = partition_for(user_id.encode(), ALERT_NOTIFICATION.config.partitions)
+    return Cause(cause_id, user_id, Record(DIGEST, partition, 0, now_ms, user_id.encode(), inbox.listing(notices), ()))
+
+
+def _wanted_by(known: Recipient | None) -> Callable[[Notice], bool]:
+    def is_wanted(notice: Notice) -> bool:
+        facts = notice.facts
+        return known is None or known.no_email(facts.category, critical=facts.is_critical) is None
+
+    return is_wanted
+
+
+def _is_mailed_otherwise(each: Arrived) -> bool:
+    """Whether a service asked for its e-mail, which goes whatever the user wishes."""
+    return each.record.topic == MAIL_REQUESTED.name
+
+
+def tell(connection: Connection, notice: Notice, now_ms: int) -> None:
+    """Tell a user something that follows from no record: in their inbox, and by the next digest, which is due now."""
+    if inbox.unknown(connection, [notice]):
+        inbox.add(connection, [notice], {notice.notice_id: now_ms}, now_ms)
