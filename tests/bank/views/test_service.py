@@ -209,3 +209,10 @@ def test_a_database_that_is_new_shows_the_same(bench: Bench, tmp_path: object) -
     bench.service.close()
     bench.settle()
     assert worth(bench, TODAY, TODAY) == before
+
+
+def test_texts_of_any_kind_stop_nothing(bench: Bench) -> None:
+    bench.book(-5, category="a\0b" * 100, counterparty="\0")
+    bench.book(-7, category="a\0b" * 100)
+    body = bench.body(lambda c: bench.service.spending(c, ADA, None, None))
+    assert [(one.category_id, one.spent_minor) for one in body.categories] == [("a\ufffdb" * 100, 12)]
