@@ -97,8 +97,8 @@ def test_cash_flow_leaves_out_what_only_moves(bench: Bench) -> None:
     bench.book(5_000, date(2026, 10, 1), kind="OPENING")
     bench.book(3_000, date(2026, 10, 3))
     bench.book(-800, date(2026, 10, 4))
-    bench.book(-500, date(2026, 10, 5), kind="OWN-TRANSFER")
-    bench.book(500, date(2026, 10, 5), kind="OWN-TRANSFER", account_id="savings")
+    bench.book(-500, date(2026, 10, 5), kind="INTERNAL_TRANSFER")
+    bench.book(500, date(2026, 10, 5), kind="INTERNAL_TRANSFER", account_id="savings")
     bench.book(-100, date(2026, 11, 5))
     body = bench.body(lambda c: bench.service.cash_flow(c, ADA, None, date(2026, 9, 1), None))
     found = [(m.month, [(f.in_minor, f.out_minor, f.net_minor) for f in m.currencies]) for m in body.months]
