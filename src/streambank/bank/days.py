@@ -2,18 +2,8 @@
 
 from calendar import monthrange
 from datetime import UTC, date, datetime, time
-from functools import lru_cache
-from zoneinfo import ZoneInfo
 
-
-@lru_cache(maxsize=1_000)
-def zone_of(name: str) -> ZoneInfo:
-    """The zone of that name (IANA); UTC where it is not known here."""
-    try:
-        return ZoneInfo(name)
-    except (KeyError, OSError, ValueError):
-        # An unknown name, that of a folder, and one that is no name.
-        return ZoneInfo("UTC")
+from streambank.bank.zones import zone_of
 
 
 def local_day(moment: datetime, zone_name: str) -> date:

@@ -109,12 +109,17 @@ def test_days_months_and_categories_add_up(driver: TopologyTestDriver) -> None:
     }
 
 
-@pytest.mark.parametrize("kind", ["OPENING", "ADJUSTMENT", "OWN-TRANSFER", "own-transfer"])
+@pytest.mark.parametrize("kind", ["OPENING", "ADJUSTMENT", "INTERNAL_TRANSFER"])
 def test_what_only_moves_is_no_income_and_no_spending(driver: TopologyTestDriver, kind: str) -> None:
     change = entry(1, -300, FIRST, kind=kind)
     book(driver, change)
     driver.pipe(ENTRY_CATEGORISED, "giro", categorised(change, {None: -300}, {"food": -300}))
     assert (worth(driver), flow(driver), spent(driver)) == ({"ada:EUR:2026-03-01": -300}, {}, {})
+
+
+def test_without_a_category_only_a_refund_lowers_what_was_spent(driver: TopologyTestDriver) -> None:
+    book(driver, entry(1, -300, FIRST), entry(2, 2_000, FIRST), entry(3, 40, FIRST, kind="REFUND"))
+    assert spent(driver) == {"ada:EUR:2026-03-01:": 260}
 
 
 def test_what_is_pending_does_not_count(driver: TopologyTestDriver) -> None:
@@ -239,7 +244,7 @@ def histories(draw: st.DrawFn) -> list[BalanceChanged]:
                 st.sampled_from(["giro", "savings"]),
                 st.sampled_from(_COUNTERPARTIES),
                 st.sampled_from([None, "food", "fun"]),
-                st.sampled_from([None, None, "OWN-TRANSFER"]),
+                st.sampled_from([None, None, "INTERNAL_TRANSFER"]),
                 st.booleans(),
             ),
             min_size=1,

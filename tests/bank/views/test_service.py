@@ -97,8 +97,8 @@ def test_cash_flow_leaves_out_what_only_moves(bench: Bench) -> None:
     bench.book(5_000, date(2026, 10, 1), kind="OPENING")
     bench.book(3_000, date(2026, 10, 3))
     bench.book(-800, date(2026, 10, 4))
-    bench.book(-500, date(2026, 10, 5), kind="OWN-TRANSFER")
-    bench.book(500, date(2026, 10, 5), kind="OWN-TRANSFER", account_id="savings")
+    bench.book(-500, date(2026, 10, 5), kind="INTERNAL_TRANSFER")
+    bench.book(500, date(2026, 10, 5), kind="INTERNAL_TRANSFER", account_id="savings")
     bench.book(-100, date(2026, 11, 5))
     body = bench.body(lambda c: bench.service.cash_flow(c, ADA, None, date(2026, 9, 1), None))
     found = [(m.month, [(f.in_minor, f.out_minor, f.net_minor) for f in m.currencies]) for m in body.months]
@@ -209,3 +209,10 @@ def test_a_database_that_is_new_shows_the_same(bench: Bench, tmp_path: object) -
     bench.service.close()
     bench.settle()
     assert worth(bench, TODAY, TODAY) == before
+
+
+def test_texts_of_any_kind_stop_nothing(bench: Bench) -> None:
+    bench.book(-5, category="a\0b" * 100, counterparty="\0")
+    bench.book(-7, category="a\0b" * 100)
+    body = bench.body(lambda c: bench.service.spending(c, ADA, None, None))
+    assert [(one.category_id, one.spent_minor) for one in body.categories] == [("a\ufffdb" * 100, 12)]

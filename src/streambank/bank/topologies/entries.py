@@ -10,7 +10,7 @@ from streambank.bank.days import entry_day
 from streambank.bank.events import BalanceChanged, EntryCategorised, EntryStatus, UserProfile
 from streambank.bank.events.money import Minor
 from streambank.bank.events.types import Event
-from streambank.bank.kinds import is_flow
+from streambank.bank.spending import MOVED_ABOUT, spent_in_all, spent_in_category
 
 
 class Dated(msgspec.Struct, frozen=True, gc=False):
@@ -64,7 +64,7 @@ def flow(dated: Dated) -> Iterator[Part]:
     A reversal takes back on the side of what it reverses: a debit that is taken back is no income.
     """
     change = dated.change
-    if not is_flow(change.kind):
+    if change.kind in MOVED_ABOUT:
         return
     is_income = (change.signed_minor > 0) != (change.reverses_entry_id is not None)
     yield _part(
@@ -79,33 +79,29 @@ def flow(dated: Dated) -> Iterator[Part]:
 def spent(dated: Dated) -> Iterator[Part]:
     """What an entry costs in its category."""
     change = dated.change
-    if is_flow(change.kind):
-        is_reversal = change.reverses_entry_id is not None
-        cost_minor = _cost(change.category, change.signed_minor, is_reversal)
-        if cost_minor:
-            yield _part(change, change.entry_id, dated.day, out_minor=cost_minor, category=change.category)
+    cost_minor = _cost(change, change.category, change.signed_minor)
+    if cost_minor:
+        yield _part(change, change.entry_id, dated.day, out_minor=cost_minor, category=change.category)
 
 
 def respent(dated: DatedChange) -> Iterator[Part]:
     """What another choice of categories takes from the former ones, and adds to the new ones."""
     change = dated.change
-    if not is_flow(change.kind):
-        return
-    is_reversal = change.reverses_entry_id is not None
     costs: dict[str | None, int] = {}
     for sign, parts in ((-1, change.before), (1, change.after)):
         for part in parts:
-            cost_minor = sign * _cost(part.category, part.signed_minor, is_reversal)
+            cost_minor = sign * _cost(change, part.category, part.signed_minor)
             costs[part.category] = costs.get(part.category, 0) + cost_minor
     for category, cost_minor in costs.items():
         if cost_minor:
             yield _part(change, change.event_id, dated.day, out_minor=cost_minor, category=category)
 
 
-def _cost(category: str | None, signed_minor: int, is_reversal: bool) -> int:
-    """In a category a credit is a refund. Without one nobody knows: it may be a salary, and is no spending."""
-    is_debit = (signed_minor < 0) != is_reversal
-    return -signed_minor if category is not None or is_debit else 0
+def _cost(event: BalanceChanged | EntryCategorised, category: str | None, signed_minor: int) -> int:
+    """What is in no category is like spending as a whole: what comes in may be a salary."""
+    if category is not None:
+        return spent_in_category(signed_minor, event.kind)
+    return spent_in_all(signed_minor, event.kind, is_reversal=event.reverses_entry_id is not None)
 
 
 def _part(

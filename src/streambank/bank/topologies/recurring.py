@@ -15,8 +15,8 @@ from streambank.bank.events import (
     RecurringFound,
     RecurringPayment,
 )
-from streambank.bank.kinds import ADJUSTMENT, OPENING
 from streambank.bank.recurrence import OCCURRENCES_MAX, Occurrence, find
+from streambank.bank.spending import ADJUSTMENT, OPENING
 from streambank.bank.topologies.entries import Dated
 from streambank.ids import derived_id
 from streambank.streams import KStream

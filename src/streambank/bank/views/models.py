@@ -4,9 +4,10 @@ Figures name nobody. Names of accounts and counterparties are stored sealed, as 
 reads them. Days are ISO 8601 text, which sorts as days do.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, LargeBinary, MetaData, String, Table
 
 from streambank.service.database import KIT_MIGRATIONS, Migrations
+from streambank.service.tables import PlainText
 
 DATABASE: tuple[Migrations, ...] = (
     KIT_MIGRATIONS,
@@ -21,7 +22,7 @@ PERSON = Table(
     METADATA,
     Column("user_id", String(64), primary_key=True),
     Column("key", LargeBinary),
-    Column("timezone", String(64)),
+    Column("timezone", PlainText),
     Column("erased_at", BigInteger),
 )
 """Who is known from ``user.key`` and ``user.profile``; of who was erased only that they were."""
@@ -31,7 +32,7 @@ ACCOUNT = Table(
     METADATA,
     Column("account_id", String(64), primary_key=True),
     Column("user_id", String(64), nullable=False),
-    Column("name", Text, nullable=False),
+    Column("name", PlainText, nullable=False),
     Column("kind", String(16), nullable=False),
     Column("currency", String(3), nullable=False),
     Column("is_closed", Boolean, nullable=False),
@@ -51,7 +52,7 @@ BALANCE = Table(
 NET_WORTH_DAY = Table(
     "net_worth_day",
     METADATA,
-    Column("figure_id", String(160), primary_key=True),
+    Column("figure_id", PlainText, primary_key=True),
     Column("user_id", String(64), nullable=False),
     Column("currency", String(3), nullable=False),
     Column("day", String(10), nullable=False),
@@ -61,7 +62,7 @@ NET_WORTH_DAY = Table(
 CASH_FLOW_MONTH = Table(
     "cash_flow_month",
     METADATA,
-    Column("figure_id", String(160), primary_key=True),
+    Column("figure_id", PlainText, primary_key=True),
     Column("user_id", String(64), nullable=False),
     Column("currency", String(3), nullable=False),
     Column("month", String(10), nullable=False),
@@ -72,11 +73,11 @@ CASH_FLOW_MONTH = Table(
 SPENDING_DAY = Table(
     "spending_day",
     METADATA,
-    Column("figure_id", String(160), primary_key=True),
+    Column("figure_id", PlainText, primary_key=True),
     Column("user_id", String(64), nullable=False),
     Column("currency", String(3), nullable=False),
     Column("day", String(10), nullable=False),
-    Column("category", String(64)),
+    Column("category", PlainText),
     Column("spent_minor", BigInteger, nullable=False),
 )
 
@@ -87,7 +88,7 @@ RECURRING = Table(
     Column("group_id", String(36), nullable=False),
     Column("user_id", String(64), nullable=False),
     Column("account_id", String(64), nullable=False),
-    Column("counterparty", Text, nullable=False),
+    Column("counterparty", PlainText, nullable=False),
     Column("credit_debit", String(4), nullable=False),
     Column("currency", String(3), nullable=False),
     Column("next_on", String(10), nullable=False),
@@ -98,7 +99,7 @@ RECURRING = Table(
 RATE = Table(
     "rate",
     METADATA,
-    Column("rate_id", String(24), primary_key=True),
+    Column("rate_id", PlainText, primary_key=True),
     Column("base", String(3), nullable=False),
     Column("quote", String(3), nullable=False),
     Column("day", String(10), nullable=False),

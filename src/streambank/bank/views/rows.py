@@ -5,7 +5,6 @@ from typing import Any, TypeAlias
 import msgspec
 
 from streambank.bank.events import Account, Balance, CashFlowMonth, FxRate, NetWorthDay, RecurringFound, SpendingDay
-from streambank.service.tables import plain_text
 
 Row: TypeAlias = dict[str, Any]
 
@@ -46,7 +45,7 @@ def account(event: Account) -> tuple[str, Row]:
     return event.account_id, {
         "account_id": event.account_id,
         "user_id": event.user_id,
-        "name": plain_text(event.name),
+        "name": event.name,
         "kind": event.kind.value,
         "currency": event.currency.value,
         "is_closed": event.closed_at is not None,
@@ -83,7 +82,7 @@ def recurring(event: RecurringFound) -> list[Row]:
             "group_id": event.group_id,
             "user_id": event.user_id,
             "account_id": event.account_id,
-            "counterparty": plain_text(event.counterparty),
+            "counterparty": event.counterparty,
             "credit_debit": event.credit_debit.value,
             "currency": event.currency.value,
             "next_on": payment.next_on.isoformat(),

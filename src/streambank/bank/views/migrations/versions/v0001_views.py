@@ -14,8 +14,8 @@ def upgrade() -> None:
     _rates()
 
 
-def _id(name: str, length: int = 64) -> "sa.Column[str]":
-    return sa.Column(name, sa.String(length), primary_key=True)
+def _id(name: str, kind: "sa.types.TypeEngine[str] | None" = None) -> "sa.Column[str]":
+    return sa.Column(name, kind or sa.String(64), primary_key=True)
 
 
 def _text(name: str, length: int) -> "sa.Column[str]":
@@ -31,7 +31,7 @@ def _people() -> None:
         "person",
         _id("user_id"),
         sa.Column("key", sa.LargeBinary),
-        sa.Column("timezone", sa.String(64)),
+        sa.Column("timezone", sa.Text),
         sa.Column("erased_at", sa.BigInteger),
     )
     op.create_table(
@@ -58,16 +58,16 @@ def _people() -> None:
 def _figures() -> None:
     def figures(name: str, period: str, *columns: "sa.Column[int] | sa.Column[str]") -> None:
         op.create_table(
-            name, _id("figure_id", 160), _text("user_id", 64), _text("currency", 3), _text(period, 10), *columns
+            name, _id("figure_id", sa.Text()), _text("user_id", 64), _text("currency", 3), _text(period, 10), *columns
         )
         op.create_index(f"{name}_by_user", name, ["user_id", period])
 
     figures("net_worth_day", "day", _number("change_minor"))
     figures("cash_flow_month", "month", _number("in_minor"), _number("out_minor"))
-    figures("spending_day", "day", sa.Column("category", sa.String(64)), _number("spent_minor"))
+    figures("spending_day", "day", sa.Column("category", sa.Text), _number("spent_minor"))
     op.create_table(
         "recurring",
-        _id("recurring_id", 36),
+        _id("recurring_id", sa.String(36)),
         _text("group_id", 36),
         _text("user_id", 64),
         _text("account_id", 64),
@@ -83,6 +83,6 @@ def _figures() -> None:
 
 def _rates() -> None:
     op.create_table(
-        "rate", _id("rate_id", 24), _text("base", 3), _text("quote", 3), _text("day", 10), _number("rate_e9")
+        "rate", _id("rate_id", sa.Text()), _text("base", 3), _text("quote", 3), _text("day", 10), _number("rate_e9")
     )
     op.create_index("rate_by_pair", "rate", ["base", "quote", "day"])
