@@ -231,7 +231,8 @@ def test_no_money_is_made_or_lost_in_payments(any_world: World) -> None:
         any_world.api.log_in(person)
     assert any_world.api.faults() == []
     assert money_of(any_world) == before
-    items, cursor = [], ""
+    items: list[dict[str, Any]] = []
+    cursor: str | None = ""
     while cursor is not None:
         page = any_world.ada.ask.done("GET", f"/v1/transfers?limit=200{cursor and f'&cursor={cursor}'}")
         items, cursor = items + page["items"], page["next"]

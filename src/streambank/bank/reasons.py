@@ -28,7 +28,7 @@ TEXTS: dict[Reason, str] = {
     Reason.FORBIDDEN: "the payer may not pay from this account",
     Reason.WRONG_CURRENCY: "the account is in another currency",
     Reason.INSUFFICIENT_FUNDS: "there is not enough money on the account",
-    Reason.WRONG_AMOUNT: "the amount is more than an account can hold",
+    Reason.WRONG_AMOUNT: "the amount is not one that can be booked",
     Reason.OVER_LIMIT: "the amount is over a payment limit",
     Reason.UNKNOWN_PAYEE: "the payee is not known",
     Reason.CANCELLED: "the payer cancelled it",

@@ -308,11 +308,12 @@ class TestLimits:
         )
         assert "new-payee limit" in refused("limit-exceeded", lambda: bank.pay(ada, 401, "bob@example.org"))
         bank.pay(ada, 400, "bob@example.org")
-        # The same person by another name, and while the first is still on its way.
-        bank.alias("bobby")
-        assert "new-payee limit" in refused("limit-exceeded", lambda: bank.pay(ada, 1, "@bobby"))
+        # While the first is still on its way, and however the address is written.
+        assert "new-payee limit" in refused("limit-exceeded", lambda: bank.pay(ada, 1, "Bob@Example.org"))
         bank.settle()
-        bank.pay(ada, 400, "dora@example.org")
+        # That an alias is the same person's is not told by a limit either.
+        bank.alias("bobby")
+        bank.pay(ada, 400, "@bobby")
         assert "per-day limit" in refused("limit-exceeded", lambda: bank.pay(ada, 101, "cleo@example.org"))
         bank.pay(ada, 100, "cleo@example.org")
         bank.limit(per_day_count=3)

@@ -201,6 +201,7 @@ def test_the_limit_holds_as_for_a_person(
         ({"currency": Currency("CZK")}, "AM03"),
         ({"debtor": TransferParty(user_id="ada", account_id="nowhere")}, "AC04"),
         ({"debtor": TransferParty()}, "AC04"),
+        ({"amount_minor": 0}, "AM09"),
     ],
 )
 def test_what_cannot_be_reserved(pay: Payments, more: dict[str, Any], reason: str) -> None:

@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StringConstraints
 
 from streambank.bank.events import RequestState, TransferState
-from streambank.bank.events.money import INT64_MAX
 from streambank.bank.payments.payees import ALIAS_CHARACTERS_MAX, PAYEE_CHARACTERS_MAX
 from streambank.bank.payments.schedule import Every
 from streambank.service.http.moments import Day, Moment
@@ -20,7 +19,10 @@ REMITTANCE_CHARACTERS_MAX = 140
 
 OCCURRENCES_MAX = 10_000
 
-AmountMinor = Annotated[StrictInt, Field(gt=0, le=INT64_MAX)]
+AMOUNT_MINOR_MAX = 10**15
+"""More than anybody has; the sum of thousands of such amounts still fits into 64 bits."""
+
+AmountMinor = Annotated[StrictInt, Field(gt=0, le=AMOUNT_MINOR_MAX)]
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 CurrencyCode = Annotated[str, StringConstraints(pattern=CURRENCY_PATTERN)]
 Payee = Annotated[str, StringConstraints(min_length=3, max_length=PAYEE_CHARACTERS_MAX, pattern=NO_NUL)]

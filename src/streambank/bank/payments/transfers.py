@@ -132,8 +132,7 @@ def check_limits(connection: Connection, saga: Saga, payer: Person, wish: Wish) 
     now_ms, currency = saga.clock(), wish.currency
     limit = payer.limit(currency, saga.settings)
     day_start_ms = begins_ms(to_datetime(now_ms).astimezone(payer.timezone).date(), payer.timezone)
-    payee = wish.payee
-    used = repository.used(connection, payer.user_id, currency.value, day_start_ms, payee.user_id, payee.key)
+    used = repository.used(connection, payer.user_id, currency.value, day_start_ms, wish.payee.key)
     return limits.exceeded(limit, wish.amount_minor, used, now_ms), limits.is_new_payee(limit, used, now_ms)
 
 

@@ -172,6 +172,8 @@ class _Transfer:
         account = self._books.account(told.debtor.account_id or "")
         if account.currency is not told.currency:
             raise _Refused(Reason.WRONG_CURRENCY)
+        if told.amount_minor == 0:
+            raise _Refused(Reason.WRONG_AMOUNT)
         entry = self._entry(told.debtor, CreditDebit.DEBIT, EntryStatus.PENDING)
         return self._books.record(account, entry, asked=True, kind=JournalKind.TRANSFER)
 
