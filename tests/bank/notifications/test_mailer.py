@@ -101,6 +101,24 @@ def test_each_failure_has_its_kind_and_the_next_message_goes_through(
     assert server.received[-1] == "."
 
 
+@pytest.mark.parametrize(
+    ("script", "is_about_address"),
+    [
+        ({"RCPT": ["550 5.1.1 no such user"]}, True),
+        ({"RCPT": ["550 no such user"]}, True),
+        ({"RCPT": ["550 5.7.1 blocked"]}, False),
+        ({"DATA": ["554 5.5.1 no"]}, False),
+        ({".": ["554 5.6.0 bad content"]}, False),
+        ({"MAIL": ["552 5.3.4 too big"]}, False),
+    ],
+)
+def test_which_refusals_are_about_the_address(pair: Pair, script: Script, is_about_address: bool) -> None:
+    mailer, _ = pair.make(script)
+    with pytest.raises(RecipientRefusedError) as raised:
+        mailer.send("a@x.org", "b@y.org", b"Subject: 1\r\n\r\n")
+    assert raised.value.is_about_address is is_about_address
+
+
 def test_the_servers_words_are_kept_apart_from_what_is_logged(pair: Pair) -> None:
     mailer, _ = pair.make({"RCPT": ["550 5.1.1 no mailbox <b@y.org>"]})
     with pytest.raises(RecipientRefusedError, match=r"^the mail server answered 550 5\.1\.1 at RCPT$") as raised:

@@ -107,9 +107,7 @@ class NotificationsService:
             WrongLogError: the database belongs to another log.
             TopicMismatchError: a topic exists with other settings.
         """
-        self._database = database
-        self._log = log
-        self._clock = clock
+        self._database, self._log, self._clock = database, log, clock
         # A process that ended between an erasure and this may have left some.
         self._is_to_scrub = True
         log.create_topics([EMAIL_SENT.config])
@@ -135,17 +133,12 @@ class NotificationsService:
             clock=clock,
             random=random,
         )
-        subscriptions: list[Subscription[Any]] = [
-            Subscription(USER_KEY, self._keep_keys, self._erase),
-            Subscription(USER_PROFILE, self._keep_profiles, self._forget_profiles),
-            *(Subscription(topic, self._record) for topic in SOURCES),
-        ]
         self.projection = Projection(
             log,
             database,
             outbox,
             group=GROUP,
-            subscriptions=subscriptions,
+            subscriptions=self._subscriptions(),
             listener=self.sender,
             on_stored=self._stored,
         )
@@ -186,6 +179,13 @@ class NotificationsService:
 
     def _live_members(self) -> list[str]:
         return [m.member_id for group in self._log.groups() if group.group == GROUP for m in group.members]
+
+    def _subscriptions(self) -> list[Subscription[Any]]:
+        return [
+            Subscription(USER_KEY, self._keep_keys, self._erase),
+            Subscription(USER_PROFILE, self._keep_profiles, self._forget_profiles),
+            *(Subscription(topic, self._record) for topic in SOURCES),
+        ]
 
     def _record(self, connection: Connection, received: Sequence[Received[Any]]) -> None:
         now = self._clock()
