@@ -1,6 +1,6 @@
 """Runs every benchmark: ``python -m benchmarks``."""
 
-from benchmarks import api, latency, ledger, operators, reference, scale, windows
+from benchmarks import api, latency, ledger, operators, post_to_email, reference, scale, windows
 
 
 def main() -> None:
@@ -12,6 +12,7 @@ def main() -> None:
     latency.main()
     ledger.main()
     api.main()
+    post_to_email.main()
 
 
 main()

@@ -1,7 +1,7 @@
 """The model of the alerts: which entries cross which levels. Own code, by the rules in the documentation.
 
-              level + margin - - - - - - - -      a threshold is armed by a balance here (below: at or above it)
-                       level ---------------      an entry that takes an armed one past here is an alert
+level + margin - - - - - - - -      a threshold is armed by a balance here (below: at or above it)
+         level ---------------      an entry that takes an armed one past here is an alert
 """
 
 from dataclasses import dataclass, field

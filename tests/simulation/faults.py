@@ -37,8 +37,8 @@ class Rates:
             return random.choice((0.0, often / 10, often))
 
         return cls(
-            crash=one(0.004),
-            pause=one(0.004),
+            crash=one(0.006),
+            pause=one(0.01),
             database_busy=one(0.01),
             commit_unknown=one(0.004),
             storage_full=one(0.005),
@@ -83,9 +83,11 @@ class Faults:
 class Life:
     """One life of a process, from its start to its end. What it holds of the outside world looks here first."""
 
-    def __init__(self, name: str, faults: Faults, pause: Callable[[str], None]) -> None:
-        """``pause`` lets time pass, and the other processes work, while this one is held up."""
+    def __init__(self, name: str, faults: Faults, frailty: float, pause: Callable[[str], None]) -> None:
+        """``frailty``: how much more often than others the process crashes. ``pause`` lets time pass, and the other
+        processes work, while this one is held up."""
         self.name = name
+        self.frailty = frailty
         self.faults = faults
         self.alive = True
         self.in_database = 0
@@ -96,7 +98,7 @@ class Life:
         if not self.alive:
             raise CrashedError(f"{self.name} goes on after its end, at {where}")
         rates = self.faults.rates
-        if self.faults.strikes(rates.crash, self.name, "crash", where):
+        if self.faults.strikes(rates.crash * self.frailty, self.name, "crash", where):
             self.alive = False
             raise CrashedError(f"{self.name} at {where}")
         if not self.in_database and self.faults.strikes(rates.pause, self.name, "pause", where):

@@ -90,9 +90,9 @@ class Judge:
         """Whether all that the model has of an account has come through to the balances."""
         total = f"{account.user}:{account.currency}"
         of_total = [a for a in self._books.of(account.user) if a.currency == account.currency]
-        return len(self._balances[account.account_id]) == account.booked_count and len(
-            self._balances[total]
-        ) == sum(a.booked_count for a in of_total)
+        return len(self._balances[account.account_id]) == account.booked_count and len(self._balances[total]) == sum(
+            a.booked_count for a in of_total
+        )
 
     def _new(self, topic: Topic[Any, Any]) -> list[Any]:
         values = values_of(self._machine.log, topic.name, topic.partitions, self._read_to)

@@ -5,7 +5,7 @@ A hold is money that is set aside: by a pending entry, or for a transfer until i
     reserve:  available - amount                    post:  booked - amount, and no longer set aside
                                                     void or expired:  no longer set aside
 
-Between the moment that a hold's time is over and the moment that the bank ends it, both are right: with it, and without.
+Between the moment that a hold's time is over and the one that the bank ends it, both are right: with it, and without.
 """
 
 from collections.abc import Iterator

@@ -85,7 +85,7 @@ class Person:
     @property
     def is_waiting(self) -> bool:
         """Whether they are owed an answer."""
-        return self.pending is not None or self._is_leaving and not self._is_gone
+        return self.pending is not None or (self._is_leaving and not self._is_gone)
 
     def act(self, *, quietly: bool = False) -> None:
         """Do one thing. ``quietly``: begin nothing that changes anything."""
@@ -184,7 +184,7 @@ class Person:
 
     def _do_something(self, quietly: bool) -> None:
         accounts = self._books.of(self.user_id)
-        if accounts and (quietly or self.is_held_back or self._random.random() < 0.2):
+        if accounts and (quietly or self.is_held_back or self._random.random() < 0.1):
             self._look(self._random.choice(accounts))
         elif quietly or self.is_held_back:
             return
@@ -322,5 +322,3 @@ class Person:
 
     def _note(self, what: str, detail: str = "") -> None:
         self._machine.trace.add(self._machine.clock.monotonic(), self.name, what, detail)
-
-

@@ -31,6 +31,9 @@ MAIL_SETTINGS = NotificationsSettings(sender="alerts@streambank.example")
 RESTART_MS_MAX = 30_000
 """Some processes are back before their sessions are over, some after."""
 
+FRAILTIES = (0.3, 1.0, 1.0, 3.0)
+"""Where one process fails often and the others seldom, the others get far enough to suffer from it."""
+
 S = TypeVar("S", bound="Service")
 
 
@@ -68,6 +71,7 @@ class Process:
         self.life: Life | None = None
         self.busy_until_ms = 0
         self._lives = 0
+        self._frailty = machine.chance.of(f"{name} frailty").choice(FRAILTIES)
         self._log: SimLog | None = None
 
     @property
@@ -78,7 +82,7 @@ class Process:
         """Begin a new life. It may end at once."""
         machine = self.machine
         self._lives += 1
-        life = self.life = Life(self.name, machine.faults, lambda who: machine.on_pause(who))
+        life = self.life = Life(self.name, machine.faults, self._frailty, lambda who: machine.on_pause(who))
         self._log = SimLog(machine.log, life, lambda: machine.on_durable())
         random = machine.chance.of(f"{self.name} {self._lives}")
         machine.trace.add(machine.clock.monotonic(), self.name, "start")

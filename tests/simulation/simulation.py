@@ -119,10 +119,10 @@ class Simulation:
 
     def _round(self) -> None:
         """Some things happen, in an order that is drawn, and then the judge looks."""
-        for _ in range(self._random.randrange(4, 30)):
+        for _ in range(self._random.randrange(4, 40)):
             self._random.choice((self._someone_acts, self._something_runs, self._something_runs))()
             self._pass_ms(self._random.choice((0, 1, 20, 300)))
-        self.thresholds.act()
+            self.thresholds.act()
         self._misfortune()
         self.judge.observe()
         # Not while an answer is open: whoever asks again does so within the day.
@@ -134,7 +134,8 @@ class Simulation:
         self._random.choice(self.people).act()
 
     def _something_runs(self) -> None:
-        process = self._random.choice(self.processes)
+        # The users service has the least to do, and its round is the longest.
+        process = self._random.choice(self.processes if self._random.random() < 0.2 else self.processes[1:])
         now_ms = self.machine.clock.monotonic()
         if process.busy_until_ms > now_ms:
             return
@@ -270,4 +271,3 @@ class Simulation:
                 text("SELECT journal_num, currency, status, sum(signed_minor) FROM posting GROUP BY 1, 2, 3")
             ).all()
         require(all(row[3] == 0 for row in sums), f"transactions that do not sum to nothing: {sums}")
-

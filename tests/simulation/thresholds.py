@@ -55,7 +55,8 @@ class Thresholds:
         account = self._random.choice(accounts)
         of_total = self._random.random() < 0.3
         scope_id = f"{person.user_id}:{account.currency}" if of_total else account.account_id
-        levels = tuple(self._level() for _ in range(self._random.choice((1, 1, 2, 3))))
+        present = self._judge.watched[scope_id].balance
+        levels = tuple(self._level(present) for _ in range(self._random.choice((1, 2, 4))))
         # No entry so far is later than this, and none that is to come will be earlier.
         self._since_ms = self._books.see_time(self._machine.clock.wall()) + 1
         value = AccountThresholds(
@@ -84,10 +85,10 @@ class Thresholds:
         self._judge.watched[scope_id].define(levels)
         self._machine.trace.add(self._machine.clock.monotonic(), person.name, "sets thresholds", str(levels))
 
-    def _level(self) -> Level:
+    def _level(self, present: int) -> Level:
         self._count += 1
-        level = self._random.randrange(-200_00, 800_00)
-        margin = self._random.choice((0, 0, 50_00))
+        level = present + self._random.randrange(-30_00, 30_00)
+        margin = self._random.choice((0, 0, 0, 50_00))
         return Level(f"threshold-{self._count}", self._random.random() < 0.7, level, margin)
 
     def _lag(self) -> bool:

@@ -38,7 +38,7 @@ class Trace:
 
     @contextmanager
     def with_logs(self) -> Iterator[None]:
-        """What the program logs meanwhile stands among the last lines, though not in the hash, instead of on the screen."""
+        """What the program logs meanwhile goes into the last lines, though not the hash, and not to the screen."""
 
         def note(_logger: Any, level: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
             text = event.pop("event", "")
