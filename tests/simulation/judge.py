@@ -17,11 +17,13 @@ from streambank.bank.events import (
     EMAIL_SENT,
     MAIL_REQUESTED,
     USER_BALANCE,
+    USER_PROFILE,
     Balance,
     BalanceChanged,
     EntryStatus,
 )
 from streambank.bank.notifications.message import message_id_of
+from streambank.bank.topologies.alerts import UNADDRESSED
 from streambank.log import TopicPartition
 from streambank.streams.topic import Topic
 
@@ -56,6 +58,9 @@ class Judge:
         self._due_alerts: set[tuple[str, str]] = set()
         self._alerts: dict[tuple[str, str], Any] = {}
         self._notifications: dict[str, Any] = {}
+        self._reachable: set[str] = set()
+        self._may_be_unaddressed: set[str] = set()
+        self._unaddressed: set[str] = set()
         self._requests: dict[str, Any] = {}
         self._sent: dict[str, str] = {}
         for watched in self.watched.values():
@@ -72,6 +77,11 @@ class Judge:
             self._balance(balance)
         for alert in self._new(ALERT_RAISED):
             self._alert(alert)
+        for profile in self._new(USER_PROFILE):
+            if profile.email_verified:
+                self._reachable.add(profile.user_id)
+        for alert in self._new(UNADDRESSED):
+            self._unaddressed.add(alert.alert_id)
         for item in self._new(ALERT_NOTIFICATION):
             # An alert may be handed on twice only where the simulator repeats it.
             self._notifications[item.alert_id] = item
@@ -161,6 +171,9 @@ class Judge:
         require(what in self._due_alerts, f"an alert of what is no crossing: {alert}")
         require(what not in self._alerts, f"an alert is raised twice: {alert}")
         self._alerts[what] = alert
+        if alert.user_id not in self._reachable:
+            # The users service has not published yet, or not long ago, that the address is verified.
+            self._may_be_unaddressed.add(alert.alert_id)
 
     def _mails(self) -> None:
         mail = self._machine.mail
@@ -197,8 +210,10 @@ class Judge:
         missing = self._due_alerts - self._alerts.keys()
         require(not missing, f"crossings without an alert: {missing}")
         for alert in self._alerts.values():
-            if alert.user_id not in self._books.erased:
-                require(alert.alert_id in self._notifications, f"an alert that nobody is told of: {alert}")
+            told, kept = alert.alert_id in self._notifications, alert.alert_id in self._unaddressed
+            require(told != kept, f"an alert goes to its user, or is kept as unaddressed, and not both: {alert}")
+            excused = alert.user_id in self._books.erased or alert.alert_id in self._may_be_unaddressed
+            require(told or excused, f"an alert that nobody is told of: {alert}")
 
     def _conclude_mails(self, mail: MailServer) -> None:
         delivered = {one.message_id for one in mail.delivered}

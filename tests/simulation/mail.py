@@ -13,8 +13,13 @@ from streambank.bank.notifications.mailer import (
     RecipientRefusedError,
     ServerUnavailableError,
 )
+from streambank.clock import Clock
+from streambank.log.embedded.log import SESSION_TIMEOUT_MS
 
 _MESSAGE_ID = re.compile(rb"^Message-ID: (<[^>]+>)\r?$", re.MULTILINE)
+HELD_UP_MS = SESSION_TIMEOUT_MS * 2 // 3
+"""A sender that is held up for longer may be taken for dead: its last sign of life may be a third of a session old."""
+
 _TOKEN = re.compile(rb"token=([A-Za-z0-9._~-]+)")
 
 
@@ -38,7 +43,7 @@ class MailServer:
     """The server, which outlives whoever talks to it.
 
     ``ambiguous`` counts, by Message-ID, handovers of which the sender did not get to know or to keep that they were
-    done: each may be repeated once. ``given_up`` are the messages that it refused, or put off: the sender may give up.
+    done, or was taken for dead before it did: each may be repeated once. ``given_up`` are the messages that it refused, or put off: the sender may give up.
     """
 
     def __init__(self) -> None:
@@ -54,10 +59,12 @@ class MailServer:
 class SimMailer:
     """See :class:`streambank.bank.notifications.mailer.Mailer`."""
 
-    def __init__(self, server: MailServer, life: Life) -> None:
+    def __init__(self, server: MailServer, life: Life, sessions_ms: Clock) -> None:
         self._server = server
         self._life = life
+        self._sessions_ms = sessions_ms
         self._unrecorded: str | None = None
+        self._began_ms = 0
 
     def connect(self) -> None:
         self._life.point("mail: connect")
@@ -67,6 +74,7 @@ class SimMailer:
             raise MailConfigurationError("the password is wrong")
 
     def send(self, sender: str, recipient: str, message: bytes) -> None:
+        self._began_ms = self._sessions_ms()
         self._life.point("mail: send")
         found = _MESSAGE_ID.search(message)
         assert found is not None
@@ -91,6 +99,8 @@ class SimMailer:
 
     def recorded(self) -> None:
         """The sender has committed what it did."""
+        if self._unrecorded is not None and self._sessions_ms() - self._began_ms >= HELD_UP_MS:
+            self.lost()
         self._unrecorded = None
 
     def lost(self) -> None:

@@ -263,7 +263,7 @@ class Notifications(ServiceProcess[NotificationsService]):
         self._mailer: SimMailer | None = None
 
     def new_service(self, database: SimDatabase, life: Life, random: Random) -> NotificationsService:
-        self._mailer = mailer = SimMailer(self.machine.mail, life)
+        self._mailer = mailer = SimMailer(self.machine.mail, life, self.machine.clock.sessions)
         database.on_commit = mailer.recorded
         return NotificationsService(
             self.log,

@@ -76,7 +76,7 @@ class Simulation:
     def __init__(self, seed: int, folder: Path) -> None:
         self.seed = seed
         self.machine = machine = Machine(Chance(seed), folder)
-        machine.log.create_topics(topic.config for topic in TOPICS)
+        machine.log.create_topics(topic.config for topic in (*TOPICS, alerts.UNADDRESSED))
         machine.on_durable, machine.on_pause = self._made_durable, self._pause
         self._random = machine.chance.of("schedule")
         workers = self._random.choice((1, 2))
