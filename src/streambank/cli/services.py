@@ -13,6 +13,10 @@ from fastapi import APIRouter
 from sqlalchemy import select
 
 from streambank.bank.access import LogKeys
+from streambank.bank.payments import endpoints as payments_endpoints
+from streambank.bank.payments import models as payments_models
+from streambank.bank.payments import service as payments
+from streambank.bank.payments.settings import PaymentsSettings
 from streambank.bank.scopes import SCOPES, TOKEN_PATH
 from streambank.bank.transactions import endpoints as transactions_endpoints
 from streambank.bank.transactions import models as transactions_models
@@ -65,6 +69,14 @@ SERVICES = {
         tuple(topic.name for topic in transactions.RECEIVES),
         transactions.TransactionsService,
         transactions_endpoints.router,
+    ),
+    payments.NAME: ServiceKind(
+        "payments",
+        payments_models.DATABASE,
+        tuple(topic.name for topic in payments.RECEIVES),
+        # The topology `screening` answers, in this process or in another.
+        partial(payments.PaymentsService, settings=PaymentsSettings(screening="topic")),
+        payments_endpoints.router,
     ),
 }
 """By name."""

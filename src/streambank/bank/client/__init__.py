@@ -15,6 +15,7 @@ from streambank.bank.client.errors import (
     UnreachableError,
 )
 from streambank.bank.client.imports import Imports
+from streambank.bank.client.payments import Payments
 from streambank.bank.client.rules import Rules
 from streambank.bank.client.transactions import State, Transactions
 from streambank.bank.client.users import Users
@@ -38,6 +39,7 @@ __all__ = [
     "NotLoggedInError",
     "Password",
     "Patience",
+    "Payments",
     "RefreshToken",
     "Rules",
     "Shared",

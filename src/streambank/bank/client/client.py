@@ -12,6 +12,7 @@ from streambank.bank.client.categories import Categories
 from streambank.bank.client.connection import ApiConnection, Patience, Sleep
 from streambank.bank.client.credentials import Credentials
 from streambank.bank.client.imports import Imports
+from streambank.bank.client.payments import Payments
 from streambank.bank.client.rules import Rules
 from streambank.bank.client.transactions import Transactions
 from streambank.bank.client.users import Users
@@ -66,6 +67,7 @@ class Client:
         self.categories = Categories(connection, fresh=fresh)
         self.rules = Rules(connection, fresh=fresh)
         self.imports = Imports(connection, fresh=fresh)
+        self.payments = Payments(connection, fresh=fresh)
 
     @property
     def base_url(self) -> str:

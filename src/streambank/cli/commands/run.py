@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from streambank.cli.folder import DataFolder
 
-RoleName: TypeAlias = Literal["users", "transactions", "balances", "alerts", "notifications"]
+RoleName: TypeAlias = Literal["users", "transactions", "payments", "balances", "alerts", "screening", "notifications"]
 
 
 def run(
