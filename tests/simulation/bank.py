@@ -44,10 +44,12 @@ class Bank:
         """Ask the users service. Raises NoAnswerError, and Problem."""
         return self._ask(Users, work)
 
-    def write(self, user_id: str, key: str, work: Callable[[TransactionsService, Connection], Answer]) -> Answered:
-        """Ask the transactions service for a change, once for each ``key``. Raises NoAnswerError."""
+    def write(
+        self, kind: type[P], user_id: str, key: str, work: Callable[[Any, Connection], Answer]
+    ) -> Answered:
+        """Ask a service for a change, once for each ``key``. Raises NoAnswerError."""
 
-        def ask(process: Transactions) -> Answered:
+        def ask(process: P) -> Answered:
             service, database = process.service, process.database
             assert service is not None
             assert database is not None
@@ -58,7 +60,7 @@ class Bank:
                 )
             return Answered(msgspec.json.decode(rendered.body))
 
-        return self._transactions(ask)
+        return self._answered(kind, ask)
 
     def read(self, work: Callable[[TransactionsService, Connection], Answer]) -> Answered:
         """Ask the transactions service for what is there. Raises NoAnswerError."""
@@ -70,11 +72,11 @@ class Bank:
                 rendered = work(process.service, connection).render()
             return Answered(msgspec.json.decode(rendered.body))
 
-        return self._transactions(ask)
+        return self._answered(Transactions, ask)
 
-    def _transactions(self, ask: Callable[[Transactions], Answered]) -> Answered:
+    def _answered(self, kind: type[P], ask: Callable[[P], Answered]) -> Answered:
         try:
-            return self._ask(Transactions, ask)
+            return self._ask(kind, ask)
         except Problem as problem:
             return Answered(None, problem.slug)
 

@@ -16,16 +16,31 @@ from streambank.bank.events import (
     BALANCE_CHANGED,
     EMAIL_SENT,
     MAIL_REQUESTED,
+    TRANSFER_OUTCOME,
+    TRANSFER_STATUS,
     USER_BALANCE,
     USER_PROFILE,
     Balance,
     BalanceChanged,
     EntryStatus,
+    TransferChanged,
+    TransferOutcome,
+    TransferResult,
+    TransferState,
 )
 from streambank.bank.notifications.message import message_id_of
 from streambank.bank.topologies.alerts import UNADDRESSED
 from streambank.log import TopicPartition
 from streambank.streams.topic import Topic
+
+
+FINAL = {
+    TransferState.POSTED,
+    TransferState.REJECTED,
+    TransferState.EXPIRED,
+    TransferState.CANCELLED,
+    TransferState.REFUNDED,
+}
 
 
 class FaultFoundError(AssertionError):
@@ -54,6 +69,9 @@ class Judge:
         self._booked: defaultdict[str, list[BalanceChanged]] = defaultdict(list)
         self._entry_ids: set[str] = set()
         self._unexplained: dict[str, BalanceChanged] = {}
+        self._account_of: dict[str, str] = {}
+        self._posted: dict[str, tuple[str, str]] = {}
+        self._states: dict[str, TransferState] = {}
         self._balances: dict[str, list[Balance]] = defaultdict(list)
         self._due_alerts: set[tuple[str, str]] = set()
         self._alerts: dict[tuple[str, str], Any] = {}
@@ -89,6 +107,11 @@ class Judge:
                 any(alert.alert_id == item.alert_id for alert in self._alerts.values()),
                 f"nobody raised the alert {item.alert_id}",
             )
+        for outcome in self._new(TRANSFER_OUTCOME):
+            self._outcome(outcome)
+        self._post()
+        for transfer in self._new(TRANSFER_STATUS):
+            self._status(transfer)
         for request in self._new(MAIL_REQUESTED):
             self._requests[request.event_id] = request
         for sent in self._new(EMAIL_SENT):
@@ -116,6 +139,7 @@ class Judge:
         self._entry_ids.add(change.entry_id)
         if change.status is EntryStatus.BOOKED:
             self._booked[change.account_id].append(change)
+            self._account_of[change.entry_id] = change.account_id
             self._unexplained[change.entry_id] = change
         elif change.reverses_entry_id is not None:
             holds = self._books.accounts[change.account_id].holds
@@ -137,12 +161,40 @@ class Judge:
                 require(known.signed == change.signed_minor, f"{change} is not what was answered: {known}")
                 del self._unexplained[entry_id]
                 continue
-            doubts = [
-                move
-                for move in self._books.in_doubt.values()
-                if move.account == change.account_id and move.signed == change.signed_minor
-            ]
-            require(bool(doubts), f"an entry that nobody asked for: {change}")
+            asked = self._books.explains(account, change.signed_minor)
+            require(asked, f"an entry that nobody asked for: {change}")
+
+    def _outcome(self, outcome: TransferOutcome) -> None:
+        if outcome.result is not TransferResult.POSTED:
+            return
+        entries = (outcome.debtor_entry_id or "", outcome.creditor_entry_id or "")
+        before = self._posted.setdefault(outcome.transfer_id, entries)
+        require(before == entries, f"a transfer is posted twice: {before}, {outcome}")
+
+    def _post(self) -> None:
+        """Let the model know of transfers of which both sides have come."""
+        for transfer_id, (debit, credit) in self._posted.items():
+            transfer = self._books.transfers.get(transfer_id)
+            if transfer is None or transfer.posted or not {debit, credit} <= self._account_of.keys():
+                continue
+            payer, payee = self._account_of[debit], self._account_of[credit]
+            right = payer == transfer.payer and transfer.reaches(self._books.accounts[payee])
+            require(right and transfer.may_post, f"{transfer} went from {payer} to {payee}")
+            self._books.post(transfer, (payer, debit), (payee, credit))
+
+    def _status(self, changed: TransferChanged) -> None:
+        state, before = changed.state, self._states.get(changed.transfer_id)
+        if before in FINAL and before is not state:
+            require(
+                before is TransferState.POSTED and state is TransferState.REFUNDED, f"{changed} comes after {before}"
+            )
+        self._states[changed.transfer_id] = state
+        is_posted = changed.transfer_id in self._posted
+        require(state is not TransferState.POSTED or is_posted, f"the ledger did not post {changed}")
+        transfer = self._books.transfers.get(changed.transfer_id)
+        if transfer is not None and state in FINAL and state is not TransferState.POSTED:
+            require(not is_posted, f"the ledger has posted {changed}")
+            transfer.may_post = False
 
     def _account_balance(self, balance: Balance) -> None:
         self._balance(balance)
@@ -187,6 +239,11 @@ class Judge:
     def conclude(self, dead_letters: dict[str, list[Any]]) -> None:
         """Everything has converged: the ledger's events, balances, alerts and e-mails are those of the model."""
         require(not self._unexplained, f"entries without an answer: {self._unexplained}")
+        for transfer_id, transfer in self._books.transfers.items():
+            state = self._states.get(transfer_id)
+            require(state in FINAL, f"{transfer} ends as {state}")
+            require(transfer.posted == (state is TransferState.POSTED), f"{transfer} ends as {state}")
+            transfer.may_hold = False
         self._conclude_balances()
         self._conclude_alerts()
         self._conclude_mails(self._machine.mail)

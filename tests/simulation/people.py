@@ -13,11 +13,11 @@ from sqlalchemy import Connection
 from tests.simulation.bank import Answered, Bank, NoAnswerError
 from tests.simulation.chance import HOUR_MS
 from tests.simulation.mail import MailServer
-from tests.simulation.model import AccountModel, Books, Move
-from tests.simulation.processes import Machine, Users
+from tests.simulation.model import AccountModel, Books, Move, Transfer
+from tests.simulation.processes import Machine, Payments, ServiceProcess, Transactions, Users
 
+from streambank.bank.payments.schemas import NewTransfer
 from streambank.bank.transactions.schemas import BookTransaction, NewTransaction, OpenAccount, ReverseTransaction
-from streambank.bank.transactions.service import TransactionsService
 from streambank.bank.users.context import Client
 from streambank.bank.users.schemas import ByEmail, MailedToken, SignUp
 from streambank.clock import to_datetime
@@ -27,7 +27,7 @@ from streambank.service.http.problems import Problem
 
 HOME = Client("203.0.113.7", "Browser/1")
 PASSWORD = "green apples on a hill"
-SCOPES = frozenset({"transactions:read", "transactions:write", "users:read", "users:write"})
+SCOPES = frozenset({"transactions:read", "transactions:write", "payments:read", "payments:write"})
 ACCOUNTS_MAX = 3
 MAIL_AGAIN_MS = 2 * HOUR_MS
 """When somebody gives up waiting for a mail, and asks for another."""
@@ -40,7 +40,11 @@ REFUSALS = {
     "reverse": {"insufficient-funds"},
 }
 
-Work = Callable[[TransactionsService, Connection], Answer]
+Work = Callable[[Any, Connection], Answer]
+"""What a service is asked to do in its database's transaction."""
+
+PAYMENT_REFUSALS = {"limit-exceeded", "account-not-known-yet", "not-found"}
+"""A limit of payments; or the payments service, if it was away for long, has not heard of an account yet."""
 
 
 class WrongAnswerError(AssertionError):
@@ -52,6 +56,7 @@ class Pending:
     """A request without an answer so far, and whom to tell what it is."""
 
     key: str
+    service: type[ServiceProcess[Any]]
     work: Work
     settle: Callable[[Answered], None]
 
@@ -65,6 +70,7 @@ class Person:
         self.user_id = ""
         self.pending: Pending | None = None
         self.is_held_back = False
+        self.others: list[Person] = []
         self._machine = machine
         self._bank = bank
         self._books = books
@@ -81,6 +87,10 @@ class Person:
     def is_erased(self) -> bool:
         """Whether they may have been."""
         return self.user_id in self._books.erased
+
+    @property
+    def can_be_paid(self) -> bool:
+        return bool(self.user_id) and not self.is_held_back and not self.is_erased
 
     @property
     def is_waiting(self) -> bool:
@@ -209,11 +219,18 @@ class Person:
     def _move(self, account: AccountModel) -> None:
         """Book, reserve, or do something about what was booked or reserved before."""
         choice = self._random.random()
+        cancellable = [
+            key for key, t in self._books.transfers.items() if t.may_post and t.payer == account.account_id
+        ]
         reversible = [tag for tag, entry in account.entries.items() if entry.can_be_reversed][-5:]
         if choice < 0.25 and account.holds:
             self._end_hold(account, self._random.choice(list(account.holds)))
         elif choice < 0.32 and reversible:
             self._reverse(account, self._random.choice(reversible))
+        elif choice < 0.35 and cancellable:
+            self._cancel(self._random.choice(cancellable))
+        elif choice < 0.5 and not self._books.is_crowded():
+            self._pay(account)
         else:
             self._record(account)
 
@@ -260,12 +277,53 @@ class Person:
         body = ReverseTransaction(force=forced)
         self._begin_move(move, lambda s, c: s.reverse(c, self._caller(), entry.entry_id, body))
 
+    def _pay(self, account: AccountModel) -> None:
+        """Pay somebody else, or move money between accounts of one's own."""
+        payee_account = None
+        mine = [a for a in self._books.of(self.user_id) if a is not account and a.currency == account.currency]
+        # Who has no account in the currency yet may open one, or the money comes back.
+        others = [other for other in self.others if other.can_be_paid]
+        if mine and self._random.random() < 0.3:
+            payee_account = self._random.choice(mine).account_id
+        elif not others:
+            return
+        payee = self if payee_account else self._random.choice(others)
+        amount = self._random.choice((1, 5_00, 50_00, self._random.randrange(1, 400_00)))
+        tag = self._tag()
+        body = NewTransfer(
+            debtor_account_id=account.account_id,
+            amount={"amount_minor": amount, "currency": account.currency},
+            payee=None if payee_account else payee.email,
+            creditor_account_id=payee_account,
+            remittance="With thanks",
+        )
+        transfer = Transfer(account.account_id, payee.user_id, amount, account.currency, payee_account)
+        self._books.transfers[tag] = transfer
+
+        def settle(answer: Answered) -> None:
+            del self._books.transfers[tag]
+            if answer.problem is None:
+                self._books.transfers[answer.body["id"]] = transfer
+            elif answer.problem not in PAYMENT_REFUSALS:
+                raise WrongAnswerError(f"{body}: {answer.problem}")
+
+        self._begin(f"pay {amount}", lambda s, c: s.create_transfer(c, self._caller(), body), settle, Payments)
+
+    def _cancel(self, transfer_id: str) -> None:
+        """Take a transfer back. If it is too late for that, the bank says so."""
+
+        def settle(answer: Answered) -> None:
+            if answer.problem not in (None, "transfer-not-cancellable"):
+                raise WrongAnswerError(f"cancelling {transfer_id}: {answer.problem}")
+
+        self._begin("cancel", lambda s, c: s.cancel_transfer(c, self._caller(), transfer_id), settle, Payments)
+
     def _begin_move(self, move: Move, work: Work) -> None:
         account = self._books.accounts[move.account]
         self._books.in_doubt[move.tag] = move
 
         def settle(answer: Answered) -> None:
-            expected = account.expected(move, self._now())
+            expected = self._books.expected(move, self._now())
             if answer.problem is None:
                 right = expected != "refused"
             else:
@@ -287,9 +345,10 @@ class Person:
         pending = self._books.in_doubt.values()
         if not any(move.account == account.account_id for move in pending):
             least, most = account.reserved(now_ms)
+            most += self._books.outgoing(account.account_id)
             if not least <= seen["pending_debits_minor"] <= most:
                 raise WrongAnswerError(f"{seen}: {least} to {most} are set aside in {account}")
-        if seen["booked_minor"] not in set(self._books.may_have(account.account_id)):
+        if seen["booked_minor"] not in self._books.may_have(account.account_id):
             raise WrongAnswerError(f"{seen} is not the balance of {account}")
         if seen["available_minor"] != seen["booked_minor"] - seen["pending_debits_minor"] + (account.limit or 0):
             raise WrongAnswerError(f"{seen} does not add up: the limit is {account.limit}")
@@ -297,14 +356,20 @@ class Person:
 
     # Asking.
 
-    def _begin(self, what: str, work: Work, settle: Callable[[Answered], None]) -> None:
+    def _begin(
+        self,
+        what: str,
+        work: Work,
+        settle: Callable[[Answered], None],
+        service: type[ServiceProcess[Any]] = Transactions,
+    ) -> None:
         self._requests += 1
         self._note("asks", what)
-        self.pending = Pending(f"{self.name}-{self._requests}", work, settle)
+        self.pending = Pending(f"{self.name}-{self._requests}", service, work, settle)
         self._ask(self.pending)
 
     def _ask(self, pending: Pending) -> None:
-        answer = self._bank.write(self.user_id, pending.key, pending.work)
+        answer = self._bank.write(pending.service, self.user_id, pending.key, pending.work)
         if answer.problem == "user-not-known-yet":
             return
         self._note("refused" if answer.problem else "done", answer.problem or "")

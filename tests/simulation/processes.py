@@ -15,6 +15,9 @@ from tests.simulation.trace import Trace
 
 from streambank.bank.notifications import DATABASE as NOTIFICATIONS_DATABASE
 from streambank.bank.notifications import NotificationsService, NotificationsSettings
+from streambank.bank.payments import models as payments_models
+from streambank.bank.payments.service import PaymentsService
+from streambank.bank.payments.settings import PaymentsSettings, Screening
 from streambank.bank.transactions import models as transactions_models
 from streambank.bank.transactions.service import TransactionsService
 from streambank.bank.users import models as users_models
@@ -47,6 +50,7 @@ class Machine:
         self.trace = Trace()
         self.faults = Faults(chance.of("faults"), self.trace, self.clock)
         self.mail = MailServer()
+        self.screening: Screening = chance.of("screening").choice(("limits", "topic"))
         self.log = self.new_log(0)
         self.on_durable: Callable[[], None] = lambda: None
         self.on_pause: Callable[[str], None] = lambda _: None
@@ -253,6 +257,18 @@ class Transactions(ServiceProcess[TransactionsService]):
     def new_service(self, database: SimDatabase, life: Life, random: Random) -> TransactionsService:
         clock = self.machine.clock.wall
         return TransactionsService(self.log, database, clock=clock, random_bytes=random.randbytes)
+
+
+class Payments(ServiceProcess[PaymentsService]):
+    """The payments service."""
+
+    def __init__(self, machine: Machine, number: int) -> None:
+        super().__init__(machine, "payments", number, payments_models.DATABASE)
+
+    def new_service(self, database: SimDatabase, life: Life, random: Random) -> PaymentsService:
+        clock = self.machine.clock.wall
+        settings = PaymentsSettings(screening=self.machine.screening)
+        return PaymentsService(self.log, database, settings, clock=clock, random_bytes=random.randbytes)
 
 
 class Notifications(ServiceProcess[NotificationsService]):

@@ -17,11 +17,26 @@ from tests.simulation.judge import Judge, require
 from tests.simulation.log import restore, snapshot, values_of
 from tests.simulation.model import Books
 from tests.simulation.people import Person
-from tests.simulation.processes import Machine, Notifications, Process, TopologyProcess, Transactions, Users
+from tests.simulation.processes import (
+    Machine,
+    Notifications,
+    Payments,
+    Process,
+    TopologyProcess,
+    Transactions,
+    Users,
+)
 from tests.simulation.thresholds import Thresholds
 
-from streambank.bank.events import ALERT_NOTIFICATION, MAIL_REQUESTED, TOPICS
-from streambank.bank.topologies import alerts, balances
+from streambank.bank.events import (
+    ALERT_NOTIFICATION,
+    MAIL_REQUESTED,
+    TOPICS,
+    TRANSFER_INSTRUCTED,
+    TRANSFER_OUTCOME,
+    TRANSFER_SCREENED,
+)
+from streambank.bank.topologies import alerts, balances, screening
 from streambank.log import TopicPartition
 
 PEOPLE = 4
@@ -32,7 +47,7 @@ IDLE_MS = 2.5 * HOUR_MS
 """How long, on average, nobody does anything."""
 
 HEALING_ROUNDS_MAX = 2_000
-REPEATED = (ALERT_NOTIFICATION, MAIL_REQUESTED)
+REPEATED = (ALERT_NOTIFICATION, MAIL_REQUESTED, TRANSFER_INSTRUCTED, TRANSFER_OUTCOME, TRANSFER_SCREENED)
 """Topics whose readers know a record by its id: a producer may write one twice."""
 
 
@@ -83,13 +98,18 @@ class Simulation:
         self.processes: list[Process] = [
             Users(machine, 1),
             *(Transactions(machine, n + 1) for n in range(workers)),
+            *(Payments(machine, n + 1) for n in range(self._random.choice((1, 2)))),
             *(Notifications(machine, n + 1) for n in range(self._random.choice((1, 2)))),
             *(TopologyProcess(machine, "balances", n + 1, balances.build) for n in range(workers)),
             *(TopologyProcess(machine, "alerts", n + 1, alerts.build) for n in range(workers)),
         ]
+        if machine.screening == "topic":
+            self.processes.append(TopologyProcess(machine, "screening", 1, screening.build))
         self.books = Books()
         self.bank = Bank(machine, self.processes)
         self.people = [Person(n + 1, machine, self.bank, self.books) for n in range(PEOPLE)]
+        for person in self.people:
+            person.others = [other for other in self.people if other is not person]
         self.judge = Judge(machine, self.books)
         self.thresholds = Thresholds(machine, self.books, self.judge, self.people)
         self._held: bytes | None = None
@@ -223,8 +243,8 @@ class Simulation:
         machine.faults.heal()
         machine.trace.add(machine.clock.monotonic(), "machine", "heals")
         self._until_quiet(act=True)
-        # Retries, and what has a time: a day is longer than any of them.
-        for _ in range(4):
+        # Retries, and what has a time. A transfer waits the longest: a week for its payee.
+        for _ in range(9):
             machine.clock.skip_ms(25 * HOUR_MS)
             self._until_quiet(act=False)
         now_ms = self.books.see_time(machine.clock.wall())
