@@ -44,9 +44,7 @@ class Bank:
         """Ask the users service. Raises NoAnswerError, and Problem."""
         return self._ask(Users, work)
 
-    def write(
-        self, kind: type[P], user_id: str, key: str, work: Callable[[Any, Connection], Answer]
-    ) -> Answered:
+    def write(self, kind: type[P], user_id: str, key: str, work: Callable[[Any, Connection], Answer]) -> Answered:
         """Ask a service for a change, once for each ``key``. Raises NoAnswerError."""
 
         def ask(process: P) -> Answered:

@@ -33,7 +33,6 @@ from streambank.bank.topologies.alerts import UNADDRESSED
 from streambank.log import TopicPartition
 from streambank.streams.topic import Topic
 
-
 FINAL = {
     TransferState.POSTED,
     TransferState.REJECTED,

@@ -43,7 +43,8 @@ class MailServer:
     """The server, which outlives whoever talks to it.
 
     ``ambiguous`` counts, by Message-ID, handovers of which the sender did not get to know or to keep that they were
-    done, or was taken for dead before it did: each may be repeated once. ``given_up`` are the messages that it refused, or put off: the sender may give up.
+    done, or was taken for dead before it did: each may be repeated once. ``given_up`` are the messages that it refused,
+    or put off: the sender may give up.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,7 @@
 """The model of the money: plain sums, by which every answer is judged. Nothing here comes from the program.
 
-A transfer is two moves that happen together or not at all, once. A hold is money that is set aside: by a pending entry, or for a transfer until it is posted or void.
+A transfer is two moves that happen together or not at all, once. A hold is money that is set aside: by a pending entry,
+or for a transfer until it is posted or void.
 
     reserve:  available - amount                    post:  booked - amount, and no longer set aside
                                                     void or expired:  no longer set aside

@@ -16,8 +16,16 @@ from tests.simulation.mail import MailServer
 from tests.simulation.model import AccountModel, Books, Move, Transfer
 from tests.simulation.processes import Machine, Payments, ServiceProcess, Transactions, Users
 
+from streambank.bank.events import CreditDebit, EntryStatus
+from streambank.bank.payments.schemas import Money as PaymentMoney
 from streambank.bank.payments.schemas import NewTransfer
-from streambank.bank.transactions.schemas import BookTransaction, NewTransaction, OpenAccount, ReverseTransaction
+from streambank.bank.transactions.schemas import (
+    BookTransaction,
+    Money,
+    NewTransaction,
+    OpenAccount,
+    ReverseTransaction,
+)
 from streambank.bank.users.context import Client
 from streambank.bank.users.schemas import ByEmail, MailedToken, SignUp
 from streambank.clock import to_datetime
@@ -219,9 +227,7 @@ class Person:
     def _move(self, account: AccountModel) -> None:
         """Book, reserve, or do something about what was booked or reserved before."""
         choice = self._random.random()
-        cancellable = [
-            key for key, t in self._books.transfers.items() if t.may_post and t.payer == account.account_id
-        ]
+        cancellable = [key for key, t in self._books.transfers.items() if t.may_post and t.payer == account.account_id]
         reversible = [tag for tag, entry in account.entries.items() if entry.can_be_reversed][-5:]
         if choice < 0.25 and account.holds:
             self._end_hold(account, self._random.choice(list(account.holds)))
@@ -245,16 +251,17 @@ class Person:
         tag = self._tag()
         body = NewTransaction(
             account_id=account.account_id,
-            credit_debit="CRDT" if signed > 0 else "DBIT",
-            amount={"amount_minor": amount, "currency": account.currency},
-            status="PDNG" if reserve else "BOOK",
+            credit_debit=CreditDebit.CREDIT if signed > 0 else CreditDebit.DEBIT,
+            amount=Money(amount_minor=amount, currency=account.currency),
+            status=EntryStatus.PENDING if reserve else EntryStatus.BOOKED,
             expires_at=None if expires_ms is None else to_datetime(expires_ms),
             end_to_end_id=tag,
             counterparty="The shop around the corner",
             force=forced,
         )
-        kind = "reserve" if reserve else "book"
-        move = Move(tag, account.account_id, signed, kind, asked=not forced, expires_ms=expires_ms)
+        move = Move(
+            tag, account.account_id, signed, "reserve" if reserve else "book", asked=not forced, expires_ms=expires_ms
+        )
         self._begin_move(move, lambda s, c: s.record(c, self._caller(), body))
 
     def _end_hold(self, account: AccountModel, tag: str) -> None:
@@ -292,7 +299,7 @@ class Person:
         tag = self._tag()
         body = NewTransfer(
             debtor_account_id=account.account_id,
-            amount={"amount_minor": amount, "currency": account.currency},
+            amount=PaymentMoney(amount_minor=amount, currency=account.currency),
             payee=None if payee_account else payee.email,
             creditor_account_id=payee_account,
             remittance="With thanks",

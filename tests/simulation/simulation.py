@@ -6,6 +6,7 @@
 
 import shutil
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,11 @@ from streambank.bank.events import (
     TRANSFER_OUTCOME,
     TRANSFER_SCREENED,
 )
+from streambank.bank.notifications.service import GROUP as NOTIFICATIONS
+from streambank.bank.payments.service import NAME as PAYMENTS
 from streambank.bank.topologies import alerts, balances, screening
-from streambank.log import TopicPartition
+from streambank.bank.transactions.service import NAME as TRANSACTIONS
+from streambank.log import FencedError, GroupMetadata, OffsetAndMetadata, TopicPartition
 
 PEOPLE = 4
 QUIET_ROUNDS = 12
@@ -220,7 +224,10 @@ class Simulation:
             self._pausing = False
 
     def _repeat(self) -> None:
-        """A record is written once more."""
+        """A record is written once more; or a group's positions go back, as far as nobody forbids that."""
+        if self._random.random() < 0.2:
+            self._put_back()
+            return
         log, topic = self.machine.log, self._random.choice(REPEATED)
         at = TopicPartition(topic.name, self._random.randrange(topic.partitions))
         low, high = log.watermarks(at)
@@ -231,6 +238,13 @@ class Simulation:
                     at.topic, record.value, timestamp=record.timestamp, key=record.key, partition=at.partition
                 )
             self._made_durable()
+
+    def _put_back(self) -> None:
+        """The log forgets how far a service had read: that counts in the service's own database."""
+        log, group = self.machine.log, self._random.choice((TRANSACTIONS, PAYMENTS, NOTIFICATIONS))
+        offsets = {at: OffsetAndMetadata(log.watermarks(at).low) for at in log.committed(group)}
+        with suppress(FencedError), log.producer().transaction() as transaction:
+            transaction.commit_offsets(GroupMetadata(group), offsets)
 
     def _pass_ms(self, duration_ms: int) -> None:
         self.machine.clock.pass_ms(duration_ms)

@@ -3,10 +3,17 @@
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from tests.simulation.seeds import SEEDS, Seed
-from tests.simulation.simulation import simulate
+from tests.simulation.simulation import SimulationFailedError, simulate
+
+from streambank.bank import crossing
+from streambank.bank.notifications import repository
+from streambank.bank.transactions import ledger
+from streambank.service.http import idempotency
+from streambank.service.outbox import OutboxRelay
 
 
 @pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: seed.name)
@@ -35,3 +42,20 @@ def test_the_same_seed_is_the_same_run() -> None:
 
 def test_another_seed_is_another_run() -> None:
     assert simulate(7, 5).digest != simulate(8, 5).digest
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "broken"),
+    [
+        pytest.param(ledger, "check_funds", lambda account, debit: None, id="limits do not hold"),
+        pytest.param(crossing, "arms", lambda threshold, balance: True, id="thresholds arm too early"),
+        pytest.param(OutboxRelay, "_published_position", lambda relay: 0, id="what was published is published again"),
+        pytest.param(idempotency, "_stored", lambda connection, requests: {}, id="a retry does it again"),
+        pytest.param(repository, "recover", lambda connection, places, gone: 0, id="a sender's death loses its e-mail"),
+    ],
+)
+def test_what_is_broken_is_seen(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, broken: Any) -> None:
+    monkeypatch.setattr(where, name, broken)
+    with pytest.raises(SimulationFailedError, match=r"again: make sim SEED=\d+ HOURS="):
+        for seed in range(1, 9):
+            simulate(seed, 100)

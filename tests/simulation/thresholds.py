@@ -50,7 +50,12 @@ class Thresholds:
     def _publish(self, person: Person) -> None:
         accounts = self._books.of(person.user_id)
         self._judge.observe()
-        if person.pending is not None or self._books.is_moving(person.user_id) or not all(map(self._judge.is_settled, accounts)) or self._lag():
+        if (
+            person.pending is not None
+            or self._books.is_moving(person.user_id)
+            or not all(map(self._judge.is_settled, accounts))
+            or self._lag()
+        ):
             return
         account = self._random.choice(accounts)
         of_total = self._random.random() < 0.3
