@@ -44,8 +44,11 @@ from streambank.bank.transactions.service import NAME as TRANSACTIONS
 from streambank.log import FencedError, GroupMetadata, OffsetAndMetadata, TopicPartition
 
 PEOPLE = 4
-QUIET_ROUNDS = 12
+QUIET_ROUNDS = 25
 """Rounds of half a second in which nothing happens: longer than a session, so that who has gone is known to be."""
+
+STILL_ROUNDS = 3
+"""The same where nobody has gone."""
 
 IDLE_MS = 2.5 * HOUR_MS
 """How long, on average, nobody does anything."""
@@ -256,11 +259,11 @@ class Simulation:
         machine = self.machine
         machine.faults.heal()
         machine.trace.add(machine.clock.monotonic(), "machine", "heals")
-        self._until_quiet(act=True)
+        self._until_quiet(QUIET_ROUNDS, act=True)
         # Retries, and what has a time. A transfer waits the longest: a week for its payee.
         for _ in range(9):
             machine.clock.skip_ms(25 * HOUR_MS)
-            self._until_quiet(act=False)
+            self._until_quiet(STILL_ROUNDS, act=False)
         now_ms = self.books.see_time(machine.clock.wall())
         for account in self.books.accounts.values():
             if account.user not in self.books.erased:
@@ -270,7 +273,7 @@ class Simulation:
         for person in self.people:
             person.look_everywhere()
 
-    def _until_quiet(self, *, act: bool) -> None:
+    def _until_quiet(self, rounds: int, *, act: bool) -> None:
         quiet = 0
         for _ in range(HEALING_ROUNDS_MAX):
             self._pass_ms(500)
@@ -287,7 +290,7 @@ class Simulation:
             self.judge.observe()
             waiting = any(person.is_waiting for person in self.people)
             quiet = quiet + 1 if not done and not waiting else 0
-            if quiet >= QUIET_ROUNDS:
+            if quiet >= rounds:
                 return
         require(False, f"nothing comes to rest within {HEALING_ROUNDS_MAX / 2:.0f} s")
 
