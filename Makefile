@@ -4,13 +4,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test sim check format bench clean
 
 demo: $(READY)  ## a bank with generated people: balances, alerts and e-mails live in the terminal
 	@$(BIN)/streambank demo
 
 test: $(READY)  ## every test
 	$(BIN)/pytest -n auto --dist loadgroup
+
+SEED ?= 1
+HOURS ?= 1000
+sim: $(READY)  ## the whole bank in one process, with everything failing that can: SEED=n, HOURS=simulated hours
+	@$(BIN)/python -m tests.simulation $(SEED) $(HOURS)
 
 check: $(READY)  ## style, types and the direction of imports
 	$(BIN)/ruff check .

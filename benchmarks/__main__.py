@@ -1,6 +1,6 @@
 """Runs every benchmark: ``python -m benchmarks``."""
 
-from benchmarks import api, latency, ledger, operators, reference, rules, scale, windows
+from benchmarks import api, latency, ledger, operators, post_to_email, reference, rules, scale, windows
 
 
 def main() -> None:
@@ -13,6 +13,7 @@ def main() -> None:
     rules.main()
     ledger.main()
     api.main()
+    post_to_email.main()
 
 
 main()

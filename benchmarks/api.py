@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -101,10 +101,13 @@ async def connected(port: int) -> AsyncIterator[Connection]:
         writer.close()
 
 
+SERVICES = ("run", "users", "transactions", "--api-port", "0")
+
+
 @contextmanager
-def serving(data: Path, database: str | None) -> Iterator[tuple[int, int]]:
-    """The services; the port of their API, and their process."""
-    command = [sys.executable, "-m", "streambank", "run", "users", "transactions", "--api-port", "0"]
+def serving(data: Path, database: str | None, what: Sequence[str] = SERVICES) -> Iterator[tuple[int, int]]:
+    """The command ``what``; the port of its API, and its process."""
+    command = [sys.executable, "-m", "streambank", *what]
     command += ["--data", str(data), *(["--database", database] if database else [])]
     errors = (data.parent / "services.log").open("wb")
     with errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
@@ -119,8 +122,8 @@ def serving(data: Path, database: str | None) -> Iterator[tuple[int, int]]:
             process.terminate()
 
 
-def sign_up(port: int, data: Path) -> list[User]:
-    """Users whose address is verified, as their e-mails would have it."""
+def sign_up(port: int, data: Path, users_count: int = USERS) -> list[User]:
+    """Users whose address is verified, as their e-mails would have it, each with an account."""
     api = f"http://127.0.0.1:{port}/v1"
     keys = count()
 
@@ -134,10 +137,10 @@ def sign_up(port: int, data: Path) -> list[User]:
             raise SystemExit(f"{path}: {answer.status_code} {answer.text}")
         return answer
 
-    emails = [f"user{number}@example.org" for number in range(USERS)]
+    emails = [f"user{number}@example.org" for number in range(users_count)]
     for email in emails:
         post("/users", 202, email=email, password=PASSWORD, name="Someone")
-    for code in _codes(data):
+    for code in _codes(data, users_count):
         post("/users/verify", 204, token=code)
     users = []
     for email in emails:
@@ -147,7 +150,7 @@ def sign_up(port: int, data: Path) -> list[User]:
     return users
 
 
-def _codes(data: Path) -> list[str]:
+def _codes(data: Path, users_count: int) -> list[str]:
     log = open_log(data / "log")
     try:
         while True:
@@ -158,7 +161,7 @@ def _codes(data: Path) -> list[str]:
                 for value in batch.values
                 if value is not None
             ]
-            if len(requests) == USERS and len(keys) == USERS:
+            if len(requests) == users_count <= len(keys):
                 return [unseal(keys[r.user_id], r.user_id, r.token or "") or "" for r in requests]
             time.sleep(0.05)
     finally:

@@ -54,6 +54,16 @@ def test_booking(bench: Bench, held: int, booked: int | None, after: tuple[int, 
     assert bench.faults() == []
 
 
+def test_what_was_held_can_be_booked_though_the_account_is_overdrawn_meanwhile(bench: Bench) -> None:
+    account = bench.open()
+    bench.post(account, 100)
+    hold = bench.post(account, -80, **PENDING)
+    bench.post(account, -150, force=True)
+    assert refusal(lambda: bench.book(hold.id, amount_minor=81)) == (409, "insufficient-funds")
+    bench.book(hold.id)
+    assert sums(bench, account) == (-130, 0, 0)
+
+
 def test_voiding(bench: Bench) -> None:
     account = bench.open()
     bench.post(account, 100)

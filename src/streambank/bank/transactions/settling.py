@@ -70,9 +70,9 @@ def book(
     _check_pending(books, account, hold)
     sign = 1 if hold.signed_minor > 0 else -1
     signed = hold.signed_minor if amount_minor is None else sign * amount_minor
-    if asked and signed < 0:
-        # What was held is free again, so that only the rest has to be there.
-        check_funds(account, max(0, -signed + hold.signed_minor))
+    if asked and signed < min(0, hold.signed_minor):
+        # What was held is free again, so that only the rest has to be there: nothing, if all of it was held.
+        check_funds(account, hold.signed_minor - signed)
     beside = Beside(books.connection, [hold])
     counter = books.account_by_num(beside.other(hold).account_num)
     for side, change in ((account, signed), (counter, -signed)):
