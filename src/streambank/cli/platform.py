@@ -24,7 +24,7 @@ from streambank.service.database import Database
 from streambank.streams import OnRestore
 
 if TYPE_CHECKING:
-    from streambank.cli.services import Services
+    from streambank.cli.services import Services, ServicesSettings
 
 SENDER = "alerts@streambank.example"
 
@@ -58,11 +58,13 @@ class Platform:
         mailbox_port: int = 0,
         mailbox_smtp_port: int = 0,
         api_port: int = 0,
+        services: ServicesSettings | None = None,
         on_restore: OnRestore | None = None,
     ) -> None:
         """Open what the ``roles`` need; with ``smtp`` e-mails go there, else to the built-in mailbox.
 
-        Topologies run in so many ``threads`` each. The services' API is on ``api_port``. Notifications take the folder
+        Topologies run in so many ``threads`` each. The services' API is on ``api_port``, and ``services`` says how they
+        are set up. Notifications take the folder
         for themselves: the mailbox is there, and without a ``database_url`` the database.
 
         Raises:
@@ -85,8 +87,8 @@ class Platform:
                 if name in roles
                 for _ in range(threads)
             ]
-            if services := [name for name in SERVICES if name in roles]:
-                self.services = self._start_services(stack, services, api_port)
+            if names := [name for name in SERVICES if name in roles]:
+                self.services = self._start_services(stack, names, api_port, services)
                 self._roles += self.services.roles
             if lock is not None:
                 self.smtp = smtp or self._start_mailbox(stack, lock, mailbox_port, mailbox_smtp_port)
@@ -96,12 +98,16 @@ class Platform:
                 self._roles.append(self._notifications(stack, self.smtp))
             self._resources = stack.pop_all()
 
-    def _start_services(self, stack: ExitStack, names: Sequence[str], port: int) -> Services:
+    def _start_services(
+        self, stack: ExitStack, names: Sequence[str], port: int, settings: ServicesSettings | None
+    ) -> Services:
         # Here, since FastAPI takes a third of a second to import and topologies do not need it.
         from streambank.cli.services import Services
 
         grace_s = self._grace_s / 2
-        return Services(names, self.log, self.folder, self._database_url, stack, port=port, grace_s=grace_s)
+        return Services(
+            names, self.log, self.folder, self._database_url, stack, port=port, grace_s=grace_s, settings=settings
+        )
 
     def _start_mailbox(
         self, stack: ExitStack, lock: RunningLock, http_port: int, smtp_port: int

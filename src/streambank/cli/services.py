@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from streambank.bank.transactions import service as transactions
 from streambank.bank.users import endpoints as users_endpoints
 from streambank.bank.users import models as users_models
 from streambank.bank.users import service as users
+from streambank.bank.users.settings import UsersSettings
 from streambank.cli.databases import service_database
 from streambank.cli.folder import DataFolder
 from streambank.cli.roles import FunctionRole
@@ -30,7 +31,7 @@ from streambank.service.group_commit import GroupCommit
 from streambank.service.http.app import HttpService, create_app
 from streambank.service.http.endpoint import ServiceHttp
 from streambank.service.http.positions import Positions
-from streambank.service.http.rate_limits import RateLimits
+from streambank.service.http.rate_limits import ANONYMOUS_POLICY, RateLimits, RatePolicy
 from streambank.service.http.server import HttpServer
 from streambank.service.http.tokens import TokenVerifier
 from streambank.service.outbox import outbox_length
@@ -70,6 +71,26 @@ SERVICES = {
 """By name."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServicesSettings:
+    """What differs between installations.
+
+    Attributes:
+        users: how the users service is set up.
+        anonymous: how many requests each address may make where nobody is logged in.
+    """
+
+    users: UsersSettings = field(default_factory=UsersSettings)
+    anonymous: RatePolicy = ANONYMOUS_POLICY
+
+    def kind(self, name: str) -> ServiceKind:
+        """The service of that name, set up so."""
+        kind = SERVICES[name]
+        if name == users.NAME:
+            return replace(kind, make=partial(users.UsersService, settings=self.users))
+        return kind
+
+
 class Services:
     """Those of them that run in this process, and their server. The ``stack`` closes everything."""
 
@@ -83,6 +104,7 @@ class Services:
         *,
         port: int,
         grace_s: float,
+        settings: ServicesSettings | None = None,
         clock: Clock = system_clock,
     ) -> None:
         """Open their databases and the port.
@@ -93,12 +115,14 @@ class Services:
         self.roles: list[Role] = []
         self._log, self._clock = log, clock
         self._keys = LogKeys(log)
-        self._limits = RateLimits(clock)
+        settings = settings or ServicesSettings()
+        self._limits = RateLimits(clock, anonymous=settings.anonymous)
         answering = []
         for name in names:
-            database = Database.open(service_database(folder, database_url, name), *SERVICES[name].histories)
+            kind = settings.kind(name)
+            database = Database.open(service_database(folder, database_url, name), *kind.histories)
             stack.callback(database.close)
-            service = SERVICES[name].make(log, database)
+            service = kind.make(log, database)
             stack.callback(service.close)
             answering.append(self._answering(name, service, database, stack))
             self.roles.append(FunctionRole(name, partial(service.run, grace_s=grace_s)))

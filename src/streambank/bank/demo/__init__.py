@@ -1,17 +1,22 @@
-"""A demo bank: invented people with believable accounts and transactions, the same for the same seed."""
+"""A demo bank: invented people with believable accounts and entries, the same for the same seed.
 
-from streambank.bank.demo.generator import DemoEvent, Generator, Position
+What is here is pure: who they are and what they do. Whoever carries it out is elsewhere.
+"""
+
+from streambank.bank.demo.generator import Entry, Generator, Place
+from streambank.bank.demo.life import USUAL_CATEGORIES
 from streambank.bank.demo.people import DemoAccount, Person, Purpose, person
-from streambank.bank.demo.source import DemoError, DemoSource
+from streambank.bank.demo.plans import Watch, watches
 
 __all__ = [
+    "USUAL_CATEGORIES",
     "DemoAccount",
-    "DemoError",
-    "DemoEvent",
-    "DemoSource",
+    "Entry",
     "Generator",
     "Person",
-    "Position",
+    "Place",
     "Purpose",
+    "Watch",
     "person",
+    "watches",
 ]

@@ -1,0 +1,300 @@
+"""The demo on a bank: people who join, their history, and then live entries at a chosen rate until it is stopped.
+
+Everything goes through the bank's API, each person logged in as themselves. One request of a person is made at a time,
+those of several people at once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from itertools import islice
+from typing import TypeAlias, TypeVar
+
+import httpx
+import msgspec
+import structlog
+
+from streambank.bank.client import ApiError, LineResult, NotLoggedInError
+from streambank.bank.demo import Entry, Generator, Person, watches
+from streambank.bank.events import ACCOUNT_THRESHOLDS, CreditDebit, Scope, total_id
+from streambank.bank.reading import latest
+from streambank.bank.transactions.entries import Money, NewEntry
+from streambank.cli import thresholds
+from streambank.cli.demo.errors import DemoError, StoppedError
+from streambank.cli.demo.joining import Customer, Joining
+from streambank.cli.demo.mail import FindCode
+from streambank.cli.demo.pace import Pace
+from streambank.cli.demo.period import kept_period
+from streambank.cli.folder import DataFolder
+from streambank.cli.people import People
+from streambank.clock import Clock, to_datetime
+from streambank.log import EventLog
+
+logger = structlog.get_logger(__name__)
+
+AT_ONCE_MAX = 8
+"""Requests at once. Two cores are busy with half of them; the others wait for a disk, a password's hash or a mail."""
+
+TICK_S = 0.05
+"""How often live entries are sent: below it nobody sees the difference."""
+
+Progress: TypeAlias = Callable[[float], None]
+"""Told which part is done, 0 to 1."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class DemoSource:
+    """``people`` people who use the bank at ``url``: ``days`` days behind them, and ``rate`` live entries a second.
+
+    In order: :meth:`join`, :meth:`load_history`, :meth:`run`, and :meth:`close` at the end. In a folder that has the
+    same seed's people already it goes on with them: nothing is done twice, and a history that was interrupted is
+    completed; its length is then what it was at first.
+
+    Attributes:
+        live_entries: entries that were booked live, so far.
+        let_go: live entries that were due and never sent, since the bank could not keep up.
+        refused: live entries that the bank did not take: somebody has closed the account, say.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        log: EventLog,
+        folder: DataFolder,
+        find_code: FindCode,
+        clock: Clock,
+        *,
+        seed: int = 1,
+        people: int,
+        days: int,
+        rate: float,
+    ) -> None:
+        """Nothing is sent yet. The ``log`` is only looked into for who is known, and has the thresholds.
+
+        Raises:
+            ValueError: people, days or rate is not positive.
+            DemoError: the folder cannot be used.
+        """
+        if people < 1 or days < 1 or rate <= 0:
+            raise ValueError("people and days must be at least 1, and rate above 0")
+        self.live_entries = self.let_go = self.refused = 0
+        self._url, self._log, self._folder, self._find_code, self._clock = url, log, folder, find_code, clock
+        self._seed, self._rate = seed, rate
+        self._period = kept_period(folder.path, seed, days, to_datetime(clock()).date())
+        self._generator = Generator(seed, people=people, start=self._period.start, clock=clock)
+        self._customers: dict[int, Customer] = {}
+        self._transport = httpx.HTTPTransport(limits=httpx.Limits(max_connections=AT_ONCE_MAX))
+        self._crew = ThreadPoolExecutor(AT_ONCE_MAX, thread_name_prefix="demo")
+
+    @property
+    def people(self) -> Sequence[Person]:
+        """Everyone, by number."""
+        return self._generator.people
+
+    def join(self, stop: threading.Event, progress: Progress | None = None) -> None:
+        """Let everyone become a customer who is not one yet, and log everyone in.
+
+        Raises:
+            DemoError: nobody can log in, or no mail arrives.
+            StoppedError: ``stop`` was set.
+        """
+        known = People.read(self._log)
+        joining = Joining(
+            self._url,
+            self._transport,
+            self._find_code,
+            known=[known.address(user_id) for user_id in known.profiles],
+            sleep=_sleep_until(stop),
+        )
+        done = 0
+        for customer in self._each(lambda one: joining.join(one, self._period.end), self.people, stop):
+            done += 1
+            if customer is not None:
+                self._customers[customer.person.number] = customer
+            if progress is not None:
+                progress(done / len(self.people))
+        if not self._customers:
+            raise DemoError("nobody can log in with the demo's passwords: give it another folder with --data")
+        self._set_thresholds()
+
+    def load_history(self, stop: threading.Event, progress: Progress | None = None) -> int:
+        """Have booked what is missing of everyone's past. Returns how many entries were; 0 if all were there.
+
+        Raises:
+            StoppedError: ``stop`` was set; running it again adds the rest.
+            ClientError: the bank refuses, or cannot be reached.
+        """
+        lock, shares, booked = threading.Lock(), dict.fromkeys(self._customers, 0.0), 0
+
+        def write(customer: Customer) -> int:
+            if customer.place.day is not None:
+                return 0
+            entries = self._generator.history(customer.person, self._period.days)
+            new = 0
+            for count, (entry, result) in enumerate(self._record(customer, entries), start=1):
+                new += result.status == "created"
+                if _is_refused(result):
+                    self._generator.take_back([entry])
+                if count % PROGRESS_ENTRIES == 0:
+                    _check(stop)
+                    report(customer, count / len(entries))
+            report(customer, 1.0)
+            return new
+
+        def report(customer: Customer, share: float) -> None:
+            with lock:
+                shares[customer.person.number] = share
+                if progress is not None:
+                    progress(sum(shares.values()) / len(shares))
+
+        for new in self._each(write, self._customers.values(), stop):
+            booked += new
+        places = {number: customer.place for number, customer in self._customers.items()}
+        self._generator.resume(places, self._period.end)
+        return booked
+
+    def run(self, stop: threading.Event) -> None:
+        """Send live entries at the rate until ``stop`` is set; ends within a request of it.
+
+        Raises:
+            DemoError: nobody is left who may use the bank.
+            ClientError: the bank cannot be reached.
+        """
+        entries = self._generator.live()
+        pace = Pace(self._rate, self._clock())
+        try:
+            while not stop.wait(TICK_S):
+                due = pace.due(self._clock())
+                self.let_go = int(pace.let_go)
+                if due:
+                    self._send(list(islice(entries, due)), stop)
+        except StoppedError:
+            return
+
+    def close(self) -> None:
+        """Close the connections. Requests that are under way end by themselves. Idempotent."""
+        self._crew.shutdown(wait=False, cancel_futures=True)
+        self._transport.close()
+
+    def _send(self, entries: Sequence[Entry], stop: threading.Event) -> None:
+        """One tick: a request for each person who does something in it."""
+        by_person: dict[int, list[Entry]] = {}
+        for entry in entries:
+            by_person.setdefault(entry.person.number, []).append(entry)
+
+        def write(number: int) -> tuple[int, list[Entry]]:
+            customer, own = self._customers.get(number), by_person[number]
+            if customer is None:
+                return 0, own
+            try:
+                results = list(self._record(customer, own))
+            except (ApiError, NotLoggedInError) as error:
+                if isinstance(error, ApiError) and not 400 <= error.status < 429:
+                    raise
+                logger.warning("may not use the bank any more, and is left out", person=number, problem=str(error))
+                self._leave(number)
+                return 0, own
+            return sum(r.status == "created" for _, r in results), [e for e, r in results if _is_refused(r)]
+
+        for new, refused in self._each(write, by_person, stop):
+            self.live_entries += new
+            self.refused += len(refused)
+            self._generator.take_back(refused)
+
+    def _leave(self, number: int) -> None:
+        self._customers.pop(number, None)
+        if not self._customers:
+            raise DemoError("none of the demo's people may use the bank any more")
+
+    def _record(self, customer: Customer, entries: Sequence[Entry]) -> Iterator[tuple[Entry, LineResult]]:
+        lines = [_line(customer, entry) for entry in entries]
+        return zip(entries, customer.client.transactions.record_all(lines), strict=True)
+
+    def _each(self, work: Callable[[T], R], items: Iterable[T], stop: threading.Event) -> Iterator[R]:
+        """What ``work`` makes of each, several at once, in the order in which it is done. The first failure ends all.
+
+        Raises:
+            StoppedError: ``stop`` was set.
+        """
+
+        def checked(item: T) -> R:
+            _check(stop)
+            return work(item)
+
+        futures = [self._crew.submit(checked, item) for item in items]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+
+    def _set_thresholds(self) -> None:
+        """Straight into the log, for as long as no service owns thresholds; for those only who never had any."""
+        with thresholds.editing(self._folder):
+            known = latest(self._log, ACCOUNT_THRESHOLDS).keys()
+            changes = [c for customer in self._customers.values() for c in self._watched(customer)]
+            new = [change for change in changes if change.on.scope_id not in known]
+            if new:
+                thresholds.put(self._log, new)
+
+    def _watched(self, customer: Customer) -> Iterator[thresholds.Change]:
+        currency = customer.person.country.currency
+        for watch in watches(customer.person, self._seed):
+            scope, scope_id = Scope.TOTAL, total_id(customer.user_id, currency)
+            if watch.account is not None:
+                scope, scope_id = Scope.ACCOUNT, customer.accounts[watch.account]
+            yield thresholds.Change(
+                on=thresholds.ScopeChoice(customer.user_id, scope, scope_id, currency, ""),
+                direction=watch.direction,
+                level_minor=watch.level_minor,
+                margin_minor=watch.margin_minor,
+            )
+
+
+PROGRESS_ENTRIES = 100
+"""How often the progress of one person's history is told, and looked whether to stop."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+def _line(customer: Customer, entry: Entry) -> bytes:
+    plan = entry.plan
+    return _encode(
+        NewEntry(
+            account_id=customer.accounts[plan.account.purpose],
+            credit_debit=CreditDebit.CREDIT if plan.signed_minor >= 0 else CreditDebit.DEBIT,
+            amount=Money(abs(plan.signed_minor), entry.person.country.currency),
+            booking_date=entry.booking_date,
+            origin=entry.origin,
+            external_id=entry.reference,
+            occurred_at=to_datetime(entry.at_ms),
+            kind=plan.kind,
+            counterparty=plan.counterparty,
+            end_to_end_id=entry.reference,
+            remittance=plan.remittance,
+            category_id=customer.categories.get(plan.category),
+        )
+    )
+
+
+def _is_refused(result: LineResult) -> bool:
+    """Whether the bank does not have the entry. One that it has with other words was booked by an earlier run."""
+    return result.problem is not None and result.problem.as_error(0).slug != "external-id-taken"
+
+
+def _check(stop: threading.Event) -> None:
+    if stop.is_set():
+        raise StoppedError
+
+
+def _sleep_until(stop: threading.Event) -> Callable[[float], None]:
+    def sleep(seconds: float) -> None:
+        stop.wait(seconds)
+        _check(stop)
+
+    return sleep
