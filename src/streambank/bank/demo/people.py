@@ -9,12 +9,17 @@ from random import Random
 from streambank.bank.demo.countries import COUNTRIES, Country
 from streambank.bank.events import to_minor
 
-_WORDS = (
-    "amber|anchor|apple|autumn|barley|basket|beacon|birch|bridge|bronze|candle|canyon|cedar|cherry|clover|copper|coral|"
-    "cotton|ember|falcon|feather|ginger|granite|harvest|hazel|island|juniper|kettle|lantern|lemon|linen|maple|marble|"
-    "meadow|mirror|mosaic|nutmeg|olive|orchard|paddle|pebble|pepper|pillow|planet|quartz|raven|ribbon|saddle|saffron|"
-    "silver|sparrow|sunset|thimble|thunder|timber|tulip|velvet|violin|walnut|willow|window|winter|yellow|zephyr"
-).split("|")
+_WORDS = tuple(
+    word
+    for line in (
+        "amber anchor apple autumn barley basket beacon birch bridge bronze candle canyon cedar",
+        "cherry clover copper coral cotton ember falcon feather ginger granite harvest hazel island",
+        "juniper kettle lantern lemon linen maple marble meadow mirror mosaic nutmeg olive orchard",
+        "paddle pebble pepper pillow planet quartz raven ribbon saddle saffron silver sparrow sunset",
+        "thimble thunder timber tulip velvet violin walnut willow window winter yellow zephyr",
+    )
+    for word in line.split()
+)
 
 
 class Purpose(Enum):
@@ -83,7 +88,7 @@ def person(seed: int, number: int) -> Person:
     return Person(
         number=number,
         name=f"{first} {last}",
-        email=f"{_ascii(first)}.{_ascii(last)}.{number}@example.org",
+        email=f"{_ascii(first)}.{_ascii(last)}.{seed}-{number}@example.org",
         password=_password(seed, number),
         country=country,
         salary_minor=salary,
@@ -100,9 +105,7 @@ def person(seed: int, number: int) -> Person:
     )
 
 
-def _accounts(
-    country: Country, salary: int, overdraft: int, saves: float, random: Random
-) -> tuple[DemoAccount, ...]:
+def _accounts(country: Country, salary: int, overdraft: int, saves: float, random: Random) -> tuple[DemoAccount, ...]:
     def account(purpose: Purpose, name: str, opening: float, limit: int) -> DemoAccount:
         last4 = f"{random.randrange(10_000):04d}"
         return DemoAccount(purpose, name, last4, _rounded(opening, country), limit)

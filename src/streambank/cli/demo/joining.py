@@ -17,7 +17,7 @@ from streambank.bank.client import ApiError, Client, NotLoggedInError, Password,
 from streambank.bank.demo import USUAL_CATEGORIES, DemoAccount, Person, Place, Purpose
 from streambank.bank.events import AccountKind, Role
 from streambank.bank.transactions.schemas import AccountView, OpenAccount, TransactionView
-from streambank.bank.users.schemas import ByEmail, SignUp
+from streambank.bank.users.schemas import SignUp
 from streambank.cli.demo.errors import DemoError
 from streambank.cli.demo.mail import FindCode
 
@@ -88,13 +88,17 @@ class Joining:
         named = {category.value.name: category.value.id for category in client.fresh.categories.list()}
         categories = {ours: named[name] for ours, name in USUAL_CATEGORIES.items() if name in named}
         held = _held(one, client.accounts.list())
-        accounts = {account.purpose: held.get(account.purpose) or _open(client, one, account) for account in one.accounts}
+        accounts = {
+            account.purpose: held.get(account.purpose) or _open(client, one, account) for account in one.accounts
+        }
         ids = {purpose: account.id for purpose, account in accounts.items()}
         place = Place({})
         if any(account.balance.last_seq for account in held.values()):
             balances = {purpose: account.balance.booked_minor for purpose, account in accounts.items()}
             entries = (entry.value for entry in client.transactions.search(page_items=50))
-            place = place_of(balances, {account_id: purpose for purpose, account_id in ids.items()}, entries, history_end)
+            place = place_of(
+                balances, {account_id: purpose for purpose, account_id in ids.items()}, entries, history_end
+            )
         return Customer(one, client, profile.user_id, ids, categories, place)
 
     def _let_in(self, client: Client, one: Person) -> None:
@@ -112,7 +116,7 @@ class Joining:
             )
             self._verify(client, one, tried=before)
         elif "transactions:write" not in client.log_in().split():
-            client.users.send_verification_mail(ByEmail(email=one.email))
+            client.users.send_verification_mail(one.email)
             self._verify(client, one, tried=None)
 
     def _verify(self, client: Client, one: Person, tried: str | None) -> None:

@@ -127,9 +127,8 @@ class DemoRole:
     def _behind(self, booked: int) -> int:
         """How many records are still to be published or read; 1 at least until both topologies have joined."""
         behind = dict(self._lag.look())
-        return (
-            max(0, booked - entries_in(self._log))
-            + max(behind.get("balances", 0) + behind.get("alerts", 0), int(not {"balances", "alerts"} <= behind.keys()))
+        return max(0, booked - entries_in(self._log)) + max(
+            behind.get("balances", 0) + behind.get("alerts", 0), int(not {"balances", "alerts"} <= behind.keys())
         )
 
 
@@ -269,7 +268,9 @@ class _Demo:
         live_s = time.monotonic() - since_s if since_s is not None else 0.0
         print()
         source = self._source
-        print(f"{self._role.past_entries:,} entries of the past, and {source.live_entries:,} live in {clock_time(live_s)}")
+        print(
+            f"{self._role.past_entries:,} entries of the past, and {source.live_entries:,} live in {clock_time(live_s)}"
+        )
         for count, what in ((source.let_go, "let go, as the bank was busy"), (source.refused, "refused by the bank")):
             if count:
                 print(f"{count:,} live entries were {what}")

@@ -110,9 +110,8 @@ class DemoSource:
             known=[known.address(user_id) for user_id in known.profiles],
             sleep=_sleep_until(stop),
         )
-        done = 0
-        for customer in self._each(lambda one: joining.join(one, self._period.end), self.people, stop):
-            done += 1
+        joined = self._each(lambda one: joining.join(one, self._period.end), self.people, stop)
+        for done, customer in enumerate(joined, start=1):
             if customer is not None:
                 self._customers[customer.person.number] = customer
             if progress is not None:

@@ -1,0 +1,415 @@
+"""The demo on running services: people once, history once, live entries at a rate, and going on after a stop."""
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import pytest
+from tests.bank.client.bank import PASSWORD, Bank, running_bank
+from tests.cli.support import wait_until
+
+from streambank.bank.client import Client, LineResult, Password
+from streambank.bank.client.batch import requests
+from streambank.bank.demo import Entry, person
+from streambank.bank.events import (
+    ACCOUNT_THRESHOLDS,
+    BALANCE_CHANGED,
+    MAIL_REQUESTED,
+    USER_KEY,
+    USER_PROFILE,
+    BalanceChanged,
+    Origin,
+    total_id,
+)
+from streambank.bank.events.personal import unseal
+from streambank.bank.reading import latest
+from streambank.bank.transactions.schemas import ChangeAccount, TransactionView
+from streambank.bank.users.schemas import PasswordChange, SignUp
+from streambank.cli.demo.errors import DemoError, StoppedError
+from streambank.cli.demo.joining import Customer
+from streambank.cli.demo.source import DemoSource
+from streambank.cli.folder import DataFolder
+from streambank.clock import Clock, system_clock
+from streambank.log import TopicPartition
+from streambank.streams.topic import Topic
+
+DAY_MS = 86_400_000
+NOW_MS = 1_780_000_000_000
+PEOPLE, DAYS = 3, 10
+
+_SEEDS = count(100)
+
+
+@dataclass
+class Time:
+    """A clock that is set by hand."""
+
+    now_ms: int = NOW_MS
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bank]:
+    """Each test has people of its own, by another seed."""
+    with running_bank(tmp_path_factory.mktemp("bank")) as running:
+        yield running
+
+
+@dataclass
+class Town:
+    """Demos of one seed on one folder."""
+
+    bank: Bank
+    folder: DataFolder
+    clock: Clock
+    seed: int = field(default_factory=lambda: next(_SEEDS))
+    sources: list[DemoSource] = field(default_factory=list)
+
+    def demo(self, *, people: int = PEOPLE, days: int = DAYS, rate: float = 100, joined: bool = True) -> DemoSource:
+        source = DemoSource(
+            self.bank.url, self.bank.log, self.folder, self.find_code, self.clock,
+            seed=self.seed, people=people, days=days, rate=rate,
+        )  # fmt: skip
+        self.sources.append(source)
+        if joined:
+            source.join(threading.Event())
+        return source
+
+    def lived(self, **options: int) -> DemoSource:
+        source = self.demo(**options)
+        source.load_history(threading.Event())
+        return source
+
+    def find_code(self, email: str) -> str | None:
+        keys = latest(self.bank.log, USER_KEY)
+        mails = sorted(latest(self.bank.log, MAIL_REQUESTED).values(), key=lambda mail: mail.event_id, reverse=True)
+        for mail in mails:
+            key = keys[mail.user_id].key if mail.user_id in keys else None
+            if key is not None and mail.token and unseal(key, mail.user_id, mail.email) == email:
+                return unseal(key, mail.user_id, mail.token)
+        return None
+
+    def client(self, number: int) -> Client:
+        one = person(self.seed, number)
+        return Client(self.bank.url, Password(one.email, one.password))
+
+    def entries(self, number: int) -> list[TransactionView]:
+        with self.client(number) as client:
+            return list(client.transactions.export())
+
+    def told(self, people: int = PEOPLE) -> list[set[tuple[str | None, int, str]]]:
+        return [{(e.end_to_end_id, e.amount.amount_minor, e.occurred_at.isoformat()) for e in self.entries(number)
+                 if e.origin is Origin.IMPORT} for number in range(people)]  # fmt: skip
+
+    def live(self, people: int = PEOPLE) -> list[TransactionView]:
+        return [entry for number in range(people) for entry in self.entries(number) if entry.origin is Origin.LIVE]
+
+
+@pytest.fixture
+def town(bank: Bank, tmp_path: Path) -> Iterator[Town]:
+    made = Town(bank, DataFolder(tmp_path), Time())
+    yield made
+    for source in made.sources:
+        source.close()
+
+
+def events(bank: Bank, topic: Topic[str, BalanceChanged] = BALANCE_CHANGED) -> list[BalanceChanged]:
+    found: list[BalanceChanged] = []
+    for partition in range(topic.partitions):
+        place = TopicPartition(topic.name, partition)
+        offset, end = bank.log.watermarks(place)
+        while offset < end:
+            batch = bank.log.read(place, offset)
+            found += [topic.value.deserialize(value) for value in batch.values if value is not None]
+            offset = batch.next_offset
+    return found
+
+
+def assert_sound(town: Town, people: int = PEOPLE) -> None:
+    """Every entry is in the log, once and in order, and they add up to what the bank says."""
+    held: dict[str, tuple[int, int]] = {}
+    for number in range(people):
+        with town.client(number) as client:
+            held |= {
+                a.value.id: (a.value.balance.last_seq, a.value.balance.booked_minor) for a in client.accounts.list()
+            }
+    accounts: dict[str, list[BalanceChanged]] = defaultdict(list)
+
+    def all_published() -> bool:
+        accounts.clear()
+        for entry in events(town.bank):
+            accounts[entry.account_id].append(entry)
+        return all(len(accounts[account_id]) >= last_seq for account_id, (last_seq, _) in held.items())
+
+    wait_until(all_published, "everything is published", 10)
+    for account_id, (last_seq, booked_minor) in held.items():
+        entries = accounts[account_id]
+        assert [entry.account_seq for entry in entries] == list(range(1, last_seq + 1))
+        assert sum(entry.signed_minor for entry in entries) == booked_minor
+
+
+def play(demo: DemoSource, until: Callable[[], bool]) -> None:
+    """Run the demo until the condition holds."""
+    stop, failures = threading.Event(), []
+
+    def run() -> None:
+        try:
+            demo.run(stop)
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not until() and thread.is_alive() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    met = until()
+    stop.set()
+    asked = time.monotonic()
+    thread.join(5)
+    assert not thread.is_alive()
+    if failures:
+        raise failures[0]
+    assert met
+    assert time.monotonic() - asked < 0.5
+
+
+def test_people_become_customers_with_their_accounts(town: Town) -> None:
+    town.demo()
+    profiles = []
+    for number in range(PEOPLE):
+        one = person(town.seed, number)
+        with town.client(number) as client:
+            profile, accounts = client.users.profile().value, client.accounts.list()
+        profiles.append(profile.user_id)
+        assert (profile.name, profile.email, profile.email_verified) == (one.name, one.email, True)
+        assert (profile.locale, profile.timezone) == (one.country.locale.replace("_", "-"), one.country.timezone)
+        assert [(a.value.name, a.value.overdraft_limit_minor, a.value.currency) for a in accounts] == [
+            (account.name, account.overdraft_limit_minor, one.country.currency.value) for account in one.accounts
+        ]
+    # The first person watches all of their accounts.
+    total = latest(town.bank.log, ACCOUNT_THRESHOLDS)[total_id(profiles[0], person(town.seed, 0).country.currency)]
+    assert len(total.thresholds) == 1
+
+
+def test_the_history_ends_today_and_is_booked_once(town: Town) -> None:
+    assert isinstance(town.clock, Time)
+    progress: list[float] = []
+    demo = town.demo()
+    written = demo.load_history(threading.Event(), progress.append)
+    entries = [entry for number in range(PEOPLE) for entry in town.entries(number)]
+    assert written == len(entries) > 20
+    today = NOW_MS // DAY_MS * DAY_MS
+    assert all(today - DAYS * DAY_MS <= entry.occurred_at.timestamp() * 1000 < today for entry in entries)
+    assert {entry.origin for entry in entries} == {Origin.IMPORT}
+    assert progress == sorted(progress)
+    assert progress[-1] == 1.0
+    names = {entry.category_id for entry in entries}
+    assert len(names) > 5
+    town.clock.now_ms += 3 * DAY_MS
+    assert town.demo(days=99).load_history(threading.Event()) == 0
+    assert_sound(town)
+
+
+def test_nobody_signs_up_twice_and_thresholds_that_were_taken_away_stay_away(town: Town) -> None:
+    town.demo()
+    before = latest(town.bank.log, ACCOUNT_THRESHOLDS)
+    mails, profiles = latest(town.bank.log, MAIL_REQUESTED).keys(), latest(town.bank.log, USER_PROFILE).keys()
+    with town.client(0) as client:
+        accounts = [account.value.id for account in client.accounts.list()]
+        client.accounts.change(client.accounts.list()[0], ChangeAccount(name="My account"))
+    town.demo()
+    assert latest(town.bank.log, ACCOUNT_THRESHOLDS) == before
+    assert latest(town.bank.log, MAIL_REQUESTED).keys() == mails
+    assert latest(town.bank.log, USER_PROFILE).keys() == profiles
+    with town.client(0) as client:
+        assert [account.value.id for account in client.accounts.list()] == accounts
+
+
+def test_more_people_join_with_their_own_history(town: Town) -> None:
+    assert isinstance(town.clock, Time)
+    town.lived(people=2)
+    town.clock.now_ms += DAY_MS
+    assert town.lived(people=4)
+    assert all(town.told(4))
+    assert_sound(town, 4)
+    today = NOW_MS // DAY_MS * DAY_MS
+    assert max(entry.occurred_at.timestamp() * 1000 for entry in town.entries(3)) < today
+
+
+class _Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("after", [1, 2, 4])
+def test_an_interrupted_history_is_completed_by_the_next_start(
+    town: Town, after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isinstance(town.clock, Time)
+    monkeypatch.setattr("streambank.bank.client.transactions.requests", lambda lines: requests(lines, 7))
+    monkeypatch.setattr("streambank.cli.demo.source.PROGRESS_ENTRIES", 7)
+    told: list[float] = []
+
+    def kill(share: float) -> None:
+        told.append(share)
+        if len(told) >= after:
+            raise _Killed
+
+    with pytest.raises(_Killed):
+        town.demo().load_history(threading.Event(), kill)
+    town.sources[-1].close()
+    town.clock.now_ms += DAY_MS
+    assert town.demo().load_history(threading.Event()) > 0
+    (tmp_path / "other").mkdir()
+    with running_bank(tmp_path / "other") as bank:
+        other = Town(bank, DataFolder(tmp_path / "other"), Time(), seed=town.seed)
+        other.lived().close()
+        assert other.told() == town.told()
+    assert_sound(town)
+
+
+def test_a_sign_up_whose_mail_was_not_answered_goes_on(town: Town) -> None:
+    one = person(town.seed, 0)
+    with town.bank.client() as client:
+        client.users.sign_up(SignUp(email=one.email, password=one.password, name=one.name))
+    town.bank.mailed_token(one.email)
+    town.demo()
+    with town.client(0) as client:
+        assert client.users.profile().value.email_verified
+        assert len(client.accounts.list()) == len(one.accounts)
+
+
+def test_somebody_who_chose_another_password_is_left_out(town: Town) -> None:
+    town.lived()
+    with town.client(1) as client:
+        profile = client.users.profile()
+        client.users.change_password(
+            profile, PasswordChange(password=person(town.seed, 1).password, new_password=PASSWORD)
+        )
+    town.clock = system_clock
+    again = town.lived(rate=500)
+    play(again, lambda: again.live_entries > 20 and again.refused > 0)
+    assert town.live(1)
+    assert_sound(town, 1)
+
+
+def test_nobody_left_is_the_end(town: Town) -> None:
+    town.demo(people=1)
+    with town.client(0) as client:
+        client.users.change_password(
+            client.users.profile(), PasswordChange(password=person(town.seed, 0).password, new_password=PASSWORD)
+        )
+    with pytest.raises(DemoError, match=r"nobody can log in .*--data"):
+        town.demo(people=1)
+
+
+def test_somebody_who_is_forgotten_meanwhile_leaves_and_the_others_go_on(town: Town) -> None:
+    town.clock = system_clock
+    demo = town.lived(rate=500)
+    with town.client(1) as client:
+        client.users.erase(client.users.profile(), person(town.seed, 1).password)
+    play(demo, lambda: demo.live_entries > 100)
+    assert demo.refused > 0
+    assert_sound(town, 1)
+
+
+def test_live_entries_come_at_the_rate_and_are_live(town: Town) -> None:
+    town.clock = system_clock
+    demo = town.lived(rate=50)
+    begun_ms = system_clock()
+    play(demo, lambda: system_clock() - begun_ms > 1_500)
+    lasted_s = (system_clock() - begun_ms) / 1000
+    live = town.live()
+    assert demo.live_entries == len(live)
+    assert demo.live_entries + demo.let_go + demo.refused <= 50 * lasted_s
+    assert len(live) > 10
+    assert all(begun_ms <= entry.occurred_at.timestamp() * 1000 <= system_clock() for entry in live)
+    assert_sound(town)
+
+
+def jump(clock: Clock, passed_ms: int, demo: DemoSource, entries: int) -> None:
+    """Let so much time pass in the midst of a run, and let it run until it has made so many entries."""
+    assert isinstance(clock, Time)
+    jumped = [False]
+
+    def until() -> bool:
+        if not jumped[0]:
+            time.sleep(0.2)
+            clock.now_ms += passed_ms
+            jumped[0] = True
+        return demo.live_entries >= entries
+
+    play(demo, until)
+
+
+def test_a_stall_is_not_made_up_for_in_one_burst_and_is_counted(town: Town) -> None:
+    demo = town.lived(rate=100)
+    jump(town.clock, 3_600_000, demo, 50)
+    assert demo.live_entries == 50
+    assert demo.let_go == 360_000 - 50
+
+
+def test_a_tick_is_one_request_of_each_person(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    demo = town.lived(rate=1_000)
+    sent: list[tuple[int, int]] = []
+    record = DemoSource._record
+
+    def noted(self: DemoSource, customer: Customer, entries: Sequence[Entry]) -> Iterator[tuple[Entry, LineResult]]:
+        sent.append((customer.person.number, len(entries)))
+        return record(self, customer, entries)
+
+    monkeypatch.setattr(DemoSource, "_record", noted)
+    jump(town.clock, 100, demo, 100)
+    # Nothing more is due: the clock stands still.
+    assert sorted(number for number, _ in sent) == [0, 1, 2]
+    assert sum(lines for _, lines in sent) == 100
+
+
+@pytest.mark.parametrize("entries", [1, 25, 80])
+def test_a_restart_goes_on_without_gap_or_double(town: Town, entries: int) -> None:
+    town.clock = system_clock
+    for _ in range(3):
+        demo = town.lived(rate=500)
+        play(demo, lambda: demo.live_entries >= entries)  # noqa: B023
+        demo.close()
+        assert_sound(town)
+    for number in range(PEOPLE):
+        named = [(entry.account_id, entry.end_to_end_id) for entry in town.entries(number)]
+        assert len(set(named)) == len(named)
+    live = town.live()
+    days = {(entry.end_to_end_id or "")[:10] for entry in live}
+    # Three people have some six entries a day: a restart lives the rest of a day and does not jump to another.
+    assert len(days) <= len(live) / 3 + 3
+
+
+def test_it_stops_in_the_midst_of_everything(town: Town) -> None:
+    stop = threading.Event()
+    stop.set()
+    demo = town.demo(joined=False)
+    with pytest.raises(StoppedError):
+        demo.join(stop)
+    demo.join(threading.Event())
+    with pytest.raises(StoppedError):
+        demo.load_history(stop)
+    demo.load_history(threading.Event())
+    demo.run(stop)
+    assert demo.live_entries == 0
+
+
+def test_a_mail_that_never_comes_is_told(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streambank.cli.demo.joining.MAIL_LOOKS_MAX", 3)
+    monkeypatch.setattr(town, "find_code", lambda _email: None)
+    with pytest.raises(DemoError, match="no e-mail to verify an address"):
+        town.demo(people=1)
+
+
+@pytest.mark.parametrize(("people", "days", "rate"), [(0, 1, 1.0), (1, 0, 1.0), (1, 1, 0.0)])
+def test_settings_are_checked(town: Town, people: int, days: int, rate: float) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        town.demo(people=people, days=days, rate=rate)
