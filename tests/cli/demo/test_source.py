@@ -360,9 +360,11 @@ def test_a_tick_is_one_request_of_each_person(town: Town, monkeypatch: pytest.Mo
     sent: list[tuple[int, int]] = []
     record = DemoSource._record
 
-    def noted(self: DemoSource, customer: Customer, entries: Sequence[Entry]) -> Iterator[tuple[Entry, LineResult]]:
+    def noted(
+        self: DemoSource, customer: Customer, entries: Sequence[Entry], stop: threading.Event
+    ) -> Iterator[tuple[Entry, LineResult]]:
         sent.append((customer.person.number, len(entries)))
-        return record(self, customer, entries)
+        return record(self, customer, entries, stop)
 
     monkeypatch.setattr(DemoSource, "_record", noted)
     jump(town.clock, 100, demo, 100)

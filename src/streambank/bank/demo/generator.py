@@ -85,26 +85,24 @@ class Generator:
         """Everyone, by number."""
         return tuple(life.person for life in self._lives)
 
-    def history(self, one: Person, days: int) -> list[Entry]:
+    def history(self, one: Person, days: int) -> Iterator[Entry]:
         """A person's entries of so many days in time order, of origin ``IMPORT``, with what their accounts had before.
 
         All are from the start's midnight on, and before the midnight that follows the last day, both UTC.
         """
         life = self._lives[one.number]
-        start_ms, end_ms = _midnight(self._start), _midnight(self._start + timedelta(days=days))
-        entries = []
+        at_ms, end_ms = _midnight(self._start), _midnight(self._start + timedelta(days=days))
         for account in one.accounts:
             if account.opening_minor:
                 life.balances[account.purpose] += account.opening_minor
-                entries.append(Entry(one, _opening(account), self._start, start_ms, Origin.IMPORT))
+                yield Entry(one, _opening(account), self._start, at_ms, Origin.IMPORT)
         for day in (self._start + timedelta(days=count) for count in range(days)):
-            for at_ms, plan in self._day(life, day):
+            for planned_ms, plan in self._day(life, day):
                 # What is late in the evening west of Greenwich on the last day is moved before the end of the history.
-                within_ms = min(max(at_ms, start_ms), end_ms - 1)
-                entries.append(Entry(one, plan, day, within_ms, Origin.IMPORT))
+                # Where clocks are set forward, an evening may run into the next morning.
+                at_ms = max(at_ms, min(planned_ms, end_ms - 1))
+                yield Entry(one, plan, day, at_ms, Origin.IMPORT)
         life.next_day = self._start + timedelta(days=days)
-        # The hour that a clock is set forward makes an evening run into the next morning.
-        return sorted(entries, key=lambda entry: entry.at_ms)
 
     def resume(self, places: Mapping[int, Place], end: date) -> None:
         """Go on where people stand, by their numbers; ``end`` is the day after the history.

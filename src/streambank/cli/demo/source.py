@@ -7,10 +7,10 @@ those of several people at once.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import islice
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 import httpx
 import msgspec
@@ -22,6 +22,7 @@ from streambank.bank.events import ACCOUNT_THRESHOLDS, CreditDebit, Scope, total
 from streambank.bank.reading import latest
 from streambank.bank.transactions.entries import Money, NewEntry
 from streambank.cli import thresholds
+from streambank.cli.demo.crew import Crew, check_stop
 from streambank.cli.demo.errors import DemoError, StoppedError
 from streambank.cli.demo.joining import Customer, Joining
 from streambank.cli.demo.mail import FindCode
@@ -40,11 +41,11 @@ AT_ONCE_MAX = 8
 TICK_S = 0.05
 """How often live entries are sent: below it nobody sees the difference."""
 
+REST_S = 0.05
+"""What is under way at a stop may take that long for each thread; the process is to be gone in a second."""
+
 Progress: TypeAlias = Callable[[float], None]
 """Told which part is done, 0 to 1."""
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 class DemoSource:
@@ -88,7 +89,7 @@ class DemoSource:
         self._generator = Generator(seed, people=people, start=self._period.start, clock=clock)
         self._customers: dict[int, Customer] = {}
         self._transport = httpx.HTTPTransport(limits=httpx.Limits(max_connections=AT_ONCE_MAX))
-        self._crew = ThreadPoolExecutor(AT_ONCE_MAX, thread_name_prefix="demo")
+        self._crew = Crew(AT_ONCE_MAX)
 
     @property
     def people(self) -> Sequence[Person]:
@@ -110,7 +111,7 @@ class DemoSource:
             known=[known.address(user_id) for user_id in known.profiles],
             sleep=_sleep_until(stop),
         )
-        joined = self._each(lambda one: joining.join(one, self._period.end), self.people, stop)
+        joined = self._crew.each(lambda one: joining.join(one, self._period.end), self.people, stop)
         for done, customer in enumerate(joined, start=1):
             if customer is not None:
                 self._customers[customer.person.number] = customer
@@ -134,13 +135,12 @@ class DemoSource:
                 return 0
             entries = self._generator.history(customer.person, self._period.days)
             new = 0
-            for count, (entry, result) in enumerate(self._record(customer, entries), start=1):
+            for count, (entry, result) in enumerate(self._record(customer, entries, stop), start=1):
                 new += result.status == "created"
                 if _is_refused(result):
                     self._generator.take_back([entry])
                 if count % PROGRESS_ENTRIES == 0:
-                    _check(stop)
-                    report(customer, count / len(entries))
+                    report(customer, (entry.day - self._period.start).days / self._period.days)
             report(customer, 1.0)
             return new
 
@@ -150,14 +150,14 @@ class DemoSource:
                 if progress is not None:
                     progress(sum(shares.values()) / len(shares))
 
-        for new in self._each(write, self._customers.values(), stop):
+        for new in self._crew.each(write, self._customers.values(), stop):
             booked += new
         places = {number: customer.place for number, customer in self._customers.items()}
         self._generator.resume(places, self._period.end)
         return booked
 
     def run(self, stop: threading.Event) -> None:
-        """Send live entries at the rate until ``stop`` is set; ends within a request of it.
+        """Send live entries at the rate until ``stop`` is set; ends within a tick's requests of it.
 
         Raises:
             DemoError: nobody is left who may use the bank.
@@ -170,17 +170,18 @@ class DemoSource:
                 due = pace.due(self._clock())
                 self.let_go = int(pace.let_go)
                 if due:
-                    self._send(list(islice(entries, due)), stop)
+                    self._send(list(islice(entries, due)))
         except StoppedError:
             return
 
     def close(self) -> None:
-        """Close the connections. Requests that are under way end by themselves. Idempotent."""
-        self._crew.shutdown(wait=False, cancel_futures=True)
-        self._transport.close()
+        """Close the connections, unless one is waited on by a thread that a stop has left behind. Idempotent."""
+        if self._crew.rests(REST_S):
+            self._transport.close()
 
-    def _send(self, entries: Sequence[Entry], stop: threading.Event) -> None:
-        """One tick: a request for each person who does something in it."""
+    def _send(self, entries: Sequence[Entry]) -> None:
+        """One tick: a request for each person who does something in it. A stop lets it end."""
+        never = threading.Event()
         by_person: dict[int, list[Entry]] = {}
         for entry in entries:
             by_person.setdefault(entry.person.number, []).append(entry)
@@ -190,7 +191,7 @@ class DemoSource:
             if customer is None:
                 return 0, own
             try:
-                results = list(self._record(customer, own))
+                results = list(self._record(customer, own, never))
             except (ApiError, NotLoggedInError) as error:
                 if isinstance(error, ApiError) and not 400 <= error.status < 429:
                     raise
@@ -199,7 +200,7 @@ class DemoSource:
                 return 0, own
             return sum(r.status == "created" for _, r in results), [e for e, r in results if _is_refused(r)]
 
-        for new, refused in self._each(write, by_person, stop):
+        for new, refused in self._crew.each(write, by_person, never):
             self.live_entries += new
             self.refused += len(refused)
             self._generator.take_back(refused)
@@ -209,28 +210,20 @@ class DemoSource:
         if not self._customers:
             raise DemoError("none of the demo's people may use the bank any more")
 
-    def _record(self, customer: Customer, entries: Sequence[Entry]) -> Iterator[tuple[Entry, LineResult]]:
-        lines = [_line(customer, entry) for entry in entries]
-        return zip(entries, customer.client.transactions.record_all(lines), strict=True)
+    def _record(
+        self, customer: Customer, entries: Iterable[Entry], stop: threading.Event
+    ) -> Iterator[tuple[Entry, LineResult]]:
+        """Have the entries booked: each with what became of it, by the thousands as they are taken."""
+        sent: deque[Entry] = deque()
 
-    def _each(self, work: Callable[[T], R], items: Iterable[T], stop: threading.Event) -> Iterator[R]:
-        """What ``work`` makes of each, several at once, in the order in which it is done. The first failure ends all.
+        def lines() -> Iterator[bytes]:
+            for entry in entries:
+                check_stop(stop)
+                sent.append(entry)
+                yield _line(customer, entry)
 
-        Raises:
-            StoppedError: ``stop`` was set.
-        """
-
-        def checked(item: T) -> R:
-            _check(stop)
-            return work(item)
-
-        futures = [self._crew.submit(checked, item) for item in items]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        finally:
-            for future in futures:
-                future.cancel()
+        for result in customer.client.transactions.record_all(lines()):
+            yield sent.popleft(), result
 
     def _set_thresholds(self) -> None:
         """Straight into the log, for as long as no service owns thresholds; for those only who never had any."""
@@ -256,7 +249,7 @@ class DemoSource:
 
 
 PROGRESS_ENTRIES = 100
-"""How often the progress of one person's history is told, and looked whether to stop."""
+"""How often the progress of one person's history is told."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -286,14 +279,9 @@ def _is_refused(result: LineResult) -> bool:
     return result.problem is not None and result.problem.as_error(0).slug != "external-id-taken"
 
 
-def _check(stop: threading.Event) -> None:
-    if stop.is_set():
-        raise StoppedError
-
-
 def _sleep_until(stop: threading.Event) -> Callable[[float], None]:
     def sleep(seconds: float) -> None:
         stop.wait(seconds)
-        _check(stop)
+        check_stop(stop)
 
     return sleep
