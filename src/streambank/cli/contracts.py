@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from streambank.bank import contract
 from streambank.bank.contract import EventType, Participant
-from streambank.bank.events import ALERT_NOTIFICATION, AUTH_KEY, MAIL_REQUESTED, TOPICS, USER_KEY
+from streambank.bank.events import (
+    ACCOUNT,
+    ACCOUNT_THRESHOLDS,
+    ALERT_NOTIFICATION,
+    AUTH_KEY,
+    GOAL_PROGRESS,
+    MAIL_REQUESTED,
+    TOPICS,
+    USER_KEY,
+    USER_PROFILE,
+)
 from streambank.cli.platform import NOTIFICATIONS, TOPOLOGIES
 
 SERVICE_RECEIVES = {
     "users": (AUTH_KEY,),
     "transactions": (AUTH_KEY, USER_KEY),
+    "personalization": (AUTH_KEY, USER_KEY, USER_PROFILE, ACCOUNT, ACCOUNT_THRESHOLDS, GOAL_PROGRESS),
     NOTIFICATIONS: (USER_KEY, MAIL_REQUESTED, ALERT_NOTIFICATION),
 }
 """What each service reads: who takes access tokens needs the keys that they are signed with. The rest follows from the

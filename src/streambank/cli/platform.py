@@ -30,7 +30,7 @@ SENDER = "alerts@streambank.example"
 
 TOPOLOGIES = {"balances": balances.build, "alerts": alerts.build}
 NOTIFICATIONS = "notifications"
-SERVICES = ("users", "transactions")
+SERVICES = ("users", "transactions", "personalization")
 """Those that answer over HTTP: :data:`streambank.cli.services.SERVICES`, which takes long to import."""
 
 WATCHING_ROLES = (*TOPOLOGIES, NOTIFICATIONS)

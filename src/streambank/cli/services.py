@@ -13,6 +13,9 @@ from fastapi import APIRouter
 from sqlalchemy import select
 
 from streambank.bank.access import LogKeys
+from streambank.bank.personalization import endpoints as personalization_endpoints
+from streambank.bank.personalization import models as personalization_models
+from streambank.bank.personalization import service as personalization
 from streambank.bank.scopes import SCOPES, TOKEN_PATH
 from streambank.bank.transactions import endpoints as transactions_endpoints
 from streambank.bank.transactions import models as transactions_models
@@ -66,6 +69,13 @@ SERVICES = {
         tuple(topic.name for topic in transactions.RECEIVES),
         transactions.TransactionsService,
         transactions_endpoints.router,
+    ),
+    personalization.NAME: ServiceKind(
+        "personalization",
+        personalization_models.DATABASE,
+        tuple(topic.name for topic in personalization.RECEIVES),
+        personalization.PersonalizationService,
+        personalization_endpoints.router,
     ),
 }
 """By name."""

@@ -2,6 +2,7 @@
 
 from streambank.bank.client.accounts import Accounts, Shared
 from streambank.bank.client.batch import BatchLine, LineResult
+from streambank.bank.client.budgets import Budgets
 from streambank.bank.client.categories import Categories
 from streambank.bank.client.client import DEFAULT_URL, Client
 from streambank.bank.client.connection import Patience
@@ -14,8 +15,11 @@ from streambank.bank.client.errors import (
     NotLoggedInError,
     UnreachableError,
 )
+from streambank.bank.client.goals import Goals
 from streambank.bank.client.imports import Imports
+from streambank.bank.client.limits import Limits
 from streambank.bank.client.rules import Rules
+from streambank.bank.client.thresholds import Thresholds
 from streambank.bank.client.transactions import State, Transactions
 from streambank.bank.client.users import Users
 from streambank.bank.client.versioned import Versioned
@@ -29,11 +33,14 @@ __all__ = [
     "ApiKey",
     "Ask",
     "BatchLine",
+    "Budgets",
     "Categories",
     "Client",
     "ClientError",
     "Credentials",
+    "Goals",
     "Imports",
+    "Limits",
     "LineResult",
     "NotLoggedInError",
     "Password",
@@ -42,6 +49,7 @@ __all__ = [
     "Rules",
     "Shared",
     "State",
+    "Thresholds",
     "Transactions",
     "UnreachableError",
     "Users",

@@ -8,11 +8,15 @@ from typing import Self
 import httpx
 
 from streambank.bank.client.accounts import Accounts
+from streambank.bank.client.budgets import Budgets
 from streambank.bank.client.categories import Categories
 from streambank.bank.client.connection import ApiConnection, Patience, Sleep
 from streambank.bank.client.credentials import Credentials
+from streambank.bank.client.goals import Goals
 from streambank.bank.client.imports import Imports
+from streambank.bank.client.limits import Limits
 from streambank.bank.client.rules import Rules
+from streambank.bank.client.thresholds import Thresholds
 from streambank.bank.client.transactions import Transactions
 from streambank.bank.client.users import Users
 from streambank.clock import Clock, system_clock
@@ -66,6 +70,10 @@ class Client:
         self.categories = Categories(connection, fresh=fresh)
         self.rules = Rules(connection, fresh=fresh)
         self.imports = Imports(connection, fresh=fresh)
+        self.thresholds = Thresholds(connection, fresh=fresh)
+        self.budgets = Budgets(connection, fresh=fresh)
+        self.goals = Goals(connection, fresh=fresh)
+        self.limits = Limits(connection, fresh=fresh)
 
     @property
     def base_url(self) -> str:

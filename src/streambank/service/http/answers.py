@@ -14,7 +14,8 @@ class Answer:
     """A status, and what goes with it.
 
     ``version`` counts the changes of what is answered, and becomes its ETag. ``secret``: the body holds what must not
-    be kept, so that a retry of the request is refused where it would be answered from what was stored.
+    be kept, so that a retry of the request is refused where it would be answered from what was stored. ``volatile``:
+    the body also tells what changes without a new version, so that who has the version has to have the body anew.
     """
 
     status: int
@@ -23,6 +24,7 @@ class Answer:
     location: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     secret: bool = False
+    volatile: bool = False
 
     def render(self) -> "Rendered":
         """The answer as it goes out."""
@@ -31,7 +33,8 @@ class Answer:
             headers["ETag"] = etag(self.version)
         if self.location is not None:
             headers["Location"] = self.location
-        return Rendered(self.status, headers, self.body.model_dump_json().encode() if self.body is not None else b"")
+        body = self.body.model_dump_json().encode() if self.body is not None else b""
+        return Rendered(self.status, headers, body, volatile=self.volatile)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +44,16 @@ class Rendered:
     status: int
     headers: dict[str, str]
     body: bytes
+    volatile: bool = False
 
     def response(self, more: Mapping[str, str]) -> Response:
         """As the framework wants it, with ``more`` headers."""
         return Response(self.body, self.status, {**self.headers, **more}, "application/json" if self.body else None)
 
 
-def ok(body: BaseModel, *, version: int | None = None) -> Answer:
+def ok(body: BaseModel, *, version: int | None = None, volatile: bool = False) -> Answer:
     """200."""
-    return Answer(200, body, version)
+    return Answer(200, body, version, volatile=volatile)
 
 
 def created(body: BaseModel, location: str, *, version: int | None = None, secret: bool = False) -> Answer:

@@ -66,7 +66,7 @@ class Read:
 
         rendered = await run_in_threadpool(look)
         tag = rendered.headers.get("ETag")
-        if tag is not None and tag in self._request.headers.get("if-none-match", ""):
+        if tag is not None and not rendered.volatile and tag in self._request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers={"ETag": tag, **self._headers})
         return rendered.response(self._headers)
 
