@@ -2,43 +2,41 @@
 
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
 import pytest
-from tests.bank.client.bank import PASSWORD, Bank, running_bank
+from tests.bank.client.bank import PASSWORD
+from tests.cli.demo.support import Bank, running_platform
 from tests.cli.support import wait_until
 
 from streambank.bank.client import Client, LineResult, Password
 from streambank.bank.client.batch import requests
-from streambank.bank.demo import Entry, person
+from streambank.bank.demo import USUAL_CATEGORIES, Entry, budgets, person, watches
 from streambank.bank.events import (
-    ACCOUNT_THRESHOLDS,
     BALANCE_CHANGED,
     MAIL_REQUESTED,
-    USER_KEY,
     USER_PROFILE,
+    AccountKind,
     BalanceChanged,
     Origin,
-    total_id,
 )
-from streambank.bank.events.personal import unseal
 from streambank.bank.reading import latest
 from streambank.bank.transactions.schemas import ChangeAccount, TransactionView
 from streambank.bank.users.schemas import PasswordChange, SignUp
+from streambank.cli.demo.customer import Customer
 from streambank.cli.demo.errors import DemoError, StoppedError
-from streambank.cli.demo.joining import Customer
+from streambank.cli.demo.mail import FindCode
 from streambank.cli.demo.source import DemoSource
-from streambank.cli.folder import DataFolder
 from streambank.clock import Clock, system_clock
 from streambank.log import TopicPartition
 from streambank.streams.topic import Topic
 
 DAY_MS = 86_400_000
-NOW_MS = 1_780_000_000_000
+NOW_MS = system_clock()
 PEOPLE, DAYS = 3, 10
 
 _SEEDS = count(100)
@@ -57,7 +55,7 @@ class Time:
 @pytest.fixture(scope="module")
 def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bank]:
     """Each test has people of its own, by another seed."""
-    with running_bank(tmp_path_factory.mktemp("bank")) as running:
+    with running_platform(tmp_path_factory.mktemp("bank")) as running:
         yield running
 
 
@@ -66,14 +64,15 @@ class Town:
     """Demos of one seed on one folder."""
 
     bank: Bank
-    folder: DataFolder
+    folder: Path
     clock: Clock
     seed: int = field(default_factory=lambda: next(_SEEDS))
     sources: list[DemoSource] = field(default_factory=list)
+    find_code: FindCode | None = None
 
     def demo(self, *, people: int = PEOPLE, days: int = DAYS, rate: float = 100, joined: bool = True) -> DemoSource:
         source = DemoSource(
-            self.bank.url, self.bank.log, self.folder, self.find_code, self.clock,
+            self.bank.url, self.bank.log, self.folder, self.find_code or self.bank.find_code, self.clock,
             seed=self.seed, people=people, days=days, rate=rate,
         )  # fmt: skip
         self.sources.append(source)
@@ -85,15 +84,6 @@ class Town:
         source = self.demo(**options)
         source.load_history(threading.Event())
         return source
-
-    def find_code(self, email: str) -> str | None:
-        keys = latest(self.bank.log, USER_KEY)
-        mails = sorted(latest(self.bank.log, MAIL_REQUESTED).values(), key=lambda mail: mail.event_id, reverse=True)
-        for mail in mails:
-            key = keys[mail.user_id].key if mail.user_id in keys else None
-            if key is not None and mail.token and unseal(key, mail.user_id, mail.email) == email:
-                return unseal(key, mail.user_id, mail.token)
-        return None
 
     def client(self, number: int) -> Client:
         one = person(self.seed, number)
@@ -113,7 +103,7 @@ class Town:
 
 @pytest.fixture
 def town(bank: Bank, tmp_path: Path) -> Iterator[Town]:
-    made = Town(bank, DataFolder(tmp_path), Time())
+    made = Town(bank, tmp_path, Time())
     yield made
     for source in made.sources:
         source.close()
@@ -182,20 +172,15 @@ def play(demo: DemoSource, until: Callable[[], bool]) -> None:
 
 def test_people_become_customers_with_their_accounts(town: Town) -> None:
     town.demo()
-    profiles = []
     for number in range(PEOPLE):
         one = person(town.seed, number)
         with town.client(number) as client:
             profile, accounts = client.users.profile().value, client.accounts.list()
-        profiles.append(profile.user_id)
         assert (profile.name, profile.email, profile.email_verified) == (one.name, one.email, True)
         assert (profile.locale, profile.timezone) == (one.country.locale.replace("_", "-"), one.country.timezone)
         assert [(a.value.name, a.value.overdraft_limit_minor, a.value.currency) for a in accounts] == [
             (account.name, account.overdraft_limit_minor, one.country.currency.value) for account in one.accounts
         ]
-    # The first person watches all of their accounts.
-    total = latest(town.bank.log, ACCOUNT_THRESHOLDS)[total_id(profiles[0], person(town.seed, 0).country.currency)]
-    assert len(total.thresholds) == 1
 
 
 def test_the_history_ends_today_and_is_booked_once(town: Town) -> None:
@@ -217,19 +202,51 @@ def test_the_history_ends_today_and_is_booked_once(town: Town) -> None:
     assert_sound(town)
 
 
-def test_nobody_signs_up_twice_and_thresholds_that_were_taken_away_stay_away(town: Town) -> None:
+def test_people_make_their_plans(town: Town) -> None:
+    town.demo(people=8)
+    kinds: Counter[str] = Counter()
+    for number in range(8):
+        one = person(town.seed, number)
+        with town.client(number) as client:
+            accounts = {account.value.id: account.value for account in client.accounts.list()}
+            watched, planned = client.thresholds.list(), client.budgets.list()
+            saved = client.goals.list_savings()
+            names = {category.value.id: category.value.name for category in client.categories.list()}
+        assert [(w.value.level_minor, w.value.direction) for w in watched if w.value.account_id is None] == [
+            (wanted.level_minor, wanted.direction) for wanted in watches(one, town.seed) if wanted.account is None
+        ]
+        assert len(watched) == len(list(watches(one, town.seed)))
+        assert [(b.value.name, b.value.target_minor, {names[i] for i in b.value.category_ids}) for b in planned] == [
+            (wanted.name, wanted.target_minor, {USUAL_CATEGORIES[c] for c in wanted.categories})
+            for wanted in budgets(one, town.seed)
+        ]
+        assert [accounts[i].kind for goal in saved for i in goal.value.account_ids] == [AccountKind.SAVINGS] * len(
+            saved
+        )
+        kinds.update(thresholds=len(watched), budgets=len(planned), savings=len(saved))
+    assert min(kinds[kind] for kind in ("thresholds", "budgets", "savings")) >= 3
+
+
+def test_nothing_is_done_twice_and_plans_that_were_given_up_stay_so(town: Town) -> None:
     town.demo()
-    before = latest(town.bank.log, ACCOUNT_THRESHOLDS)
+    town.demo()
+    with town.client(0) as client:
+        # Nothing was booked yet, so plans may have been interrupted.
+        assert len(client.thresholds.list()) == len(list(watches(person(town.seed, 0), town.seed)))
+        assert len(client.budgets.list()) == len(list(budgets(person(town.seed, 0), town.seed)))
+    town.lived()
     mails, profiles = latest(town.bank.log, MAIL_REQUESTED).keys(), latest(town.bank.log, USER_PROFILE).keys()
     with town.client(0) as client:
         accounts = [account.value.id for account in client.accounts.list()]
         client.accounts.change(client.accounts.list()[0], ChangeAccount(name="My account"))
-    town.demo()
-    assert latest(town.bank.log, ACCOUNT_THRESHOLDS) == before
+        for threshold in client.thresholds.list():
+            client.thresholds.remove(threshold)
+    town.lived()
     assert latest(town.bank.log, MAIL_REQUESTED).keys() == mails
     assert latest(town.bank.log, USER_PROFILE).keys() == profiles
     with town.client(0) as client:
         assert [account.value.id for account in client.accounts.list()] == accounts
+        assert client.thresholds.list() == []
 
 
 def test_more_people_join_with_their_own_history(town: Town) -> None:
@@ -267,8 +284,8 @@ def test_an_interrupted_history_is_completed_by_the_next_start(
     town.clock.now_ms += DAY_MS
     assert town.demo().load_history(threading.Event()) > 0
     (tmp_path / "other").mkdir()
-    with running_bank(tmp_path / "other") as bank:
-        other = Town(bank, DataFolder(tmp_path / "other"), Time(), seed=town.seed)
+    with running_platform(tmp_path / "other") as bank:
+        other = Town(bank, tmp_path / "other", Time(), seed=town.seed)
         other.lived().close()
         assert other.told() == town.told()
     assert_sound(town)
@@ -276,9 +293,9 @@ def test_an_interrupted_history_is_completed_by_the_next_start(
 
 def test_a_sign_up_whose_mail_was_not_answered_goes_on(town: Town) -> None:
     one = person(town.seed, 0)
-    with town.bank.client() as client:
+    with Client(town.bank.url) as client:
         client.users.sign_up(SignUp(email=one.email, password=one.password, name=one.name))
-    town.bank.mailed_token(one.email)
+    wait_until(lambda: town.bank.find_code(one.email) is not None, "a mail", 10)
     town.demo()
     with town.client(0) as client:
         assert client.users.profile().value.email_verified
@@ -406,7 +423,7 @@ def test_it_stops_in_the_midst_of_everything(town: Town) -> None:
 
 def test_a_mail_that_never_comes_is_told(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streambank.cli.demo.joining.MAIL_LOOKS_MAX", 3)
-    monkeypatch.setattr(town, "find_code", lambda _email: None)
+    town.find_code = lambda _email: None
     with pytest.raises(DemoError, match="no e-mail to verify an address"):
         town.demo(people=1)
 

@@ -6,7 +6,7 @@ What is here is pure: who they are and what they do. Whoever carries it out is e
 from streambank.bank.demo.generator import Entry, Generator, Place
 from streambank.bank.demo.life import USUAL_CATEGORIES
 from streambank.bank.demo.people import DemoAccount, Person, Purpose, person
-from streambank.bank.demo.plans import Watch, watches
+from streambank.bank.demo.plans import PlannedBudget, PlannedSavings, Watch, budgets, savings, watches
 
 __all__ = [
     "USUAL_CATEGORIES",
@@ -15,8 +15,12 @@ __all__ = [
     "Generator",
     "Person",
     "Place",
+    "PlannedBudget",
+    "PlannedSavings",
     "Purpose",
     "Watch",
+    "budgets",
     "person",
+    "savings",
     "watches",
 ]

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from math import exp
 from random import Random
 from typing import TypeAlias
 from zlib import crc32
@@ -79,6 +80,7 @@ _HABITS = (
     _Habit("health", 0.03, 0.0110, 0.7, (8, 18), weekend=0.3),
 )
 _CASH_PER_DAY, _CASH_SHARE = 0.055, 0.03
+_MONTH_DAYS = 30.4
 
 
 def planned_day(person: Person, day: date, seed: int, balances: Balances) -> list[Planned]:
@@ -104,6 +106,19 @@ def payday_of(person: Person, year: int, month: int, seed: int) -> date:
     day = date(year, month, min(28, max(1, person.payday + jitter)))
     friday = day - timedelta(days=max(0, day.weekday() - 4))
     return friday if friday.month == month else day + timedelta(days=7 - day.weekday())
+
+
+def usual_month_minor(person: Person, category: str) -> int:
+    """What a person usually spends in a month on something that is bought now and then, in minor units.
+
+    Raises:
+        KeyError: it is nothing of that kind.
+    """
+    habit = {habit.category: habit for habit in _HABITS}[category]
+    often = habit.per_day * (5 + 2 * habit.weekend) / 7 * _MONTH_DAYS
+    # The mean of the log-normal distribution that prices have.
+    price = person.salary_minor * habit.share * exp(habit.spread**2 / 2)
+    return round(often * price * person.spending)
 
 
 def _bills(person: Person, day: date, seed: int, random: Random) -> Iterator[Planned]:

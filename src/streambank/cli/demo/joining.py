@@ -1,4 +1,4 @@
-"""How a person of the demo becomes a customer: they sign up, answer the mail, log in, and open their accounts.
+"""How a person of the demo becomes a customer: they sign up, answer the mail, log in, open accounts, and make plans.
 
 What was done by an earlier run is not done again: whoever has signed up logs in, and accounts are looked for first.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import date
 
 import httpx
@@ -18,8 +18,10 @@ from streambank.bank.demo import USUAL_CATEGORIES, DemoAccount, Person, Place, P
 from streambank.bank.events import AccountKind, Role
 from streambank.bank.transactions.schemas import AccountView, OpenAccount, TransactionView
 from streambank.bank.users.schemas import SignUp
+from streambank.cli.demo.customer import Customer
 from streambank.cli.demo.errors import DemoError
 from streambank.cli.demo.mail import FindCode
+from streambank.cli.demo.planning import make_plans
 
 logger = structlog.get_logger(__name__)
 
@@ -38,18 +40,6 @@ _KINDS = {
 _REFERENCE = re.compile(r"(\d{4}-\d\d-\d\d)/[a-z0-9-]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Customer:
-    """A person, and what they have with the bank: ids of accounts, and of categories by what the demo calls them."""
-
-    person: Person
-    client: Client
-    user_id: str
-    accounts: dict[Purpose, str]
-    categories: dict[str, str]
-    place: Place
-
-
 class Joining:
     """Lets people join. May be used by several threads."""
 
@@ -59,6 +49,7 @@ class Joining:
         transport: httpx.BaseTransport,
         find_code: FindCode,
         *,
+        seed: int,
         known: Iterable[str],
         sleep: Callable[[float], None],
     ) -> None:
@@ -66,10 +57,11 @@ class Joining:
         self._url = url
         self._transport = _Shared(transport)
         self._find_code = find_code
+        self._seed = seed
         self._known = frozenset(known)
         self._sleep = sleep
 
-    def join(self, one: Person, history_end: date) -> Customer | None:
+    def join(self, one: Person, history_end: date, today: date) -> Customer | None:
         """The person as a customer; None: their password is not the demo's any more, so they are let be.
 
         Raises:
@@ -83,7 +75,6 @@ class Joining:
         except NotLoggedInError:
             logger.warning("cannot log in with the demo's password, and is left out", person=one.number)
             return None
-        profile = client.users.profile().value
         # Fresh: the ledger has heard of its new customer then.
         named = {category.value.name: category.value.id for category in client.fresh.categories.list()}
         categories = {ours: named[name] for ours, name in USUAL_CATEGORIES.items() if name in named}
@@ -92,14 +83,15 @@ class Joining:
             account.purpose: held.get(account.purpose) or _open(client, one, account) for account in one.accounts
         }
         ids = {purpose: account.id for purpose, account in accounts.items()}
-        place = Place({})
-        if any(account.balance.last_seq for account in held.values()):
-            balances = {purpose: account.balance.booked_minor for purpose, account in accounts.items()}
-            entries = (entry.value for entry in client.transactions.search(page_items=50))
-            place = place_of(
-                balances, {account_id: purpose for purpose, account_id in ids.items()}, entries, history_end
-            )
-        return Customer(one, client, profile.user_id, ids, categories, place)
+        customer = Customer(one, client, ids, categories)
+        if not any(account.balance.last_seq for account in accounts.values()):
+            # Before anything is booked: who has entries has made their plans, and may have thought better of them.
+            make_plans(customer, self._seed, today)
+            return customer
+        balances = {purpose: account.balance.booked_minor for purpose, account in accounts.items()}
+        entries = (entry.value for entry in client.transactions.search(page_items=50))
+        purposes = {account_id: purpose for purpose, account_id in ids.items()}
+        return replace(customer, place=place_of(balances, purposes, entries, history_end))
 
     def _let_in(self, client: Client, one: Person) -> None:
         if one.email not in self._known:

@@ -184,7 +184,7 @@ class _Demo:
         self._source = DemoSource(
             self._url,
             platform.log,
-            platform.folder,
+            platform.folder.path,
             BuiltInMailbox(platform.folder.mailbox),
             system_clock,
             seed=options.seed,

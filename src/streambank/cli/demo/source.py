@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import TypeAlias
 
 import httpx
@@ -17,18 +18,16 @@ import msgspec
 import structlog
 
 from streambank.bank.client import ApiError, LineResult, NotLoggedInError
-from streambank.bank.demo import Entry, Generator, Person, watches
-from streambank.bank.events import ACCOUNT_THRESHOLDS, CreditDebit, Scope, total_id
-from streambank.bank.reading import latest
+from streambank.bank.demo import Entry, Generator, Person
+from streambank.bank.events import CreditDebit
 from streambank.bank.transactions.entries import Money, NewEntry
-from streambank.cli import thresholds
 from streambank.cli.demo.crew import Crew, check_stop
+from streambank.cli.demo.customer import Customer
 from streambank.cli.demo.errors import DemoError, StoppedError
-from streambank.cli.demo.joining import Customer, Joining
+from streambank.cli.demo.joining import Joining
 from streambank.cli.demo.mail import FindCode
 from streambank.cli.demo.pace import Pace
 from streambank.cli.demo.period import kept_period
-from streambank.cli.folder import DataFolder
 from streambank.cli.people import People
 from streambank.clock import Clock, to_datetime
 from streambank.log import EventLog
@@ -65,7 +64,7 @@ class DemoSource:
         self,
         url: str,
         log: EventLog,
-        folder: DataFolder,
+        folder: Path,
         find_code: FindCode,
         clock: Clock,
         *,
@@ -74,7 +73,7 @@ class DemoSource:
         days: int,
         rate: float,
     ) -> None:
-        """Nothing is sent yet. The ``log`` is only looked into for who is known, and has the thresholds.
+        """Nothing is sent yet. The ``log`` is only looked into, for who is known.
 
         Raises:
             ValueError: people, days or rate is not positive.
@@ -83,9 +82,9 @@ class DemoSource:
         if people < 1 or days < 1 or rate <= 0:
             raise ValueError("people and days must be at least 1, and rate above 0")
         self.live_entries = self.let_go = self.refused = 0
-        self._url, self._log, self._folder, self._find_code, self._clock = url, log, folder, find_code, clock
+        self._url, self._log, self._find_code, self._clock = url, log, find_code, clock
         self._seed, self._rate = seed, rate
-        self._period = kept_period(folder.path, seed, days, to_datetime(clock()).date())
+        self._period = kept_period(folder, seed, days, to_datetime(clock()).date())
         self._generator = Generator(seed, people=people, start=self._period.start, clock=clock)
         self._customers: dict[int, Customer] = {}
         self._transport = httpx.HTTPTransport(limits=httpx.Limits(max_connections=AT_ONCE_MAX))
@@ -108,10 +107,12 @@ class DemoSource:
             self._url,
             self._transport,
             self._find_code,
+            seed=self._seed,
             known=[known.address(user_id) for user_id in known.profiles],
             sleep=_sleep_until(stop),
         )
-        joined = self._crew.each(lambda one: joining.join(one, self._period.end), self.people, stop)
+        end, today = self._period.end, to_datetime(self._clock()).date()
+        joined = self._crew.each(lambda one: joining.join(one, end, today), self.people, stop)
         for done, customer in enumerate(joined, start=1):
             if customer is not None:
                 self._customers[customer.person.number] = customer
@@ -119,7 +120,6 @@ class DemoSource:
                 progress(done / len(self.people))
         if not self._customers:
             raise DemoError("nobody can log in with the demo's passwords: give it another folder with --data")
-        self._set_thresholds()
 
     def load_history(self, stop: threading.Event, progress: Progress | None = None) -> int:
         """Have booked what is missing of everyone's past. Returns how many entries were; 0 if all were there.
@@ -224,28 +224,6 @@ class DemoSource:
 
         for result in customer.client.transactions.record_all(lines()):
             yield sent.popleft(), result
-
-    def _set_thresholds(self) -> None:
-        """Straight into the log, for as long as no service owns thresholds; for those only who never had any."""
-        with thresholds.editing(self._folder):
-            known = latest(self._log, ACCOUNT_THRESHOLDS).keys()
-            changes = [c for customer in self._customers.values() for c in self._watched(customer)]
-            new = [change for change in changes if change.on.scope_id not in known]
-            if new:
-                thresholds.put(self._log, new)
-
-    def _watched(self, customer: Customer) -> Iterator[thresholds.Change]:
-        currency = customer.person.country.currency
-        for watch in watches(customer.person, self._seed):
-            scope, scope_id = Scope.TOTAL, total_id(customer.user_id, currency)
-            if watch.account is not None:
-                scope, scope_id = Scope.ACCOUNT, customer.accounts[watch.account]
-            yield thresholds.Change(
-                on=thresholds.ScopeChoice(customer.user_id, scope, scope_id, currency, ""),
-                direction=watch.direction,
-                level_minor=watch.level_minor,
-                margin_minor=watch.margin_minor,
-            )
 
 
 PROGRESS_ENTRIES = 100
