@@ -62,7 +62,12 @@ def test_a_stop_does_not_wait_for_what_is_under_way(gate: threading.Event) -> No
 
     crew = Crew(2)
     results = crew.each(work, range(5), stop)
-    threading.Thread(target=lambda: (begun.wait(5), stop.set())).start()
+
+    def stop_soon() -> None:
+        begun.wait(5)
+        stop.set()
+
+    threading.Thread(target=stop_soon).start()
     asked = time.monotonic()
     with pytest.raises(StoppedError):
         next(results)

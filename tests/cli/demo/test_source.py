@@ -80,8 +80,8 @@ class Town:
             source.join(threading.Event())
         return source
 
-    def lived(self, **options: int) -> DemoSource:
-        source = self.demo(**options)
+    def lived(self, *, people: int = PEOPLE, rate: float = 100) -> DemoSource:
+        source = self.demo(people=people, rate=rate)
         source.load_history(threading.Event())
         return source
 
