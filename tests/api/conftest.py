@@ -8,6 +8,7 @@ import pytest
 from tests.api.support import World, world_of
 from tests.postgres import Databases, PostgresServer
 
+from streambank.bank.payments import models as payments
 from streambank.bank.transactions import models as transactions
 from streambank.bank.users import models as users
 from streambank.service.database import Database
@@ -20,6 +21,7 @@ def empty_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("empty")
     Database.open(folder / "users.db", *users.DATABASE).close()
     Database.open(folder / "transactions.db", *transactions.DATABASE).close()
+    Database.open(folder / "payments.db", *payments.DATABASE).close()
     return folder
 
 

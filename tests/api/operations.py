@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tests.api.support import NDJSON, PASSWORD, World, api_key_body, ndjson, rule_body, told
-from tests.bank.transactions.support import line
+from tests.api.support import EUR_5, NDJSON, PASSWORD, World, api_key_body, ndjson, rule_body, told, transfer_body
+from tests.bank.transactions.support import TODAY, line
 
 
 class Operation(NamedTuple):
@@ -68,7 +68,7 @@ def operations(document: dict[str, Any]) -> list[Operation]:
 
 def calls(world: World, operation: Operation) -> Iterator[Call]:
     """The operation with what is Ada's; once more with each id that its query may have."""
-    ids = _ids(world, operation)
+    ids = {**_ids(world, operation), **OF_NOBODY}
     path = operation.path
     for name in operation.names("path"):
         assert name in ids, f"{operation.operation_id}: say in World.ids what to put for {{{name}}}"
@@ -95,9 +95,17 @@ def calls(world: World, operation: Operation) -> Iterator[Call]:
 QUERY = {"from": "2026-11-01", "to": "2026-11-30"}
 
 
+OF_NOBODY = {"currency": "EUR"}
+"""Path parameters that are no ids."""
+
+
 def _ids(world: World, operation: Operation) -> dict[str, str]:
     if operation.operation_id in ("book_transaction", "void_transaction"):
         return {**world.ids, "entry_id": world.pending_id}
+    if operation.operation_id == "refund_transfer":
+        return {**world.ids, "transfer_id": world.refundable_id}
+    if operation.operation_id in ("pay_payment_request", "decline_payment_request"):
+        return {**world.ids, "request_id": world.asked_id}
     return world.ids
 
 
@@ -127,13 +135,24 @@ def _bodies(world: World) -> dict[str, dict[str, Any]]:
         "preview_rule": {"json": {**rule_body(category), "account_ids": [account]}},
         "replace_rule": {"json": {**rule_body(category), "account_ids": [account]}},
         "apply_rule": {"json": {}},
+        "create_transfer": {"json": transfer_body(account)},
+        "refund_transfer": {"json": {"remittance": "back"}},
+        "create_standing_order": {
+            "json": {**transfer_body(account), "every": "week", "starts_on": f"{TODAY.year + 1}-01-01"}
+        },
+        "change_standing_order": {"json": {"amount_minor": 7}},
+        "create_payment_request": {
+            "json": {"payer": "nobody@example.org", "amount": EUR_5, "creditor_account_id": account}
+        },
+        "pay_payment_request": {"json": {"debtor_account_id": world.private_account_id}},
+        "set_alias": {"json": {"alias": "adas-other-alias"}},
+        "set_receiving_account": {"json": {"account_id": account}},
         "import_entries": {"content": ndjson([line("", 5, "imported", category_id=category)]), "headers": NDJSON},
     }
 
 
 def _names_ada(world: World, texts: list[str]) -> bool:
-    hers = (*world.ids.values(), world.pending_id)
-    return any(her_id in text for her_id in hers for text in texts)
+    return any(her_id in text for her_id in world.hers for text in texts)
 
 
 def _version(world: World, path: str) -> str:

@@ -16,6 +16,8 @@ RULES = {
     "bad-position": "a position of a topic that this service does not read",
     "bad-token": "a token that was made up",
     "unknown-category": "there is no such category",
+    "unknown-payee": "nobody has that alias",
+    "limit-exceeded": "a payment limit of the user's or of the service's",
     "weak-password": "too short or well known; a log-in takes any",
 }
 """Types of problems that a request of the right form may be answered with, with 400 or 422, and why."""

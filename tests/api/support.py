@@ -1,4 +1,4 @@
-"""Both services behind one address, served over HTTP, and the people who use them.
+"""The services behind one address, served over HTTP, and the people who use them.
 
 Ada owns accounts and much else, Bob is another customer, Eve and Fay may look at one of Ada's accounts.
 """
@@ -14,12 +14,15 @@ import msgspec
 from argon2 import Parameters, Type
 from fastapi import FastAPI
 from sqlalchemy import MetaData, select
-from tests.bank.transactions.support import TODAY, Ticker, line, records
+from tests.bank.transactions.support import TODAY, Ticker, line, records, transaction
 from tests.postgres import Databases
 
 from streambank.bank.access import LogKeys
 from streambank.bank.events import MAIL_REQUESTED, USER_KEY
 from streambank.bank.events.personal import unseal
+from streambank.bank.payments import endpoints as payments_endpoints
+from streambank.bank.payments import models as payments_models
+from streambank.bank.payments import service as payments
 from streambank.bank.scopes import SCOPES, TOKEN_PATH
 from streambank.bank.transactions import endpoints as transactions_endpoints
 from streambank.bank.transactions import models as transactions_models
@@ -42,7 +45,9 @@ from streambank.service.http.tokens import LIFETIME_S, TokenVerifier
 CHEAP = Parameters(type=Type.ID, version=19, salt_len=16, hash_len=32, time_cost=1, memory_cost=8, parallelism=1)
 PASSWORD = "green apples on a hill"
 NDJSON = {"Content-Type": "application/x-ndjson"}
-ALL_SCOPES = frozenset({"users:read", "users:write", "transactions:read", "transactions:write"})
+ALL_SCOPES = frozenset(
+    f"{service}:{what}" for service in ("users", "transactions", "payments") for what in ("read", "write")
+)
 
 Rows = dict[str, list[str]]
 
@@ -97,6 +102,9 @@ class Api:
         stack.callback(self.users.close)
         self.transactions = transactions.TransactionsService(self.log, self.database, clock=self.clock)
         stack.callback(self.transactions.close)
+        self.payments_database = _opened(databases("payments"), payments_models.DATABASE, stack)
+        self.payments = payments.PaymentsService(self.log, self.payments_database, clock=self.clock)
+        stack.callback(self.payments.close)
         self.app = self._application(stack)
         server = HttpServer(self.app, name="the services")
         server.start()
@@ -131,9 +139,12 @@ class Api:
         of_transactions = transactions_endpoints.router(
             self.transactions, http(transactions.NAME, self.database, USER_KEY.name)
         )
+        received = [topic.name for topic in payments.RECEIVES]
+        of_payments = payments_endpoints.router(self.payments, http(payments.NAME, self.payments_database, *received))
         services = [
             HttpService(users.NAME, "users", of_users, {}),
             HttpService(transactions.NAME, "transactions", of_transactions, {}),
+            HttpService(payments.NAME, "payments", of_payments, {}),
         ]
         return create_app(services, self.clock)
 
@@ -146,7 +157,7 @@ class Api:
         """Let the services publish and take what is there. The first step may only join the group."""
         idle = 0
         while idle < 2:
-            idle = 0 if self.users.step() + self.transactions.step() else idle + 1
+            idle = 0 if self.users.step() + self.transactions.step() + self.payments.step() else idle + 1
 
     def mailed_token(self, email: str) -> str:
         """The token in the only mail to that address."""
@@ -195,10 +206,14 @@ class Api:
         self.clock.now_ms += LIFETIME_S * 1000
 
     def rows(self) -> Rows:
-        """Everything in both databases, but how many numbers were set aside for postings: not all need be used."""
+        """Everything in all databases, but how many numbers were set aside for postings: not all need be used."""
         found = {
             f"{name}.{table}": rows
-            for name, database in (("users", self.users_database), ("transactions", self.database))
+            for name, database in (
+                ("users", self.users_database),
+                ("transactions", self.database),
+                ("payments", self.payments_database),
+            )
             for table, rows in _rows(database).items()
         }
         del found["transactions.ledger_state"]
@@ -222,9 +237,24 @@ class World:
     ids: dict[str, str] = field(default_factory=dict)
     pending_id: str = ""
     private_account_id: str = ""
+    refundable_id: str = ""
+    asked_id: str = ""
+
+    @property
+    def hers(self) -> tuple[str, ...]:
+        """All ids of what is Ada's."""
+        return (*self.ids.values(), self.pending_id, self.private_account_id, self.refundable_id, self.asked_id)
 
 
-SECRETS = ("Ada's household", "Ada's nest egg", "Quentin's Quince Quarter", "ada's note", "ada-tag", "Ada's category")
+SECRETS = (
+    "Ada's household",
+    "Ada's nest egg",
+    "Quentin's Quince Quarter",
+    "ada's note",
+    "ada-tag",
+    "Ada's category",
+    "ada's debt",
+)
 """Texts that nobody but those with a share in Ada's accounts may see."""
 
 
@@ -261,6 +291,7 @@ def _live(world: World) -> None:
     read_in = done("POST", f"/v1/accounts/{account}/imports", content=lines, headers=NDJSON)["id"]
     key = done("POST", "/v1/api-keys", json=api_key_body())["key_id"]
     world.bob.ask.done("POST", "/v1/accounts", json={"name": "Bob's", "currency": "EUR"})
+    paid = _pay(world, private)
     world.ids = {
         "account_id": account,
         "member_id": world.fay.user_id,
@@ -270,8 +301,44 @@ def _live(world: World) -> None:
         "import_id": read_in,
         "session_id": world.ada.session_id,
         "key_id": key,
+        **paid,
     }
     world.pending_id, world.private_account_id = pending, private
+
+
+def _pay(world: World, account_id: str) -> dict[str, str]:
+    """Ada pays an address that nobody has, has a standing order and a request; the ids. She was paid by Fay too."""
+    world.api.settle()
+    done = world.ada.ask.done
+    done("PUT", "/v1/payments/alias", json={"alias": "adas-alias"})
+    transfer = done("POST", "/v1/transfers", json=transfer_body(account_id))["id"]
+    order = {**transfer_body(account_id), "every": "month", "starts_on": f"{TODAY.year + 1}-01-31"}
+    request = {"payer": "nobody@example.org", "amount": EUR_5, "remittance": "ada's debt"}
+    fays = world.fay.ask.done("POST", "/v1/accounts", json={"name": "Fay's", "currency": "EUR"})["id"]
+    world.fay.ask.done("POST", "/v1/transactions", json=transaction(fays, 900))
+    world.api.settle()
+    by_fay = {**transfer_body(fays), "payee": world.ada.email}
+    refundable = world.fay.ask.done("POST", "/v1/transfers", json=by_fay)["id"]
+    asked = world.fay.ask.done("POST", "/v1/payment-requests", json={**request, "payer": world.ada.email})["id"]
+    ids = {
+        "transfer_id": transfer,
+        "order_id": done("POST", "/v1/standing-orders", json=order)["id"],
+        "request_id": done("POST", "/v1/payment-requests", json=request)["id"],
+    }
+    world.refundable_id, world.asked_id = refundable, asked
+    return ids
+
+
+EUR_5 = {"amount_minor": 5, "currency": "EUR"}
+
+
+def transfer_body(account_id: str) -> dict[str, Any]:
+    return {
+        "debtor_account_id": account_id,
+        "amount": EUR_5,
+        "payee": "nobody@example.org",
+        "remittance": "ada's debt",
+    }
 
 
 def told(account_id: str, signed_minor: int, **more: Any) -> dict[str, Any]:

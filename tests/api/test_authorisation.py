@@ -107,7 +107,7 @@ def test_a_user_who_is_not_verified_sees_no_money(world: World) -> None:
     world.api.client().done("POST", "/v1/users", json=body)
     del body["name"]
     token = world.api.client().done("POST", "/v1/sessions", json=body)["access_token"]
-    wanted = [call for call in walk(world) if (call.operation.scope or "").startswith("transactions:")]
+    wanted = [call for call in walk(world) if (call.operation.scope or "").startswith(("transactions:", "payments:"))]
     refused(world, world.api.client(token), {403}, wanted)
 
 
@@ -140,7 +140,7 @@ def test_ids_of_others_in_a_body_are_as_good_as_made_up(still_world: World) -> N
 
 def test_lists_hold_nothing_of_others(still_world: World) -> None:
     own = [call for call in walk(still_world) if call.operation.method == "GET" and not call.names_ada]
-    hers = (*still_world.ids.values(), still_world.pending_id, still_world.ada.user_id, still_world.ada.email)
+    hers = (*still_world.hers, still_world.ada.user_id, still_world.ada.email)
     before = still_world.api.rows()
     for call in own:
         answer = ask(still_world.bob.ask, call)
@@ -192,7 +192,7 @@ def test_ada_herself_is_answered(any_world: World) -> None:
 def in_body_only(world: World, call: Call) -> bool:
     """Whether the ids of what is Ada's are in the body, and the address names nothing of hers."""
     address = call.path + repr(call.more.get("params"))
-    return call.names_ada and not any(her_id in address for her_id in (*world.ids.values(), world.pending_id))
+    return call.names_ada and not any(her_id in address for her_id in world.hers)
 
 
 def is_of_eve(call: Call) -> bool:
@@ -201,7 +201,7 @@ def is_of_eve(call: Call) -> bool:
 
 
 def made_up(world: World, text: str) -> str:
-    for her_id in (*world.ids.values(), world.pending_id):
+    for her_id in world.hers:
         text = text.replace(her_id, NOWHERE)
     return text
 

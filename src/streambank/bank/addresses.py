@@ -1,6 +1,7 @@
 """E-mail addresses: what is let into an envelope and a header (RFC 5321 section 4.1.2, without quoted local parts)."""
 
 import re
+import unicodedata
 
 from streambank.errors import StreambankError
 
@@ -41,3 +42,8 @@ def parse_address(address: str) -> str:
 def domain_of(address: str) -> str:
     """The domain of an address, in ASCII. Raises AddressError."""
     return parse_address(address).rpartition("@")[2]
+
+
+def address_key(address: str) -> str:
+    """Equal for addresses that lead to the same mailbox wherever anybody has seen: the case of letters is left out."""
+    return unicodedata.normalize("NFC", address.casefold())

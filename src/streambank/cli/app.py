@@ -32,6 +32,7 @@ _COMMANDS = {
         "category": "Your categories: list, add.",
         "rule": "Your rules that categorise: list, add, preview, apply, remove.",
         "imports": "What was imported into your accounts: list, undo.",
+        "pay": "Payments: send, list, cancel, refund; ask for money; what repeats; your alias.",
         "api-key": "API keys for programs of yours: list, make, revoke.",
         "export": "Write everything that the bank knows of you into a folder.",
         "erase": "Erase everything that the bank knows of you, for ever.",
@@ -70,6 +71,7 @@ _TARGETS = {
     "category": "streambank.cli.commands.category:app",
     "rule": "streambank.cli.commands.rule:app",
     "imports": "streambank.cli.commands.imports:app",
+    "pay": "streambank.cli.commands.pay:app",
     "api-key": "streambank.cli.commands.api_key:app",
     "schemas": "streambank.cli.commands.schemas:app",
 }

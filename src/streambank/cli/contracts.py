@@ -12,15 +12,20 @@ from streambank.bank.events import (
     GOAL_PROGRESS,
     MAIL_REQUESTED,
     TOPICS,
+    TRANSFER_INSTRUCTED,
+    TRANSFER_OUTCOME,
+    TRANSFER_SCREENED,
     USER_KEY,
+    USER_LIMITS,
     USER_PROFILE,
 )
 from streambank.cli.platform import NOTIFICATIONS, TOPOLOGIES
 
 SERVICE_RECEIVES = {
     "users": (AUTH_KEY,),
-    "transactions": (AUTH_KEY, USER_KEY),
     "personalization": (AUTH_KEY, USER_KEY, USER_PROFILE, ACCOUNT, ACCOUNT_THRESHOLDS, GOAL_PROGRESS),
+    "transactions": (AUTH_KEY, USER_KEY, TRANSFER_INSTRUCTED),
+    "payments": (AUTH_KEY, USER_KEY, USER_PROFILE, USER_LIMITS, ACCOUNT, TRANSFER_SCREENED, TRANSFER_OUTCOME),
     NOTIFICATIONS: (USER_KEY, MAIL_REQUESTED, ALERT_NOTIFICATION),
 }
 """What each service reads: who takes access tokens needs the keys that they are signed with. The rest follows from the

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 from streambank.bank.events import TOPICS
 from streambank.bank.mailbox import MailboxServer, read_or_create_secret
 from streambank.bank.notifications import DATABASE, NotificationsService, NotificationsSettings, SmtpMailer
-from streambank.bank.topologies import alerts, balances
+from streambank.bank.topologies import alerts, balances, screening
 from streambank.cli.databases import service_database
 from streambank.cli.folder import DataFolder
 from streambank.cli.roles import FunctionRole, TopologyRole
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 SENDER = "alerts@streambank.example"
 
-TOPOLOGIES = {"balances": balances.build, "alerts": alerts.build}
+TOPOLOGIES = {"balances": balances.build, "alerts": alerts.build, "screening": screening.build}
 NOTIFICATIONS = "notifications"
-SERVICES = ("users", "transactions", "personalization")
+SERVICES = ("users", "transactions", "personalization", "payments")
 """Those that answer over HTTP: :data:`streambank.cli.services.SERVICES`, which takes long to import."""
 
 WATCHING_ROLES = (*TOPOLOGIES, NOTIFICATIONS)

@@ -13,6 +13,10 @@ from fastapi import APIRouter
 from sqlalchemy import select
 
 from streambank.bank.access import LogKeys
+from streambank.bank.payments import endpoints as payments_endpoints
+from streambank.bank.payments import models as payments_models
+from streambank.bank.payments import service as payments
+from streambank.bank.payments.settings import PaymentsSettings
 from streambank.bank.personalization import endpoints as personalization_endpoints
 from streambank.bank.personalization import models as personalization_models
 from streambank.bank.personalization import service as personalization
@@ -76,6 +80,14 @@ SERVICES = {
         tuple(topic.name for topic in personalization.RECEIVES),
         personalization.PersonalizationService,
         personalization_endpoints.router,
+    ),
+    payments.NAME: ServiceKind(
+        "payments",
+        payments_models.DATABASE,
+        tuple(topic.name for topic in payments.RECEIVES),
+        # The topology `screening` answers, in this process or in another.
+        partial(payments.PaymentsService, settings=PaymentsSettings(screening="topic")),
+        payments_endpoints.router,
     ),
 }
 """By name."""

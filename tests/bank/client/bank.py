@@ -1,4 +1,4 @@
-"""Users and transactions as they are, over HTTP on a free port, on a log in memory."""
+"""Users, transactions and payments as they are, over HTTP on a free port, on a log in memory."""
 
 import threading
 import time
@@ -13,6 +13,9 @@ from streambank.bank.access import LogKeys
 from streambank.bank.client import Client, Password
 from streambank.bank.events import MAIL_REQUESTED, TOPICS, USER_KEY
 from streambank.bank.events.personal import unseal
+from streambank.bank.payments import service as payments
+from streambank.bank.payments.endpoints import router as payments_router
+from streambank.bank.payments.models import DATABASE as PAYMENTS_DATABASE
 from streambank.bank.reading import latest
 from streambank.bank.scopes import SCOPES, TOKEN_PATH
 from streambank.bank.transactions.endpoints import router as transactions_router
@@ -81,8 +84,11 @@ def running_bank(folder: Path) -> Iterator[Bank]:
         stack.callback(users_database.close)
         transactions_database = Database.open(folder / "transactions.db", *TRANSACTIONS_DATABASE)
         stack.callback(transactions_database.close)
+        payments_database = Database.open(folder / "payments.db", *PAYMENTS_DATABASE)
+        stack.callback(payments_database.close)
         people = UsersService(log, users_database, UsersSettings(password_parameters=CHEAP))
         ledger = TransactionsService(log, transactions_database)
+        paying = payments.PaymentsService(log, payments_database)
 
         def http(name: str, database: Database, topics: list[str]) -> ServiceHttp:
             commits = GroupCommit(database)
@@ -102,9 +108,12 @@ def running_bank(folder: Path) -> Iterator[Bank]:
         routers = {
             "users": users_router(people, http("users", users_database, [])),
             "transactions": transactions_router(ledger, http("transactions", transactions_database, [USER_KEY.name])),
+            "payments": payments_router(
+                paying, http("payments", payments_database, [topic.name for topic in payments.RECEIVES])
+            ),
         }
         stop = threading.Event()
-        for service in (people, ledger):
+        for service in (people, ledger, paying):
             thread = threading.Thread(target=service.run, args=(stop,))
             thread.start()
             stack.callback(thread.join)

@@ -18,6 +18,7 @@ from streambank.bank.client.errors import (
 from streambank.bank.client.goals import Goals
 from streambank.bank.client.imports import Imports
 from streambank.bank.client.limits import Limits
+from streambank.bank.client.payments import Payments
 from streambank.bank.client.rules import Rules
 from streambank.bank.client.thresholds import Thresholds
 from streambank.bank.client.transactions import State, Transactions
@@ -45,6 +46,7 @@ __all__ = [
     "NotLoggedInError",
     "Password",
     "Patience",
+    "Payments",
     "RefreshToken",
     "Rules",
     "Shared",

@@ -15,6 +15,7 @@ from streambank.bank.client.credentials import Credentials
 from streambank.bank.client.goals import Goals
 from streambank.bank.client.imports import Imports
 from streambank.bank.client.limits import Limits
+from streambank.bank.client.payments import Payments
 from streambank.bank.client.rules import Rules
 from streambank.bank.client.thresholds import Thresholds
 from streambank.bank.client.transactions import Transactions
@@ -74,6 +75,7 @@ class Client:
         self.budgets = Budgets(connection, fresh=fresh)
         self.goals = Goals(connection, fresh=fresh)
         self.limits = Limits(connection, fresh=fresh)
+        self.payments = Payments(connection, fresh=fresh)
 
     @property
     def base_url(self) -> str:

@@ -175,10 +175,12 @@ class Books:
         asked: bool,
         origin: Origin | None = None,
         told: bytes | None = None,
+        kind: JournalKind | None = None,
     ) -> Posted:
         """Post a new entry. ``asked``: a person wants it, and the overdraft limit holds; else the bank says so.
 
-        ``told``: the entry's :func:`content_hash`, where it is known already.
+        ``told``: the entry's :func:`content_hash`, where it is known already. ``kind``: the journal's, if it is another
+        than the entry's status says.
 
         Raises:
             Problem: the account is closed or holds another currency, the limit or 64 bits would be passed, or the
@@ -190,10 +192,26 @@ class Books:
         self.check_open(account)
         if asked and signed < 0:
             check_funds(account, -signed)
-        category_num, by_rule, tags = self._categorise(account, entry)
+        terms, detail, tags = self._told(account, entry, origin)
         counter = self.counter(account, _PURPOSE_OF_KIND.get(entry.kind or "", Purpose.EXTERNAL))
-        check_room(account, counter, signed, entry.status)
         status = entry.status
+        check_room(account, counter, signed, status)
+        journal_num, transaction_id = self.journal(
+            kind or (JournalKind.ENTRY if status is EntryStatus.BOOKED else JournalKind.HOLD)
+        )
+        posted = self.post(account, counter, journal_num, transaction_id, terms, detail, tags)
+        if status is EntryStatus.PENDING:
+            posted.expires_at = None if entry.expires_at is None else to_millis(entry.expires_at)
+            self._rows.holds.append((posted.num, account.num, posted.expires_at))
+        if entry.external_id is not None:
+            self._name(posted, entry.external_id, told or content_hash(entry))
+        return posted
+
+    def _told(
+        self, account: LedgerAccount, entry: NewEntry, origin: Origin | None = None
+    ) -> tuple[Terms, Detail, Sequence[str]]:
+        """What is posted for an entry, what stands beside it, and its tags."""
+        category_num, by_rule, tags = self._categorise(account, entry)
         detail = Detail(
             entry.kind,
             entry.counterparty,
@@ -205,23 +223,14 @@ class Books:
             by_rule,
         )
         terms = Terms(
-            signed,
-            _BOOKED if status is EntryStatus.BOOKED else _PENDING,
+            entry.signed_minor,
+            _BOOKED if entry.status is EntryStatus.BOOKED else _PENDING,
             _ORIGINS[origin or entry.origin],
             entry.booking_date.isoformat(),
             None if entry.value_date is None else entry.value_date.isoformat(),
             self._occurred_at(entry),
         )
-        journal_num, transaction_id = self.journal(
-            JournalKind.ENTRY if status is EntryStatus.BOOKED else JournalKind.HOLD
-        )
-        posted = self.post(account, counter, journal_num, transaction_id, terms, detail, tags)
-        if status is EntryStatus.PENDING:
-            posted.expires_at = None if entry.expires_at is None else to_millis(entry.expires_at)
-            self._rows.holds.append((posted.num, account.num, posted.expires_at))
-        if entry.external_id is not None:
-            self._name(posted, entry.external_id, told or content_hash(entry))
-        return posted
+        return terms, detail, tags
 
     def _name(self, posted: Posted, external_id: str, told: bytes) -> None:
         self._rows.externals.append((posted.account.num, external_id, posted.posting.num, told))
@@ -254,12 +263,42 @@ class Books:
         ``reverses``: the numbers of the postings to ``account`` and ``counter`` that this takes back, and the entry's
         id.
         """
-        # The first entry of a journal transaction shares its id: for nearly all there is no other.
-        first = self._next_num == journal_num
-        entry_id = transaction_id if first else self._ledger.new_id(self.now_ms)
         reverses_num, counter_reverses_num, reverses_entry_id = (None, None, None) if reverses is None else reverses
+        entry_id = self._entry_id(journal_num, transaction_id)
         posting = self._append(account, journal_num, entry_id, terms.signed_minor, terms, reverses_num)
         self._append(counter, journal_num, None, -terms.signed_minor, terms, counter_reverses_num)
+        return self._stand_beside(account, posting, transaction_id, detail, tags, reverses_entry_id)
+
+    def post_between(
+        self, sides: Sequence[tuple[LedgerAccount, NewEntry]], journal_num: int, transaction_id: str
+    ) -> list[Posted]:
+        """Post entries of users' accounts that are each other's other side. The caller has checked that there is room.
+
+        Raises:
+            InvariantError: they do not sum to zero.
+        """
+        check(sum(entry.signed_minor for _, entry in sides) == 0, "the sides of a transfer do not sum to zero")
+        made = []
+        for account, entry in sides:
+            terms, detail, tags = self._told(account, entry)
+            entry_id = self._entry_id(journal_num, transaction_id)
+            posting = self._append(account, journal_num, entry_id, terms.signed_minor, terms, None)
+            made.append(self._stand_beside(account, posting, transaction_id, detail, tags, None))
+        return made
+
+    def _entry_id(self, journal_num: int, transaction_id: str) -> str:
+        # The first entry of a journal transaction shares its id: for nearly all there is no other.
+        return transaction_id if self._next_num == journal_num else self._ledger.new_id(self.now_ms)
+
+    def _stand_beside(
+        self,
+        account: LedgerAccount,
+        posting: PostingRow,
+        transaction_id: str,
+        detail: Detail,
+        tags: Sequence[str],
+        reverses_entry_id: str | None,
+    ) -> Posted:
         num = posting.num
         self._rows.details.append((num, account.num, *detail, 1))
         if tags:

@@ -44,13 +44,23 @@ class Purpose(StrEnum):
 
 
 class JournalKind(StrEnum):
-    """What a journal transaction does."""
+    """What a journal transaction does. ``transfer``: it holds or books what payments asked for, and stays as it is."""
 
     ENTRY = "entry"
     HOLD = "hold"
     BOOKING = "booking"
     RELEASE = "release"
     REVERSAL = "reversal"
+    TRANSFER = "transfer"
+
+
+class TransferStanding(StrEnum):
+    """How a transfer between people stands in the ledger."""
+
+    RESERVED = "reserved"
+    POSTED = "posted"
+    VOIDED = "voided"
+    REJECTED = "rejected"
 
 
 PERSON = Table(
@@ -309,3 +319,25 @@ IMPORT_ENTRY = Table(
     Column("import_num", BigInteger, ForeignKey("import.num"), primary_key=True, autoincrement=False),
     Column("posting_num", BigInteger, ForeignKey("posting.num"), primary_key=True, autoincrement=False),
 )
+
+TRANSFER = Table(
+    "transfer",
+    METADATA,
+    Column("transfer_id", String(64), primary_key=True),
+    Column("standing", String(8), nullable=False),
+    Column("reason", String(4)),
+    Column("hold_num", BigInteger, ForeignKey("posting.num")),
+    Column("transaction_id", String(36)),
+    Column("debtor_entry_id", String(36)),
+    Column("creditor_entry_id", String(36)),
+)
+"""Transfers between people, as payments asked for them. ``reason``: why it was not posted, an ISO 20022 code."""
+
+TRANSFER_ANSWER = Table(
+    "transfer_answer",
+    METADATA,
+    Column("transfer_id", String(64), primary_key=True),
+    Column("action", String(8), primary_key=True),
+    Column("outcome", LargeBinary, nullable=False),
+)
+"""What each instruction was answered: an event as it went out, so that one that is repeated gets the same."""

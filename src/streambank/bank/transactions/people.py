@@ -42,10 +42,15 @@ def key_of(connection: Connection, user_id: str) -> bytes:
     return bytes(row.key)
 
 
+def key_or_none(connection: Connection, user_id: str) -> bytes | None:
+    """The key of a user's personal data; None where it is not known, or the user was erased."""
+    row = connection.execute(_PERSON, {"of_user": user_id}).one_or_none()
+    return None if row is None or row.key is None else bytes(row.key)
+
+
 def is_known(connection: Connection, user_id: str) -> bool:
     """Whether there is such a user."""
-    row = connection.execute(_PERSON, {"of_user": user_id}).one_or_none()
-    return row is not None and row.key is not None
+    return key_or_none(connection, user_id) is not None
 
 
 def learn(connection: Connection, user: UserKey) -> None:

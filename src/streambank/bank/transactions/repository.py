@@ -322,6 +322,7 @@ ENTRIES = (
         POSTING,
         JOURNAL.c.transaction_id,
         JOURNAL.c.recorded_at,
+        JOURNAL.c.kind.label("journal_kind"),
         ENTRY_DETAIL.c.kind,
         ENTRY_DETAIL.c.counterparty,
         ENTRY_DETAIL.c.counterparty_account,

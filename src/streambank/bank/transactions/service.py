@@ -13,7 +13,15 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from streambank.bank.events import ACCOUNT, BALANCE_CHANGED, USER_KEY, UserKey
+from streambank.bank.events import (
+    ACCOUNT,
+    BALANCE_CHANGED,
+    TRANSFER_INSTRUCTED,
+    TRANSFER_OUTCOME,
+    USER_KEY,
+    TransferInstruction,
+    UserKey,
+)
 from streambank.bank.transactions import (
     accounts,
     batch,
@@ -28,6 +36,7 @@ from streambank.bank.transactions import (
     rule_store,
     settling,
     statements,
+    transfers,
 )
 from streambank.bank.transactions.batch import Line, Recorded
 from streambank.bank.transactions.entries import Money, NewEntry, check_entry, content_hash, currency_of
@@ -67,7 +76,7 @@ from streambank.service.workers import GRACE_S, run_workers
 NAME = "transactions"
 """The service's name, also of its consumer group: dead letters go to ``transactions.dlq``."""
 
-RECEIVES = (USER_KEY,)
+RECEIVES = (USER_KEY, TRANSFER_INSTRUCTED)
 """What its projection reads."""
 
 EXPIRY_INTERVAL_S = 10.0
@@ -108,7 +117,7 @@ class TransactionsService:
             WrongLogError: the database belongs to another log.
             TopicMismatchError: a topic exists with other settings.
         """
-        log.create_topics([ACCOUNT.config, BALANCE_CHANGED.config])
+        log.create_topics([ACCOUNT.config, BALANCE_CHANGED.config, TRANSFER_OUTCOME.config])
         outbox_id = database.bind_log(log.log_id, uuid7(clock(), random_bytes))
         outbox = Outbox()
         self._database = database
@@ -119,7 +128,10 @@ class TransactionsService:
             database,
             outbox,
             group=NAME,
-            subscriptions=[Subscription(USER_KEY, self._learn, self._erase)],
+            subscriptions=[
+                Subscription(USER_KEY, self._learn, self._erase),
+                Subscription(TRANSFER_INSTRUCTED, self._follow),
+            ],
         )
         self.expiry = Expiry(self)
 
@@ -152,6 +164,9 @@ class TransactionsService:
         for record in tombstones:
             if record.key is not None:
                 people.erase(connection, self._ledger, USER_KEY.key.deserialize(record.key))
+
+    def _follow(self, connection: Connection, received: Sequence[Received[TransferInstruction]]) -> None:
+        transfers.follow(connection, self._ledger, [item.value for item in received])
 
     # Accounts
 

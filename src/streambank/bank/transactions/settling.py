@@ -81,7 +81,7 @@ def book(
     journal_num, transaction_id = books.journal(JournalKind.BOOKING)
     day = (booking_date or books.today).isoformat()
     terms = Terms(signed, _BOOKED, hold.origin, day, hold.value_date, hold.occurred_at)
-    _release(books, account, hold, beside.other(hold), journal_num, transaction_id)
+    release(books, account, hold, beside.other(hold), journal_num, transaction_id)
     tags = beside.tags.get(hold.num, [])
     posted = books.post(account, counter, journal_num, transaction_id, terms, _details(hold), tags)
     if signed == hold.signed_minor:
@@ -126,6 +126,7 @@ def reverse(books: Books, caller_id: str, entry_id: str, *, notes: str | None, a
     """Take back a booked entry, once, by one of the opposite sign that names it."""
     account, row = find(books, caller_id, entry_id)
     books.check_open(account)
+    _check_not_transfer(row)
     if row.status != _BOOKED:
         raise conflict("entry-pending", "a pending entry is not reversed: void it")
     if row.reverses_num is not None:
@@ -160,12 +161,13 @@ def take_back(
 def void_row(books: Books, account: LedgerAccount, hold: Row[Any], beside: Beside) -> Posted:
     """End a pending entry that has not ended."""
     journal_num, transaction_id = books.journal(JournalKind.RELEASE)
-    return _release(books, account, hold, beside.other(hold), journal_num, transaction_id)
+    return release(books, account, hold, beside.other(hold), journal_num, transaction_id)
 
 
-def _release(
+def release(
     books: Books, account: LedgerAccount, hold: Row[Any], other: Row[Any], journal_num: int, transaction_id: str
 ) -> Posted:
+    """End a pending entry within a journal transaction that was begun. ``other``: its other side."""
     counter = books.account_by_num(other.account_num)
     terms = Terms(-hold.signed_minor, _PENDING, hold.origin, books.today.isoformat(), None, books.now_ms)
     reverses = (hold.num, other.num, hold.entry_id)
@@ -175,10 +177,17 @@ def _release(
 
 def _check_pending(books: Books, account: LedgerAccount, hold: Row[Any]) -> None:
     books.check_open(account)
+    _check_not_transfer(hold)
     if hold.status != _PENDING or hold.reverses_num is not None:
         raise conflict("entry-not-pending", "only a pending entry is booked or voided")
     if hold.hold_num is None:
         raise conflict("entry-ended", "the pending entry has ended already")
+
+
+def _check_not_transfer(row: Row[Any]) -> None:
+    # One side alone would leave the other with money that nobody gave.
+    if row.journal_kind == JournalKind.TRANSFER:
+        raise conflict("entry-of-transfer", "the entry is one of a transfer's: cancel or refund that")
 
 
 def _details(row: Row[Any]) -> Detail:

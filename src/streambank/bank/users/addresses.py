@@ -1,4 +1,4 @@
-"""E-mail addresses that people sign up with: how they are written down, and when two are the same."""
+"""E-mail addresses that people sign up with: how they are written down."""
 
 import unicodedata
 
@@ -14,6 +14,4 @@ def parse_address(text: str) -> str:
     return addresses.parse_address(unicodedata.normalize("NFC", text))
 
 
-def address_key(address: str) -> str:
-    """Equal for addresses that lead to the same mailbox wherever anybody has seen: the case of letters is left out."""
-    return unicodedata.normalize("NFC", address.casefold())
+address_key = addresses.address_key

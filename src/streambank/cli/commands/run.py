@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from streambank.cli.folder import DataFolder
 
-RoleName: TypeAlias = Literal["users", "transactions", "personalization", "balances", "alerts", "notifications"]
+RoleName: TypeAlias = Literal[
+    "users", "transactions", "personalization", "payments", "balances", "alerts", "screening", "notifications"
+]
 
 
 def run(
@@ -42,8 +44,8 @@ def run(
     Parameters
     ----------
     roles
-        users, transactions and personalization are services with an API; balances and alerts are stream topologies;
-        notifications sends the e-mails. Each service has a database of its own.
+        users, transactions, personalization and payments are services with an API; balances, alerts and screening are
+        stream topologies; notifications sends the e-mails. Each service has a database of its own.
     processes
         How many processes; one that dies is started again. Only for topologies.
     threads

@@ -1,0 +1,1 @@
+"""The payments service: transfers between people, what repeats, and requests for money."""
