@@ -1,13 +1,28 @@
 """The demo's people: the same for the same seed, and believable in numbers."""
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from streambank.bank.demo import USUAL_CATEGORIES, Entry, Generator, Person, Place, Purpose, watches
+from streambank.bank.demo import (
+    USUAL_CATEGORIES,
+    Deed,
+    Entry,
+    Generator,
+    Payment,
+    Person,
+    Place,
+    Purpose,
+    budgets,
+    savings,
+    watches,
+)
+from streambank.bank.demo.life import usual_month_minor
+from streambank.bank.demo.sharing import friends_of
 from streambank.bank.events import Direction, Origin
 from streambank.bank.transactions.categories import DEFAULTS
 from streambank.bank.users.passwords import check_password
@@ -34,6 +49,10 @@ def accounts(entries: list[Entry]) -> dict[tuple[int, Purpose], list[Entry]]:
     for entry in entries:
         found[entry.person.number, entry.plan.account.purpose].append(entry)
     return found
+
+
+def entries_of(deeds: Iterator[Deed]) -> Iterator[Entry]:
+    return (deed for deed in deeds if isinstance(deed, Entry))
 
 
 def local(entry: Entry) -> datetime:
@@ -166,7 +185,7 @@ def test_live_entries_go_on_where_the_history_ended_with_the_clocks_time() -> No
     made = Generator(7, people=12, start=START, clock=lambda: now[0])
     history(made, 50)
     days = []
-    for entry in islice(made.live(), 500):
+    for entry in islice(entries_of(made.live()), 500):
         assert (entry.at_ms, entry.origin) == (now[0], Origin.LIVE)
         days.append(entry.day)
         now[0] += 40
@@ -184,7 +203,7 @@ def test_whoever_goes_on_lives_the_rest_of_the_day_and_repeats_nothing() -> None
     end = START + timedelta(days=50)
     whole = generator(people=4)
     history(whole, 50)
-    lived = list(islice(whole.live(), 200))
+    lived = list(islice(entries_of(whole.live()), 200))
     for stopped in (1, 7, 40, 139):
         balances: dict[int, dict[Purpose, int]] = {}
         before = generator(people=4)
@@ -199,7 +218,7 @@ def test_whoever_goes_on_lives_the_rest_of_the_day_and_repeats_nothing() -> None
             places[one.number] = Place(balances[one.number], day, done)
         again = generator(people=4)
         again.resume(places, end)
-        rest = list(islice(again.live(), 100))
+        rest = list(islice(entries_of(again.live()), 100))
         named = [(e.person.number, e.plan.account.purpose, e.reference) for e in lived[:stopped] + rest]
         assert len(set(named)) == len(named)
         ahead = {(e.person.number, e.plan.account.purpose, e.reference) for e in lived[stopped : stopped + 50]}
@@ -213,7 +232,7 @@ def test_who_stands_far_behind_joins_the_others() -> None:
     late = end + timedelta(days=300)
     made.resume({0: Place({}, late), 1: Place({}, end), 2: Place({})}, end)
     first: dict[int, date] = {}
-    for entry in islice(made.live(), 300):
+    for entry in islice(entries_of(made.live()), 300):
         first.setdefault(entry.person.number, entry.day)
     assert late <= first[0]
     assert late - timedelta(days=31) <= first[1] < late
@@ -227,6 +246,73 @@ def test_what_was_not_booked_is_not_counted() -> None:
     history(other, 20)
     made.take_back(entries)
     # As if nothing was ever there, nobody with nothing in checking goes to the shops.
-    spent = [entry for entry in islice(made.live(), 5) if entry.plan.kind == "CARD_PAYMENT"]
-    usual = [entry for entry in islice(other.live(), 5) if entry.plan.kind == "CARD_PAYMENT"]
+    spent = [entry for entry in islice(entries_of(made.live()), 5) if entry.plan.kind == "CARD_PAYMENT"]
+    usual = [entry for entry in islice(entries_of(other.live()), 5) if entry.plan.kind == "CARD_PAYMENT"]
     assert spent != usual
+
+
+def test_a_tenth_of_the_bills_of_evenings_out_are_shared_with_friends_who_can_afford_it() -> None:
+    made = generator(people=30)
+    history(made, 50)
+    deeds = list(islice(made.live(), 6_000))
+    payments = [deed for deed in deeds if isinstance(deed, Payment)]
+    assert 0.005 < len(payments) / len(deeds) < 0.04
+    assert 0.15 < sum(payment.is_asked for payment in payments) / len(payments) < 0.5
+    bills = {(e.person.number, f"shared/{e.reference}"): e for e in deeds if isinstance(e, Entry)}
+    for payment in payments:
+        bill = bills[payment.payee.number, payment.reference]
+        assert payment.amount_minor == -bill.plan.signed_minor // 2 > 0
+        assert payment.what == bill.plan.counterparty
+        assert payment.payer in friends_of(payment.payee, made.people)
+    assert len({payment.reference for payment in payments}) > len(payments) * 0.9
+    again = generator(people=30)
+    history(again, 50)
+    assert list(islice(again.live(), 6_000)) == deeds
+
+
+def test_friends_are_few_and_have_the_same_currency(people: tuple[Person, ...]) -> None:
+    for one in people:
+        friends = friends_of(one, people)
+        assert len({friend.number for friend in friends} - {one.number}) == 3
+        assert {friend.country.currency for friend in friends} == {one.country.currency}
+    assert friends_of(people[0], people[:8]) == []
+
+
+def test_payments_count_on_both_sides_until_they_are_taken_back() -> None:
+    made = generator(people=9)
+    history(made, 10)
+    payment = next(deed for deed in made.live() if isinstance(deed, Payment))
+    balances = [made._lives[one.number].balances for one in (payment.payer, payment.payee)]
+    before = [held[Purpose.CHECKING] for held in balances]
+    made.take_back([payment])
+    after = [held[Purpose.CHECKING] for held in balances]
+    assert [a - b for a, b in zip(after, before, strict=True)] == [payment.amount_minor, -payment.amount_minor]
+
+
+def test_budgets_are_about_what_is_spent(people: tuple[Person, ...], year: list[Entry]) -> None:
+    planned = [(one, budget) for one in people for budget in budgets(one, 7)]
+    assert PEOPLE * 0.8 < len(planned) < PEOPLE * 2.5
+    assert len(list(budgets(people[0], 7))) >= 1
+    spent: dict[tuple[int, str], int] = defaultdict(int)
+    for entry in year:
+        spent[entry.person.number, entry.plan.category] -= entry.plan.signed_minor
+    ratios = []
+    for one, budget in planned:
+        ratios.append(sum(spent[one.number, name] for name in budget.categories) / 12 / budget.target_minor)
+        usual = sum(usual_month_minor(one, name) for name in budget.categories)
+        assert 0.75 < budget.target_minor / usual < 1.35
+    # Some are short, and some are not used up.
+    assert sum(ratio > 1 for ratio in ratios) > len(ratios) / 10
+    assert sum(ratio < 0.9 for ratio in ratios) > len(ratios) / 10
+
+
+def test_who_has_savings_saves_for_something_that_is_not_there_yet(people: tuple[Person, ...]) -> None:
+    saving = 0
+    for one in people:
+        account = one.account(Purpose.SAVINGS)
+        for goal in savings(one, 7):
+            assert account is not None
+            assert goal.target_minor > account.opening_minor
+            assert 180 <= goal.within_days <= 540
+            saving += 1
+    assert saving > PEOPLE * 0.5

@@ -13,9 +13,9 @@ from tests.bank.client.bank import PASSWORD
 from tests.cli.demo.support import Bank, running_platform
 from tests.cli.support import wait_until
 
-from streambank.bank.client import Client, LineResult, Password
+from streambank.bank.client import Client, Password
 from streambank.bank.client.batch import requests
-from streambank.bank.demo import USUAL_CATEGORIES, Entry, budgets, person, watches
+from streambank.bank.demo import USUAL_CATEGORIES, Deed, budgets, person, watches
 from streambank.bank.events import (
     BALANCE_CHANGED,
     MAIL_REQUESTED,
@@ -23,10 +23,14 @@ from streambank.bank.events import (
     AccountKind,
     BalanceChanged,
     Origin,
+    RequestState,
+    TransferState,
 )
+from streambank.bank.payments.schemas import RequestView, TransferView
 from streambank.bank.reading import latest
 from streambank.bank.transactions.schemas import ChangeAccount, TransactionView
 from streambank.bank.users.schemas import PasswordChange, SignUp
+from streambank.cli.demo.acting import Asked, Outcome, act
 from streambank.cli.demo.customer import Customer
 from streambank.cli.demo.errors import DemoError, StoppedError
 from streambank.cli.demo.mail import FindCode
@@ -144,7 +148,7 @@ def assert_sound(town: Town, people: int = PEOPLE) -> None:
         assert sum(entry.signed_minor for entry in entries) == booked_minor
 
 
-def play(demo: DemoSource, until: Callable[[], bool]) -> None:
+def play(demo: DemoSource, until: Callable[[], bool], timeout_s: float = 20) -> None:
     """Run the demo until the condition holds."""
     stop, failures = threading.Event(), []
 
@@ -156,7 +160,7 @@ def play(demo: DemoSource, until: Callable[[], bool]) -> None:
 
     thread = threading.Thread(target=run)
     thread.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + timeout_s
     while not until() and thread.is_alive() and time.monotonic() < deadline:
         time.sleep(0.01)
     met = until()
@@ -210,12 +214,13 @@ def test_people_make_their_plans(town: Town) -> None:
         with town.client(number) as client:
             accounts = {account.value.id: account.value for account in client.accounts.list()}
             watched, planned = client.thresholds.list(), client.budgets.list()
-            saved = client.goals.list_savings()
+            saved, limits = client.goals.list_savings(), client.limits.list()
             names = {category.value.id: category.value.name for category in client.categories.list()}
         assert [(w.value.level_minor, w.value.direction) for w in watched if w.value.account_id is None] == [
             (wanted.level_minor, wanted.direction) for wanted in watches(one, town.seed) if wanted.account is None
         ]
         assert len(watched) == len(list(watches(one, town.seed)))
+        assert [limit.value.per_transfer_minor for limit in limits] == [one.salary_minor // 2]
         assert [(b.value.name, b.value.target_minor, {names[i] for i in b.value.category_ids}) for b in planned] == [
             (wanted.name, wanted.target_minor, {USUAL_CATEGORIES[c] for c in wanted.categories})
             for wanted in budgets(one, town.seed)
@@ -343,6 +348,7 @@ def test_live_entries_come_at_the_rate_and_are_live(town: Town) -> None:
     play(demo, lambda: system_clock() - begun_ms > 1_500)
     lasted_s = (system_clock() - begun_ms) / 1000
     live = town.live()
+    # Three people have three currencies: nobody pays anybody.
     assert demo.live_entries == len(live)
     assert demo.live_entries + demo.let_go + demo.refused <= 50 * lasted_s
     assert len(live) > 10
@@ -372,22 +378,57 @@ def test_a_stall_is_not_made_up_for_in_one_burst_and_is_counted(town: Town) -> N
     assert demo.let_go == 360_000 - 50
 
 
-def test_a_tick_is_one_request_of_each_person(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tick_is_one_batch_of_each_person(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     demo = town.lived(rate=1_000)
     sent: list[tuple[int, int]] = []
-    record = DemoSource._record
 
-    def noted(
-        self: DemoSource, customer: Customer, entries: Sequence[Entry], stop: threading.Event
-    ) -> Iterator[tuple[Entry, LineResult]]:
-        sent.append((customer.person.number, len(entries)))
-        return record(self, customer, entries, stop)
+    def noted(customer: Customer, deeds: Sequence[Deed], asked: Sequence[Asked]) -> Outcome:
+        sent.append((customer.person.number, len(deeds)))
+        return act(customer, deeds, asked)
 
-    monkeypatch.setattr(DemoSource, "_record", noted)
+    monkeypatch.setattr("streambank.cli.demo.source.act", noted)
     jump(town.clock, 100, demo, 100)
     # Nothing more is due: the clock stands still.
     assert sorted(number for number, _ in sent) == [0, 1, 2]
-    assert sum(lines for _, lines in sent) == 100
+    assert sum(deeds for _, deeds in sent) == 100
+
+
+def test_people_pay_each_other_and_ask_for_money(town: Town) -> None:
+    town.clock = system_clock
+    # The first and the ninth live in the same country, others have the same currency.
+    demo = town.lived(people=9, rate=400)
+    play(demo, lambda: demo.payments >= 10 and bool(asked(town, 9)), 60)
+
+    def states() -> list[TransferState]:
+        return [t.state for t in transfers(town, 9)]
+
+    final = {TransferState.POSTED, TransferState.REJECTED}
+    wait_until(lambda: set(states()) <= final, "all are final", 30)
+    assert states().count(TransferState.POSTED) > 5
+    assert demo.payments == len(states())
+    for transfer in transfers(town, 9):
+        assert transfer.remittance
+        assert transfer.counterparty
+    # Who is asked pays, unless the demo was stopped in between.
+    paid = [request.state for request in asked(town, 9)]
+    assert paid.count(RequestState.PAID) >= len(paid) - 9
+    assert_sound(town, 9)
+
+
+def transfers(town: Town, people: int) -> list[TransferView]:
+    found = []
+    for number in range(people):
+        with town.client(number) as client:
+            found += [transfer.value for transfer in client.payments.list(direction="outgoing")]
+    return found
+
+
+def asked(town: Town, people: int) -> list[RequestView]:
+    found = []
+    for number in range(people):
+        with town.client(number) as client:
+            found += [request.value for request in client.payments.requests(direction="outgoing")]
+    return found
 
 
 @pytest.mark.parametrize("entries", [1, 25, 80])

@@ -3,15 +3,20 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from streambank.bank.demo.life import Planned, planned_day
 from streambank.bank.demo.people import DemoAccount, Person, Purpose, person
+from streambank.bank.demo.sharing import Payment, friends_of, shared
 from streambank.bank.events import Origin
 from streambank.clock import Clock, to_datetime, to_millis
 
 CATCH_UP_DAYS = 31
 """Who stands further behind the others than that goes on with them: otherwise the demo would be theirs for a while."""
+
+PAID_AFTER_MS = 3 * 3_600_000
+"""A shared bill is settled some hours later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,10 @@ class Entry:
     def booking_date(self) -> date:
         """The day where the person lives."""
         return to_datetime(self.at_ms).astimezone(ZoneInfo(self.person.country.timezone)).date()
+
+
+Deed: TypeAlias = Entry | Payment
+"""What people do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +87,7 @@ class Generator:
         self._start = start
         self._clock = clock
         everyone = [person(seed, number) for number in range(people)]
+        self._friends = [friends_of(one, everyone) for one in everyone]
         self._lives = [_Life(one, start, {account.purpose: 0 for account in one.accounts}) for one in everyone]
 
     @property
@@ -116,28 +126,49 @@ class Generator:
             life.next_day = max(place.day or latest, latest - timedelta(days=CATCH_UP_DAYS))
             life.done = place.done if life.next_day == place.day else frozenset()
 
-    def live(self) -> Iterator[Entry]:
-        """Entries without end, of origin ``LIVE``: day after day of the people's lives, each as it is asked for.
+    def live(self) -> Iterator[Deed]:
+        """What people do without end: day after day of their lives, each as it is asked for. Entries are ``LIVE``.
 
-        An entry's time is the clock's when it is handed out; its reference begins with the day that it is of.
+        An entry's time is the clock's when it is handed out; its reference begins with the day that it is of. Who
+        shares a bill pays their part on the same day, if they can afford it.
         """
         day = min(life.next_day for life in self._lives)
         while True:
-            plans = [
-                (at_ms, life.person.number, plan)
-                for life in self._lives
-                if life.next_day <= day
-                for at_ms, plan in self._day(life, day)
-            ]
-            # Stable: what one person does within a moment stays in its order.
-            for _, number, plan in sorted(plans, key=lambda due: due[:2]):
-                yield Entry(self._lives[number].person, plan, day, self._clock(), Origin.LIVE)
+            # What somebody does within a moment stays in its order.
+            for _, _, deed in sorted(self._deeds(day), key=lambda due: due[:2]):
+                if isinstance(deed, Payment):
+                    yield deed
+                else:
+                    yield Entry(*deed, day, self._clock(), Origin.LIVE)
             day += timedelta(days=1)
 
-    def take_back(self, entries: Iterable[Entry]) -> None:
-        """These were not booked after all."""
-        for entry in entries:
-            self._lives[entry.person.number].balances[entry.plan.account.purpose] -= entry.plan.signed_minor
+    def take_back(self, deeds: Iterable[Deed]) -> None:
+        """These came to nothing after all."""
+        for deed in deeds:
+            if isinstance(deed, Payment):
+                self._move(deed, -deed.amount_minor)
+            else:
+                self._lives[deed.person.number].balances[deed.plan.account.purpose] -= deed.plan.signed_minor
+
+    def _deeds(self, day: date) -> Iterator[tuple[int, int, Payment | tuple[Person, Planned]]]:
+        """What everybody does on a day who lives it: each with its time in ms, and the number of who does it."""
+        for life in self._lives:
+            one = life.person
+            for at_ms, plan in self._day(life, day) if life.next_day <= day else ():
+                yield at_ms, one.number, (one, plan)
+                payment = shared(one, plan, day, self._friends[one.number], self._seed)
+                if payment is not None and self._can_afford(payment):
+                    self._move(payment, payment.amount_minor)
+                    yield at_ms + PAID_AFTER_MS, payment.payer.number, payment
+
+    def _can_afford(self, payment: Payment) -> bool:
+        checking = payment.payer.checking
+        after = self._lives[payment.payer.number].balances[checking.purpose] - payment.amount_minor
+        return after >= -checking.overdraft_limit_minor
+
+    def _move(self, payment: Payment, amount_minor: int) -> None:
+        self._lives[payment.payer.number].balances[Purpose.CHECKING] -= amount_minor
+        self._lives[payment.payee.number].balances[Purpose.CHECKING] += amount_minor
 
     def _day(self, life: _Life, day: date) -> list[tuple[int, Planned]]:
         """What is new on a person's day, with its time in ms; it counts as done from then on."""

@@ -1,4 +1,4 @@
-"""The plans of a person of the demo: thresholds, budgets and savings goals, set through the API."""
+"""The plans of a person of the demo: thresholds, budgets, savings goals and payment limits, set through the API."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ from datetime import date, timedelta
 
 from streambank.bank.client import ApiError
 from streambank.bank.demo import Purpose, Watch, budgets, savings, watches
-from streambank.bank.personalization.schemas import BudgetBody, SavingsGoalBody, ThresholdBody
+from streambank.bank.personalization.schemas import (
+    COUNT_MAX,
+    BudgetBody,
+    PaymentLimitBody,
+    SavingsGoalBody,
+    ThresholdBody,
+)
 from streambank.cli.demo.customer import Customer
 
 
@@ -35,6 +41,9 @@ def make_plans(customer: Customer, seed: int, today: date) -> None:
                     target_date=today + timedelta(days=goal.within_days),
                 )
             )
+    # A day's count is high, and payees are known at once, since the demo's people live a day in a second.
+    limits = PaymentLimitBody(per_transfer_minor=one.salary_minor // 2, per_day_count=COUNT_MAX, new_payee_hours=0)
+    client.limits.set(client.limits.get(currency), limits)
 
 
 def _watch(customer: Customer, watch: Watch) -> None:

@@ -271,9 +271,10 @@ class _Demo:
         print(
             f"{self._role.past_entries:,} entries of the past, and {source.live_entries:,} live in {clock_time(live_s)}"
         )
+        print(f"{source.payments:,} payments between people")
         for count, what in ((source.let_go, "let go, as the bank was busy"), (source.refused, "refused by the bank")):
             if count:
-                print(f"{count:,} live entries were {what}")
+                print(f"{count:,} entries and payments were {what}")
         print(f"{totals.alerts:,} alerts, {totals.emails:,} e-mails")
         print(f"from an entry's record to its e-mail: {_latency(totals.p50_ms)} median, {_latency(totals.p99_ms)} p99")
         folder = self._platform.folder.path

@@ -7,20 +7,16 @@ those of several people at once.
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
 import httpx
-import msgspec
 import structlog
 
-from streambank.bank.client import ApiError, LineResult, NotLoggedInError
-from streambank.bank.demo import Entry, Generator, Person
-from streambank.bank.events import CreditDebit
-from streambank.bank.transactions.entries import Money, NewEntry
+from streambank.bank.demo import Deed, Entry, Generator, Person
+from streambank.cli.demo.acting import Asked, Outcome, act, is_refused, record
 from streambank.cli.demo.crew import Crew, check_stop
 from streambank.cli.demo.customer import Customer
 from streambank.cli.demo.errors import DemoError, StoppedError
@@ -36,6 +32,9 @@ logger = structlog.get_logger(__name__)
 
 AT_ONCE_MAX = 8
 """Requests at once. Two cores are busy with half of them; the others wait for a disk, a password's hash or a mail."""
+
+PROGRESS_ENTRIES = 100
+"""How often the progress of one person's history is told."""
 
 TICK_S = 0.05
 """How often live entries are sent: below it nobody sees the difference."""
@@ -56,8 +55,9 @@ class DemoSource:
 
     Attributes:
         live_entries: entries that were booked live, so far.
-        let_go: live entries that were due and never sent, since the bank could not keep up.
-        refused: live entries that the bank did not take: somebody has closed the account, say.
+        payments: payments between people that the bank has taken on.
+        let_go: what was due and never sent, since the bank could not keep up.
+        refused: entries and payments that the bank did not take: somebody has closed the account, say.
     """
 
     def __init__(
@@ -81,12 +81,14 @@ class DemoSource:
         """
         if people < 1 or days < 1 or rate <= 0:
             raise ValueError("people and days must be at least 1, and rate above 0")
-        self.live_entries = self.let_go = self.refused = 0
+        self.live_entries = self.payments = self.let_go = self.refused = 0
         self._url, self._log, self._find_code, self._clock = url, log, find_code, clock
         self._seed, self._rate = seed, rate
         self._period = kept_period(folder, seed, days, to_datetime(clock()).date())
         self._generator = Generator(seed, people=people, start=self._period.start, clock=clock)
         self._customers: dict[int, Customer] = {}
+        # Requests for money by who is to pay, which they do in the next tick.
+        self._asked: dict[int, list[Asked]] = {}
         self._transport = httpx.HTTPTransport(limits=httpx.Limits(max_connections=AT_ONCE_MAX))
         self._crew = Crew(AT_ONCE_MAX)
 
@@ -135,9 +137,9 @@ class DemoSource:
                 return 0
             entries = self._generator.history(customer.person, self._period.days)
             new = 0
-            for count, (entry, result) in enumerate(self._record(customer, entries, stop), start=1):
+            for count, (entry, result) in enumerate(record(customer, entries, stop), start=1):
                 new += result.status == "created"
-                if _is_refused(result):
+                if is_refused(result):
                     self._generator.take_back([entry])
                 if count % PROGRESS_ENTRIES == 0:
                     report(customer, (entry.day - self._period.start).days / self._period.days)
@@ -157,20 +159,20 @@ class DemoSource:
         return booked
 
     def run(self, stop: threading.Event) -> None:
-        """Send live entries at the rate until ``stop`` is set; ends within a tick's requests of it.
+        """Let people do things at the rate until ``stop`` is set; ends within a tick's requests of it.
 
         Raises:
             DemoError: nobody is left who may use the bank.
             ClientError: the bank cannot be reached.
         """
-        entries = self._generator.live()
+        deeds = self._generator.live()
         pace = Pace(self._rate, self._clock())
         try:
             while not stop.wait(TICK_S):
                 due = pace.due(self._clock())
                 self.let_go = int(pace.let_go)
                 if due:
-                    self._send(list(islice(entries, due)))
+                    self._send(list(islice(deeds, due)))
         except StoppedError:
             return
 
@@ -179,82 +181,40 @@ class DemoSource:
         if self._crew.rests(REST_S):
             self._transport.close()
 
-    def _send(self, entries: Sequence[Entry]) -> None:
-        """One tick: a request for each person who does something in it. A stop lets it end."""
-        never = threading.Event()
-        by_person: dict[int, list[Entry]] = {}
-        for entry in entries:
-            by_person.setdefault(entry.person.number, []).append(entry)
+    def _send(self, deeds: Sequence[Deed]) -> None:
+        """One tick: everyone who does something in it, several at once. A stop lets it end."""
+        by_person: dict[int, list[Deed]] = {number: [] for number in self._asked}
+        for deed in deeds:
+            by_person.setdefault(_doer(deed).number, []).append(deed)
+        asked, self._asked = self._asked, {}
 
-        def write(number: int) -> tuple[int, list[Entry]]:
-            customer, own = self._customers.get(number), by_person[number]
+        def do(number: int) -> tuple[int, Outcome]:
+            customer, own, answers = self._customers.get(number), by_person[number], asked.get(number, [])
             if customer is None:
-                return 0, own
-            try:
-                results = list(self._record(customer, own, never))
-            except (ApiError, NotLoggedInError) as error:
-                if isinstance(error, ApiError) and not 400 <= error.status < 429:
-                    raise
-                logger.warning("may not use the bank any more, and is left out", person=number, problem=str(error))
-                self._leave(number)
-                return 0, own
-            return sum(r.status == "created" for _, r in results), [e for e, r in results if _is_refused(r)]
+                return number, Outcome(refused=[*own, *(one.payment for one in answers)])
+            return number, act(customer, own, answers)
 
-        for new, refused in self._crew.each(write, by_person, never):
-            self.live_entries += new
-            self.refused += len(refused)
-            self._generator.take_back(refused)
+        for number, outcome in self._crew.each(do, by_person, threading.Event()):
+            self.live_entries += outcome.entries
+            self.payments += outcome.payments
+            self.refused += len(outcome.refused)
+            self._generator.take_back(outcome.refused)
+            for one in outcome.asked:
+                self._asked.setdefault(one.payment.payer.number, []).append(one)
+            if outcome.has_left:
+                self._leave(number)
 
     def _leave(self, number: int) -> None:
-        self._customers.pop(number, None)
+        del self._customers[number]
         if not self._customers:
             raise DemoError("none of the demo's people may use the bank any more")
 
-    def _record(
-        self, customer: Customer, entries: Iterable[Entry], stop: threading.Event
-    ) -> Iterator[tuple[Entry, LineResult]]:
-        """Have the entries booked: each with what became of it, by the thousands as they are taken."""
-        sent: deque[Entry] = deque()
 
-        def lines() -> Iterator[bytes]:
-            for entry in entries:
-                check_stop(stop)
-                sent.append(entry)
-                yield _line(customer, entry)
-
-        for result in customer.client.transactions.record_all(lines()):
-            yield sent.popleft(), result
-
-
-PROGRESS_ENTRIES = 100
-"""How often the progress of one person's history is told."""
-
-_encode = msgspec.json.Encoder().encode
-
-
-def _line(customer: Customer, entry: Entry) -> bytes:
-    plan = entry.plan
-    return _encode(
-        NewEntry(
-            account_id=customer.accounts[plan.account.purpose],
-            credit_debit=CreditDebit.CREDIT if plan.signed_minor >= 0 else CreditDebit.DEBIT,
-            amount=Money(abs(plan.signed_minor), entry.person.country.currency),
-            booking_date=entry.booking_date,
-            origin=entry.origin,
-            external_id=entry.reference,
-            occurred_at=to_datetime(entry.at_ms),
-            kind=plan.kind,
-            counterparty=plan.counterparty,
-            end_to_end_id=entry.reference,
-            remittance=plan.remittance,
-            category_id=customer.categories.get(plan.category),
-        )
-    )
-
-
-def _is_refused(result: LineResult) -> bool:
-    """Whether the bank does not have the entry. One that it has with other words was booked by an earlier run."""
-    return result.problem is not None and result.problem.as_error(0).slug != "external-id-taken"
+def _doer(deed: Deed) -> Person:
+    """Who has to do something: for money that is asked for, first the one who asks."""
+    if isinstance(deed, Entry):
+        return deed.person
+    return deed.payee if deed.is_asked else deed.payer
 
 
 def _sleep_until(stop: threading.Event) -> Callable[[float], None]:
