@@ -171,7 +171,7 @@ class DemoSource:
             while not stop.wait(TICK_S):
                 due = pace.due(self._clock())
                 self.let_go = int(pace.let_go)
-                if due:
+                if due or self._asked:
                     self._send(list(islice(deeds, due)))
         except StoppedError:
             return
