@@ -95,7 +95,7 @@ def test_it_stops_within_a_second_in_the_midst_of_it(tmp_path: Path, phase: str,
 
 def test_one_that_was_killed_in_the_midst_of_the_past_is_completed(tmp_path: Path) -> None:
     """Killed once it has booked some; then the same people, accounts and entries as of one that was not."""
-    size = ("--people", "8", "--days", "400")
+    size = ("--people", "4", "--days", "300")
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     with running(tmp_path, "demo", *size, "--data", str(killed)) as process:
         wait_until(lambda: entries(killed) > 100, "some entries")
