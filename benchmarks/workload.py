@@ -5,6 +5,7 @@ against the account's threshold (a table); on a downward crossing the user's add
 record goes to ``alert``. Exactly once: outputs, state and input offsets in one transaction.
 """
 
+import os
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +18,10 @@ from streambank.log.embedded import EmbeddedLog
 from streambank.log.partitioner import Partitioner
 from streambank.streams import STRING, JsonSerde, StreamBuilder, Topic, Topology
 
-PARTITIONS = 4
+PARTITIONS_VARIABLE = "STREAMBANK_BENCH_PARTITIONS"
+PARTITIONS = int(os.environ.get(PARTITIONS_VARIABLE, "4"))
+"""An environment variable, since every process of a measurement has to agree on it."""
+
 WRITE_RECORDS = 10_000
 
 

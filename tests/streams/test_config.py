@@ -18,6 +18,7 @@ from streambank.streams.error_policies import ERROR_KINDS
         ({"on_production_error": Retry()}, "Retry is for on_processing_error and on_error"),
         ({"poll_records": 0}, "poll_records"),
         ({"poll_timeout_s": -0.1}, "poll_timeout_s"),
+        ({"commit_interval_ms": -1}, "commit_interval_ms must not be negative: -1"),
         ({"storage_retry_s": 0.0}, "storage_retry_s"),
         ({"idle_close_ms": 0}, "idle_close_ms must be positive, or None for never, not 0"),
         ({"store": "disk"}, "store must be 'memory' or 'rocksdb', not 'disk'"),

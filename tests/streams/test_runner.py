@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from itertools import repeat
 from types import SimpleNamespace
@@ -319,6 +320,32 @@ def test_stop_ends_a_run_that_waits_for_records() -> None:
         runner.stop()
         thread.join(WAIT_S)
         assert time.monotonic() - started < WAIT_S / 4
+        runner.close()
+
+
+def test_with_a_commit_interval_records_gather_and_a_stop_does_not_wait_for_it() -> None:
+    with EmbeddedLog.open(None) as log, closing(log.producer()) as producer:
+
+        def write(count: int) -> None:
+            for number in range(count):
+                with producer.transaction() as transaction:
+                    IN.write(transaction, "k", number, number)
+
+        log.create_topics([IN.config])
+        runner = StreamRunner(counting(), log, replace(CONFIG, commit_interval_ms=60_000))
+        thread = threading.Thread(target=runner.run, daemon=True)
+        write(1)
+        thread.start()
+        await_true(lambda: runner.counters.commits == 1)
+        write(10)
+        time.sleep(0.1)
+        assert (runner.counters.commits, runner.counters.records) == (1, 1)
+        runner.stop()
+        thread.join(WAIT_S / 2)
+        assert not thread.is_alive()
+        # Only the loop waits: whoever steps by themselves decides when.
+        runner.step()
+        assert (runner.counters.commits, runner.counters.records) == (2, 11)
         runner.close()
 
 

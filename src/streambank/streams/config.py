@@ -34,6 +34,9 @@ class StreamsConfig:
             kept as a dead letter; True for every reason.
         operator_metrics: whether to count and time every operator's calls, which takes time of its own.
         poll_records: how many records one transaction takes in, about; more is faster, fewer is sooner.
+        commit_interval_ms: after a commit, the next records are polled no sooner than so long after those before it.
+            They gather meanwhile, and cost fewer transactions; what comes of them is that much later, through each
+            internal topic once more, and so are answers to queries. 0: at once.
         poll_timeout_s: how long to wait for records before looking again whether to stop.
         idle_close_ms: once a task has had no record for so long by the wall clock, its stream time goes on as the clock
             does, so that windows close and their final results come though no record follows; records that come after
@@ -61,6 +64,7 @@ class StreamsConfig:
     dead_letter_drops: frozenset[str] | bool = False
     operator_metrics: bool = False
     poll_records: int = 10_000
+    commit_interval_ms: int = 0
     poll_timeout_s: float = 0.5
     storage_retry_s: float = 2.0
     idle_close_ms: int | None = None
@@ -81,6 +85,8 @@ class StreamsConfig:
             check_policy(f"on_{kind}_error", self.error_policy(kind))
         if self.poll_records < 1 or self.poll_timeout_s < 0 or self.storage_retry_s <= 0:
             raise StreamsError("poll_records and storage_retry_s must be positive, poll_timeout_s not negative")
+        if self.commit_interval_ms < 0:
+            raise StreamsError(f"commit_interval_ms must not be negative: {self.commit_interval_ms}")
         if self.idle_close_ms is not None and self.idle_close_ms < 1:
             raise StreamsError(f"idle_close_ms must be positive, or None for never, not {self.idle_close_ms}")
 

@@ -193,7 +193,9 @@ class StreamRunner:
             LogError: the log cannot be used.
         """
         while not self._stopping.is_set():
-            self.step(self._config.poll_timeout_s)
+            due_ms = self._monotonic_ms() + self._config.commit_interval_ms
+            if self.step(self._config.poll_timeout_s):
+                self._stopping.wait(max(0, due_ms - self._monotonic_ms()) / 1000)
         with suppress(*LOST_PLACE):
             self._commit()
 

@@ -13,6 +13,7 @@ from tests.bank.users.web import OWN_PAGE, Web, web
 from tests.service.http.support import problem
 
 from streambank.bank.events import USER_CLICKED, USER_PROFILE, MailKind
+from streambank.bank.scopes import SCOPES
 from streambank.bank.users.repository import signing_keys
 from streambank.bank.users.signing import sign_access_token, signing_key
 from streambank.clock import to_datetime
@@ -50,7 +51,7 @@ async def test_from_signing_up_to_being_forgotten(bank: Web) -> None:
         assert logged_in.headers["Location"] == f"/v1/sessions/{logged_in.json()['session']['session_id']}"
         assert nobody.cookies["streambank_session"].startswith("sbs_")
         traded = await nobody.post("/v1/oauth/token", data={"grant_type": "session"}, headers=OWN_PAGE)
-        assert traded.json()["scope"] == "transactions:read transactions:write users:read users:write"
+        assert traded.json()["scope"] == " ".join(sorted(SCOPES))
 
     async with bank.client(traded.json()["access_token"]) as ada:
         me = await ada.get("/v1/users/me")

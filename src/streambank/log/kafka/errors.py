@@ -45,6 +45,9 @@ _UNREACHABLE = frozenset(
     | {KafkaError._WAIT_COORD, KafkaError._TIMED_OUT_QUEUE}
 )
 
+REFUSED = frozenset({KafkaError._SSL, KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED})
+"""Waiting does not help: the cluster is there, and one side does not trust the other."""
+
 _OLD_BROKER = frozenset({KafkaError._UNSUPPORTED_FEATURE, KafkaError.UNSUPPORTED_VERSION})
 
 
@@ -62,8 +65,13 @@ def _cause(error: KafkaError) -> int:
     return int(error.code())
 
 
-def translate(error: KafkaError, doing: str) -> LogError:
-    """The log's error for one of Kafka's; ``doing`` says what was tried, and on what."""
+def translate(error: KafkaError, doing: str, connecting: KafkaError | None = None) -> LogError:
+    """The log's error for one of Kafka's; ``doing`` says what was tried, and on what.
+
+    ``connecting`` is what came of the last attempt to connect, for an error that says only that nobody answered.
+    """
+    if connecting is not None and error.code() in _UNREACHABLE:
+        error = connecting
     code, text = _cause(error), error.str()
     if code in UNKNOWN_TOPIC:
         return UnknownTopicError(f"{doing}: no such topic or partition ({text})")
@@ -87,8 +95,16 @@ def translate(error: KafkaError, doing: str) -> LogError:
             f"{doing}: the broker is too old for what was asked ({text}). Apache Kafka 4.0 or newer is expected; with "
             "one from 2.5 on, add ?group.protocol=classic to the address"
         )
+    if code == KafkaError._SSL:
+        return LogError(
+            f"{doing}: no encrypted connection ({text}). ssl.ca.location is the file with the certificate of the"
+            " brokers' authority; ssl.certificate.location and ssl.key.location are yours, where they ask for one"
+        )
     if code in _UNREACHABLE:
-        return LogError(f"{doing}: no broker answers ({text}). Is the address right, and the cluster up?")
+        return LogError(
+            f"{doing}: no broker answers ({text}). Is the address right, the cluster up, and security.protocol what it"
+            " expects?"
+        )
     return LogError(f"{doing}: {error.name()}: {text}")
 
 

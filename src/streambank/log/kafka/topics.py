@@ -20,7 +20,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 
 from streambank.log.errors import LogError, TopicMismatchError, UnknownTopicError
 from streambank.log.interface import StartPosition
-from streambank.log.kafka.errors import translated
+from streambank.log.kafka.errors import REFUSED, translate, translated
 from streambank.log.kafka.patience import patiently
 from streambank.log.kafka.settings import KafkaSettings
 from streambank.log.records import TopicPartition
@@ -34,6 +34,10 @@ OFFSETS_S = 5.0
 new partitions, so that each second counts; a leader answers within milliseconds."""
 
 OPEN_S = 10.0
+"""How long opening waits for a cluster that starts."""
+
+OPEN_STEP_S = 2.0
+"""How soon it looks whether waiting is of any use."""
 
 SPREAD_S = 10.0
 """How long it may take until every broker knows of a topic that was created."""
@@ -50,15 +54,30 @@ class KafkaTopics:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        self.admin = AdminClient(settings.admin())
+        self._unreachable: KafkaError | None = None
+        client: dict[str, Any] = {**settings.admin(), "error_cb": self._note_error}
+        self.admin = AdminClient(client)
         self._mutex = threading.Lock()
         self._known: dict[str, TopicConfig] = {}
         self._partitions: dict[str, int] = {}
 
     def cluster_id(self) -> str:
-        """The cluster's id. Raises LogError where no broker answers."""
-        with translated(f"Kafka at {self._settings.bootstrap}"):
-            return str(self.admin.list_topics(timeout=OPEN_S).cluster_id)
+        """The cluster's id. Raises LogError where no broker answers, or where they let nobody in without more."""
+        deadline = time.monotonic() + OPEN_S
+        while True:
+            try:
+                return str(self.admin.list_topics(timeout=OPEN_STEP_S).cluster_id)
+            except KafkaException as exception:
+                # What it raises says only that nobody answered; why, the client has told meanwhile.
+                self.admin.poll(0)
+                why = self._unreachable
+                if time.monotonic() < deadline and (why is None or why.code() not in REFUSED):
+                    continue
+                raise translate(exception.args[0], f"Kafka at {self._settings.bootstrap}", why) from exception
+
+    def _note_error(self, error: KafkaError) -> None:
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:
+            self._unreachable = error
 
     def all(self) -> dict[str, TopicConfig]:
         """Every topic but Kafka's own."""

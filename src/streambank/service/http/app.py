@@ -9,22 +9,23 @@ from typing import Any
 import structlog
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Match
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streambank.clock import Clock
 from streambank.ids import uuid7
 from streambank.service.errors import DatabaseBusyError, DatabaseUnavailableError, OverloadedError
 from streambank.service.http.docs import add_docs
-from streambank.service.http.endpoint import MISSING_HEADERS
 from streambank.service.http.files import SafeHeaders
 from streambank.service.http.problems import FieldProblem, Problem
+from streambank.service.http.routers import Operation, RouteIndex
 
 logger = structlog.get_logger(__name__)
 
@@ -63,16 +64,41 @@ class HttpService:
     ready: Mapping[str, Callable[[], str | None]]
 
 
+class _Api(FastAPI):
+    """An application that finds its routes by an index, and documents what they depend on."""
+
+    _documented: Sequence[BaseRoute] = ()
+
+    def index(self) -> None:
+        """Find the routes by an index from now on. No more can be added."""
+        self._documented = tuple(self.router.routes)
+        self.router.routes = [RouteIndex(self._documented)]
+
+    def openapi(self) -> dict[str, Any]:
+        """The API's document."""
+        if self.openapi_schema is None:
+            routes = self._documented or self.routes
+            document = get_openapi(title=self.title, version=self.version, routes=routes)
+            schemes = {
+                k: v for route in routes if isinstance(route, Operation) for k, v in route.security_schemes.items()
+            }
+            document.setdefault("components", {})["securitySchemes"] = schemes
+            self.openapi_schema = document
+        return self.openapi_schema
+
+
 def create_app(services: Sequence[HttpService], clock: Clock, *, hosts: Sequence[str] = LOCAL_HOSTS) -> FastAPI:
     """The application. Only requests for one of ``hosts`` are answered, so that no web site can reach it by a name of
     its own that resolves to this machine."""
-    app = FastAPI(
+    app = _Api(
         title="streambank" if len(services) != 1 else services[0].title,
         version=version("streambank"),
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
         redirect_slashes=False,
+        # Else it asks OpenTelemetry, for each request, whether anybody listens.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         middleware=[
             Middleware(SafeHeaders, policy=POLICY),
             Middleware(_Failures, clock=clock),
@@ -94,6 +120,7 @@ def create_app(services: Sequence[HttpService], clock: Clock, *, hosts: Sequence
     for service in services:
         _add_document(app, service)
     add_docs(app, [service.name for service in services])
+    app.index()
     return app
 
 
@@ -129,7 +156,7 @@ def _outcome(check: Callable[[], str | None]) -> str:
 
 
 def _add_document(app: FastAPI, service: HttpService) -> None:
-    alone = FastAPI(title=service.title, version=version("streambank"))
+    alone = _Api(title=service.title, version=version("streambank"))
     alone.router.routes.extend(service.router.routes)
 
     async def document() -> Response:
@@ -152,9 +179,6 @@ async def _on_unavailable(_: Request, error: Exception) -> Response:
 
 async def _on_invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    for found in error.errors():
-        if found["type"] == "missing" and found["loc"][0] == "header" and found["loc"][1] in MISSING_HEADERS:
-            return MISSING_HEADERS[found["loc"][1]]().response()
     problems = [_field_problem(found) for found in error.errors()]
     if any(found["type"] == "json_invalid" for found in error.errors()):
         return Problem(400, "malformed-json", "the body is not JSON", errors=problems).response()

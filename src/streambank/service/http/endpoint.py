@@ -12,12 +12,11 @@ A write goes, in this order:
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Annotated, Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
-from fastapi import Header, Query, Security
-from fastapi.security import OAuth2
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -32,20 +31,38 @@ from streambank.service.http.idempotency import KeyedRequest
 from streambank.service.http.positions import LogPosition, Positions
 from streambank.service.http.problems import FieldProblem, Problem
 from streambank.service.http.rate_limits import RateLimits
+from streambank.service.http.routers import Dependency
 from streambank.service.http.tokens import TokenVerifier
 
 PRUNE_MS = 60_000
 """How often idempotency keys that ran out are deleted: a minute's worth of them is a short statement."""
+
+_SCHEME = "OAuth2"
+"""What the API's document calls the way by which callers show who they are."""
 
 NOBODY = Caller("", frozenset(), "", "", 0)
 """The caller of an endpoint that needs none."""
 
 _VERSION = re.compile(r'"v([0-9]{1,18})"')
 
+_IF_MATCH: Mapping[str, Any] = {
+    "name": "if-match",
+    "in": "header",
+    "required": True,
+    "description": "The ETag of the version that is to be changed.",
+    "schema": {"type": "string", "pattern": f"^{_VERSION.pattern}$"},
+}
+_MIN_POSITION: Mapping[str, Any] = {
+    "name": "min_position",
+    "in": "query",
+    "required": False,
+    "description": "Wait until this is seen: the X-Log-Position of a write.",
+    "schema": {"type": "string", "pattern": f"^{positions.PATTERN}$"},
+}
+
 T = TypeVar("T")
 
 Work: TypeAlias = Callable[[Connection], Answer]
-Dependency: TypeAlias = Callable[..., Any]
 
 
 class Read:
@@ -193,48 +210,35 @@ class ServiceHttp:
         self._limits = limits
         flow = {"tokenUrl": token_path, "scopes": dict(scopes)}
         flows = {"password": flow, "clientCredentials": flow}
-        self._scheme = OAuth2(flows=flows, scheme_name="OAuth2", auto_error=False)
+        self._schemes = {_SCHEME: {"type": "oauth2", "flows": flows}}
         self._pruned_ms = 0
 
-    def read(self, scope: str | None) -> Dependency:
+    def read(self, scope: str | None) -> Dependency[Read]:
         """The FastAPI dependency of an endpoint that reads; a token with the scope is needed unless that is None."""
-        authenticated = self._authenticated(scope)
 
-        async def dependency(
-            request: Request,
-            caller: Annotated[tuple[Caller, dict[str, str]], Security(authenticated, scopes=_scopes(scope))],
-            min_position: Annotated[
-                str | None,
-                Query(
-                    max_length=300,
-                    description="Wait until this is seen: the X-Log-Position of a write.",
-                    json_schema_extra={"pattern": f"^{positions.PATTERN}$"},
-                ),
-            ] = None,
-        ) -> Read:
-            if min_position is not None:
-                await run_in_threadpool(self.positions.wait, LogPosition.parse(min_position))
-            return Read(self, request, *caller)
+        async def resolve(request: Request) -> Read:
+            caller, headers = await self._caller(request, scope)
+            position = request.query_params.get(_MIN_POSITION["name"])
+            if position is not None:
+                await run_in_threadpool(self.positions.wait, LogPosition.parse(position))
+            return Read(self, request, caller, headers)
 
-        return dependency
+        return self._dependency(resolve, scope, _MIN_POSITION)
 
-    def write(self, scope: str | None, *, if_match: bool = False, idempotent: bool = True) -> Dependency:
+    def write(self, scope: str | None, *, if_match: bool = False, idempotent: bool = True) -> Dependency[Write]:
         """The FastAPI dependency of an endpoint that writes.
 
         With ``if_match`` the client must say which version it changes. Without ``idempotent`` the request does no harm
         when it is done twice, or must be done each time, and takes no Idempotency-Key.
         """
-        authenticated = self._authenticated(scope)
 
-        async def dependency(
-            request: Request,
-            caller: Annotated[tuple[Caller, dict[str, str]], Security(authenticated, scopes=_scopes(scope))],
-            key: Annotated[str | None, Security(_idempotency_key if idempotent else _nothing)],
-            version: Annotated[int | None, Security(_expected_version if if_match else _nothing)],
-        ) -> Write:
-            return Write(self, request, *caller, key, version)
+        async def resolve(request: Request) -> Write:
+            caller, headers = await self._caller(request, scope)
+            key = idempotency.key_of(request.headers) if idempotent else None
+            version = _expected_version(request.headers) if if_match else None
+            return Write(self, request, caller, headers, key, version)
 
-        return dependency
+        return self._dependency(resolve, scope, *[idempotency.PARAMETER] * idempotent, *[_IF_MATCH] * if_match)
 
     def prune_sometimes(self, connection: Connection) -> None:
         """Delete idempotency keys that ran out, if that was not done lately. Called by the thread that commits."""
@@ -243,30 +247,29 @@ class ServiceHttp:
             self._pruned_ms = now_ms
             idempotency.prune(connection, now_ms)
 
-    def _authenticated(self, scope: str | None) -> Dependency:
+    def _dependency(
+        self, resolve: Callable[[Request], Awaitable[T]], scope: str | None, *parameters: Mapping[str, Any]
+    ) -> Dependency[T]:
+        operation: dict[str, Any] = {"parameters": list(parameters)} if parameters else {}
         if scope is None:
+            return Dependency(resolve, operation, {})
+        return Dependency(resolve, operation | {"security": [{_SCHEME: [scope]}]}, self._schemes)
 
-            async def nobody(request: Request) -> tuple[Caller, dict[str, str]]:
-                return NOBODY, self._limits.take(client_address(request), known=False)
-
-            return nobody
-
-        async def caller(
-            request: Request, _: Annotated[str | None, Security(self._scheme, scopes=[scope])]
-        ) -> tuple[Caller, dict[str, str]]:
-            known = await self.authenticate(request)
-            headers = self._limits.take(known.user_id, known=True)
-            if scope not in known.scopes:
-                challenge = f'Bearer realm="streambank", error="insufficient_scope", scope="{scope}"'
-                raise Problem(
-                    403,
-                    "insufficient-scope",
-                    f"this needs an access token with the scope {scope}",
-                    headers={"WWW-Authenticate": challenge},
-                )
-            return known, headers
-
-        return caller
+    async def _caller(self, request: Request, scope: str | None) -> tuple[Caller, dict[str, str]]:
+        """Who asks, who may; and what their answer says of the rate limit."""
+        if scope is None:
+            return NOBODY, self._limits.take(client_address(request), known=False)
+        known = await self.authenticate(request)
+        headers = self._limits.take(known.user_id, known=True)
+        if scope not in known.scopes:
+            challenge = f'Bearer realm="streambank", error="insufficient_scope", scope="{scope}"'
+            raise Problem(
+                403,
+                "insufficient-scope",
+                f"this needs an access token with the scope {scope}",
+                headers={"WWW-Authenticate": challenge},
+            )
+        return known, headers
 
     async def authenticate(self, request: Request) -> Caller:
         """Who the request's access token speaks for. A wrong one counts against its address.
@@ -296,49 +299,13 @@ def client_address(request: Request) -> str:
     return request.client.host if request.client is not None else "unknown"
 
 
-def _scopes(scope: str | None) -> list[str]:
-    return [] if scope is None else [scope]
-
-
-async def _nothing() -> None:
-    return None
-
-
-async def _idempotency_key(
-    idempotency_key: Annotated[
-        str,
-        Header(
-            description="Names this request, such as by a UUID: sent again, it is not done again.",
-            json_schema_extra={"pattern": idempotency.KEY_PATTERN, "maxLength": idempotency.KEY_CHARS_MAX},
-        ),
-    ],
-) -> str:
-    return idempotency.parse_key(idempotency_key)
-
-
-async def _expected_version(
-    if_match: Annotated[
-        str,
-        Header(
-            description="The ETag of the version that is to be changed.",
-            json_schema_extra={"pattern": f"^{_VERSION.pattern}$"},
-        ),
-    ],
-) -> int:
-    found = _VERSION.fullmatch(if_match.strip())
+def _expected_version(headers: Headers) -> int:
+    given = headers.get(_IF_MATCH["name"])
+    if given is None:
+        detail = "say which version you change: the ETag that it came with, in If-Match"
+        raise Problem(428, "if-match-missing", detail, errors=[FieldProblem("If-Match", detail, "header")])
+    found = _VERSION.fullmatch(given.strip())
     if found is None:
         # Whatever it is, it is not the version that is there.
         raise Problem(412, "version-mismatch", "If-Match holds no ETag of ours: get it again")
     return int(found[1])
-
-
-def _if_match_missing() -> Problem:
-    detail = "say which version you change: the ETag that it came with, in If-Match"
-    return Problem(428, "if-match-missing", detail, errors=[FieldProblem("If-Match", detail, "header")])
-
-
-MISSING_HEADERS: Mapping[str, Callable[[], Problem]] = {
-    "idempotency-key": idempotency.missing,
-    "if-match": _if_match_missing,
-}
-"""What requests without these headers are answered with, where they are required."""

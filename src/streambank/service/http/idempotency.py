@@ -4,12 +4,13 @@ The answer is stored in the transaction that made the change, so that there is o
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_
 from sqlalchemy.exc import IntegrityError
+from starlette.datastructures import Headers
 
 from streambank.service.http.answers import Answer, Rendered
 from streambank.service.http.problems import FieldProblem, Problem
@@ -25,6 +26,15 @@ KEY_CHARS_MAX = 255
 KEY_PATTERN = "^[!-~]([ -~]*[!-~])?$"
 """Printable ASCII without blanks around it, which a header loses."""
 
+PARAMETER: Mapping[str, Any] = {
+    "name": HEADER.lower(),
+    "in": "header",
+    "required": True,
+    "description": "Names this request, such as by a UUID: sent again, it is not done again.",
+    "schema": {"type": "string", "pattern": KEY_PATTERN, "maxLength": KEY_CHARS_MAX},
+}
+"""The header in the API's document."""
+
 _COLUMNS = IDEMPOTENCY_KEY.c
 # Built once: to build them costs more than to execute them.
 _ANSWERS = select(IDEMPOTENCY_KEY)
@@ -34,23 +44,21 @@ _INSERT = insert(IDEMPOTENCY_KEY)
 _PRUNE = delete(IDEMPOTENCY_KEY).where(_COLUMNS.created_at < bindparam("before"))
 
 
-def parse_key(header: str) -> str:
+def key_of(headers: Headers) -> str:
     """The key in the header: a quoted string as in RFC 8941, or as most clients write it, bare.
 
     Raises:
-        Problem: 400.
+        Problem: 400, where there is none, or one that cannot be.
     """
+    header = headers.get(HEADER)
+    if header is None:
+        raise _bad("this request needs one, such as a UUID: sent again with the same key, it is not done again")
     key = header.strip()
     if len(key) >= 2 and key[0] == key[-1] == '"':
         key = key[1:-1]
     if not key or len(key) > KEY_CHARS_MAX or not key.isascii() or not key.isprintable():
         raise _bad(f"use 1 to {KEY_CHARS_MAX} printable ASCII characters, such as a UUID")
     return key
-
-
-def missing() -> Problem:
-    """The request has no key, and must."""
-    return _bad("this request needs one, such as a UUID: sent again with the same key, it is not done again")
 
 
 def fingerprint(method: str, address: str, body: bytes) -> bytes:
