@@ -33,10 +33,7 @@ NOTIFICATIONS = "notifications"
 SERVICES = ("users", "transactions", "personalization", "payments")
 """Those that answer over HTTP: :data:`streambank.cli.services.SERVICES`, which takes long to import."""
 
-WATCHING_ROLES = (*TOPOLOGIES, NOTIFICATIONS)
-"""What turns entries into balances, alerts and e-mails, whoever writes the entries."""
-
-ROLES = (*SERVICES, *WATCHING_ROLES)
+ROLES = (*SERVICES, *TOPOLOGIES, NOTIFICATIONS)
 
 KAFKA_GRACE_S = 5.0
 """How long stopping waits on Kafka: a member tells the brokers that it leaves, or else its partitions lie idle for the
@@ -64,8 +61,8 @@ class Platform:
         """Open what the ``roles`` need; with ``smtp`` e-mails go there, else to the built-in mailbox.
 
         Topologies run in so many ``threads`` each. The services' API is on ``api_port``, and ``services`` says how they
-        are set up. Notifications take the folder
-        for themselves: the mailbox is there, and without a ``database_url`` the database.
+        are set up. Notifications take the folder for themselves: the mailbox is there, and without a ``database_url``
+        the database.
 
         Raises:
             CommandError: another process has taken the folder.

@@ -26,11 +26,7 @@ def problem(status: int, slug: str) -> Answer:
     return status, {"type": f"/problems/{slug}", "status": status, "title": slug, "detail": slug}
 
 
-def acted(
-    deeds: list[Deed],
-    asked: list[Asked] = [],
-    **answers: Answer,  # noqa: B006
-) -> tuple[Outcome, list[tuple[str, object]]]:
+def acted(deeds: list[Deed], asked: list[Asked], /, **answers: Answer) -> tuple[Outcome, list[tuple[str, object]]]:
     """What came of it, and the requests, where the bank answers so: by the last word of the path."""
     sent: list[tuple[str, object]] = []
 
@@ -79,7 +75,7 @@ REQUEST = {
 
 
 def test_entries_go_in_one_request_and_say_all_that_is_known() -> None:
-    outcome, sent = acted([ENTRY, ENTRY], batch=booked("created", "duplicate"))
+    outcome, sent = acted([ENTRY, ENTRY], [], batch=booked("created", "duplicate"))
     assert (outcome.entries, outcome.payments, outcome.refused, outcome.has_left) == (1, 0, [], False)
     ((path, lines),) = sent
     assert path == "/v1/transactions:batch"
@@ -136,7 +132,7 @@ def test_payments_are_made_asked_for_and_answered() -> None:
     ],
 )
 def test_who_is_refused_what(answers: dict[str, Answer], refused: list[Deed], has_left: bool) -> None:
-    outcome, _ = acted([ENTRY, PAYMENT], **answers)
+    outcome, _ = acted([ENTRY, PAYMENT], [], **answers)
     assert outcome.refused == refused
     assert outcome.has_left is has_left
 
@@ -144,4 +140,4 @@ def test_who_is_refused_what(answers: dict[str, Answer], refused: list[Deed], ha
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_bank_that_is_busy_or_fails_is_an_error(status: int) -> None:
     with pytest.raises(ApiError):
-        acted([ENTRY], batch=problem(status, "busy"))
+        acted([ENTRY], [], batch=problem(status, "busy"))

@@ -43,7 +43,14 @@ CHECKING, SAVINGS = Purpose.CHECKING, Purpose.SAVINGS
         ),
         # What was recorded by hand, or on another account, is none of the demo's.
         (
-            [("a", None), ("a", "a note"), ("c", "2026-09-01/rent"), ("a", "2026-03-05/rent"), ("a", "2026-03-04/x")],
+            [
+                ("a", None),
+                ("a", "a note"),
+                ("a", "2026-99-99/x"),
+                ("c", "2026-09-01/rent"),
+                ("a", "2026-03-05/rent"),
+                ("a", "2026-03-04/x"),
+            ],
             date(2026, 3, 5),
             [(CHECKING, "2026-03-05/rent")],
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from streambank.bank.client import Client
 from streambank.bank.demo import Person, Place, Purpose
@@ -16,4 +16,4 @@ class Customer:
     client: Client
     accounts: dict[Purpose, str]
     categories: dict[str, str]
-    place: Place = Place({})  # noqa: RUF009  nobody changes it
+    place: Place = field(default_factory=lambda: Place({}))

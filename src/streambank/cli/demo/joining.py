@@ -107,6 +107,7 @@ class Joining:
                 )
             )
             self._verify(client, one, tried=before)
+            client.log_in()
         elif "transactions:write" not in client.log_in().split():
             client.users.send_verification_mail(one.email)
             self._verify(client, one, tried=None)
@@ -139,9 +140,8 @@ def place_of(
     done: set[tuple[Purpose, str]] = set()
     for count, entry in enumerate(newest_first):
         reference, purpose = entry.end_to_end_id or "", purposes.get(entry.account_id)
-        found = _REFERENCE.fullmatch(reference)
-        if found is not None and purpose is not None:
-            day = date.fromisoformat(found[1])
+        day = _day_of(reference)
+        if day is not None and purpose is not None:
             if day < (newest or end):
                 break
             newest = day
@@ -149,6 +149,15 @@ def place_of(
         if count >= ENTRIES_LOOKED_AT:
             break
     return Place(balances, newest, frozenset(done)) if newest is not None else Place({})
+
+
+def _day_of(reference: str) -> date | None:
+    """The day of a person's life that an entry of that name is of; None: it is none of the demo's."""
+    found = _REFERENCE.fullmatch(reference)
+    try:
+        return date.fromisoformat(found[1]) if found is not None else None
+    except ValueError:
+        return None
 
 
 def _held(one: Person, accounts: Iterable[Versioned[AccountView]]) -> dict[Purpose, AccountView]:
