@@ -13,8 +13,9 @@ from tests.simulation.log import SimLog
 from tests.simulation.mail import MailServer, SimMailer
 from tests.simulation.trace import Trace
 
-from streambank.bank.notifications import DATABASE as NOTIFICATIONS_DATABASE
-from streambank.bank.notifications import NotificationsService, NotificationsSettings
+from streambank.bank.notifications.models import DATABASE as NOTIFICATIONS_DATABASE
+from streambank.bank.notifications.service import NotificationsService
+from streambank.bank.notifications.settings import NotificationsSettings
 from streambank.bank.payments import models as payments_models
 from streambank.bank.payments.service import PaymentsService
 from streambank.bank.payments.settings import PaymentsSettings, Screening

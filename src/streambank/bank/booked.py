@@ -1,6 +1,6 @@
 """What the log already holds of accounts: which entries, up to which number, and how the accounts and owners are known.
 
-Whoever writes entries from outside (an import, the demo) has to go on exactly where the log ends.
+Whoever writes entries from outside, as an import does, has to go on exactly where the log ends.
 """
 
 from collections.abc import Callable
@@ -20,20 +20,15 @@ class _Entry(msgspec.Struct, frozen=True, gc=False):
     account_seq: int
     credit_debit: CreditDebit
     amount_minor: int
-    end_to_end_id: str | None = None
 
 
 @dataclass(slots=True)
 class BookedAccount:
-    """An account's entries in the log: how many there are, their sum in minor units, the latest one's time in ms.
-
-    ``last_reference`` is the ``end_to_end_id`` of the entry with the highest number.
-    """
+    """An account's entries in the log: how many there are, their sum in minor units, the latest one's time in ms."""
 
     last_seq: int = 0
     balance_minor: int = 0
     last_ms: int = -1
-    last_reference: str | None = None
     entry_ids: set[str] = field(default_factory=set)
 
 
@@ -70,8 +65,7 @@ def read_booked(log: EventLog, wanted: Callable[[str], bool], *, with_ids: bool 
             if account is None:
                 continue
             entry = decode(value)
-            if entry.account_seq > account.last_seq:
-                account.last_seq, account.last_reference = entry.account_seq, entry.end_to_end_id
+            account.last_seq = max(account.last_seq, entry.account_seq)
             account.last_ms = max(account.last_ms, timestamp)
             credit = entry.credit_debit is CreditDebit.CREDIT
             account.balance_minor += entry.amount_minor if credit else -entry.amount_minor

@@ -38,9 +38,6 @@ NOTIFICATIONS = "notifications"
 SERVICES = ("users", "transactions", "personalization", "payments", "views", NOTIFICATIONS)
 """Those that answer over HTTP: :data:`streambank.cli.services.SERVICES`, which takes long to import."""
 
-WATCHING_ROLES = ("balances", "alerts", NOTIFICATIONS)
-"""What turns entries into balances, alerts and e-mails, whoever writes the entries."""
-
 ROLES = (*SERVICES, *TOPOLOGIES)
 
 COMMIT_INTERVALS_MS = {"goals": 50, "figures": 200}

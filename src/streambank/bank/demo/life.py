@@ -4,11 +4,37 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from math import exp
 from random import Random
+from typing import TypeAlias
 from zlib import crc32
 
 from streambank.bank.demo.people import DemoAccount, Person, Purpose
 from streambank.bank.events import to_minor
+
+Balances: TypeAlias = Mapping[Purpose, int]
+"""What each of a person's accounts holds, in minor units."""
+
+USUAL_CATEGORIES: Mapping[str, str] = {
+    "income": "Salary",
+    "housing": "Rent or mortgage",
+    "utilities": "Utilities",
+    "phone": "Internet and phone",
+    "insurance": "Insurance",
+    "subscriptions": "Subscriptions",
+    "groceries": "Groceries",
+    "restaurants": "Restaurants",
+    "fuel": "Fuel",
+    "transport": "Public transport",
+    "online": "Shopping",
+    "leisure": "Entertainment",
+    "health": "Pharmacy",
+    "travel": "Travel",
+    "bank fees": "Fees",
+    "interest": "Interest and dividends",
+    "own accounts": "Transfers",
+}
+"""The category of every new user that each of the demo's is. Cash and what an account began with are none."""
 
 OVERDRAFT_RATE = 0.14
 SAVINGS_RATE = 0.025
@@ -54,9 +80,10 @@ _HABITS = (
     _Habit("health", 0.03, 0.0110, 0.7, (8, 18), weekend=0.3),
 )
 _CASH_PER_DAY, _CASH_SHARE = 0.055, 0.03
+_MONTH_DAYS = 30.4
 
 
-def planned_day(person: Person, day: date, seed: int, balances: Mapping[str, int]) -> list[Planned]:
+def planned_day(person: Person, day: date, seed: int, balances: Balances) -> list[Planned]:
     """What happens on a day, in the order of its time. ``balances`` are the accounts' before it, in minor units.
 
     The same person, day and seed make the same draws, whatever the balances; those only decide what a person can
@@ -79,6 +106,19 @@ def payday_of(person: Person, year: int, month: int, seed: int) -> date:
     day = date(year, month, min(28, max(1, person.payday + jitter)))
     friday = day - timedelta(days=max(0, day.weekday() - 4))
     return friday if friday.month == month else day + timedelta(days=7 - day.weekday())
+
+
+def usual_month_minor(person: Person, category: str) -> int:
+    """What a person usually spends in a month on something that is bought now and then, in minor units.
+
+    Raises:
+        KeyError: it is nothing of that kind.
+    """
+    habit = {habit.category: habit for habit in _HABITS}[category]
+    often = habit.per_day * (5 + 2 * habit.weekend) / 7 * _MONTH_DAYS
+    # The mean of the log-normal distribution that prices have.
+    price = person.salary_minor * habit.share * exp(habit.spread**2 / 2)
+    return round(often * price * person.spending)
 
 
 def _bills(person: Person, day: date, seed: int, random: Random) -> Iterator[Planned]:
@@ -188,20 +228,20 @@ def _occasions(person: Person, day: date, random: Random, mood: float) -> Iterat
         )
 
 
-def _banking(person: Person, day: date, seed: int, balances: Mapping[str, int]) -> Iterator[Planned]:
+def _banking(person: Person, day: date, seed: int, balances: Balances) -> Iterator[Planned]:
     """What follows from the balances: interest, paying the card, and moving money between one's own accounts."""
     checking, savings, card = person.checking, person.account(Purpose.SAVINGS), person.account(Purpose.CARD)
-    balance = balances[checking.account_id]
+    balance = balances[Purpose.CHECKING]
     tomorrow = day + timedelta(days=1)
     if balance < 0 and tomorrow == payday_of(person, tomorrow.year, tomorrow.month, seed):
         yield _interest(checking, -max(1, round(-balance * OVERDRAFT_RATE / 12)), "OVERDRAFT_INTEREST", "bank fees")
     if savings is not None and tomorrow.day == 1:
-        earned = round(balances[savings.account_id] * SAVINGS_RATE / 12)
+        earned = round(balances[Purpose.SAVINGS] * SAVINGS_RATE / 12)
         if earned > 0:
             yield _interest(savings, earned, "INTEREST", "interest")
-    owed = -balances[card.account_id] if card is not None else 0
+    owed = -balances[Purpose.CARD] if card is not None else 0
     if card is not None and day.day == 26 and owed > 0:
-        there = max(0, balance + person.overdraft_minor // 2)
+        there = max(0, balance + checking.overdraft_limit_minor // 2)
         yield from _moved(checking, card, min(owed, there), "card-payment", 6 * 60)
     if savings is None:
         return
@@ -211,7 +251,7 @@ def _banking(person: Person, day: date, seed: int, balances: Mapping[str, int]) 
         much = spare - round(person.salary_minor * 1.1)
         yield from _moved(checking, savings, max(min(standing, spare), much), "saving", 5 * 60)
     elif balance < 0 and day.weekday() == 4:
-        need = min(balances[savings.account_id], round(person.salary_minor * 0.25))
+        need = min(balances[Purpose.SAVINGS], round(person.salary_minor * 0.25))
         if need > person.salary_minor // 50:
             yield from _moved(savings, checking, need, "from-savings", 19 * 60)
 
@@ -245,31 +285,27 @@ def _moved(source: DemoAccount, target: DemoAccount, amount: int, tag: str, minu
     )
 
 
-def _affordable(person: Person, plans: list[Planned], balances: Mapping[str, int]) -> list[Planned]:
+def _affordable(person: Person, plans: list[Planned], balances: Balances) -> list[Planned]:
     """Card payments and cash beyond the limit are declined; bills, transfers and interest go through."""
-    limits = {person.checking.account_id: -person.overdraft_minor}
-    card = person.account(Purpose.CARD)
-    if card is not None:
-        limits[card.account_id] = -round(person.salary_minor * 0.6)
     held = dict(balances)
     done: list[Planned] = []
     for plan in plans:
-        account_id = plan.account.account_id
-        after = held[account_id] + plan.signed_minor
-        limit = limits.get(account_id, 0)
+        purpose = plan.account.purpose
+        after = held[purpose] + plan.signed_minor
+        limit = -plan.account.overdraft_limit_minor
         if plan.kind in ("CARD_PAYMENT", "CASH_WITHDRAWAL") and after < limit:
             continue
         # Whoever is far beyond the limit has bills returned too: otherwise a debt could grow for ever.
         if plan.kind in ("DIRECT_DEBIT", "STANDING_ORDER") and after < limit - person.salary_minor // 2:
             continue
-        held[account_id] = after
+        held[purpose] = after
         done.append(plan)
     return done
 
 
-def _thrift(person: Person, balances: Mapping[str, int]) -> float:
+def _thrift(person: Person, balances: Balances) -> float:
     """People with little left spend less, and people with much left spend a little more."""
-    months = balances[person.checking.account_id] / person.salary_minor
+    months = balances[Purpose.CHECKING] / person.salary_minor
     if months < 0.05:
         return 0.45
     if months < 0.2:

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from streambank.cli.errors import UsageError
 from streambank.cli.folder import DataOption
 from streambank.cli.output import print_starting
+from streambank.cli.ports import ApiPortOption, PortOption
 
 
 def demo(
@@ -18,14 +19,16 @@ def demo(
     rate: float = 60.0,
     seed: int = 1,
     duration: Annotated[str | None, Parameter(name="--duration")] = None,
-    port: Annotated[int, Parameter(name="--port")] = 0,
+    api_port: ApiPortOption = 0,
+    port: PortOption = 0,
     data: DataOption = None,
 ) -> None:
-    """See it live: generated people and their payments, balances, alerts, and an e-mail for each alert.
+    """See it live: the whole bank, and generated people who use it through its API.
 
-    Needs no file and no network. First the past is generated, then payments go on live until Ctrl-C; each alert is
-    shown with how long it took from the entry's record in the log to the mail server's answer. Without --data a
-    temporary folder is used and removed at the end.
+    Needs no file and no network. People sign up, answer the mail and open accounts; their past is booked, and then
+    entries go on live until Ctrl-C. Each alert is shown with how long it took from the entry's record in the log to
+    the mail server's answer. One of the people, with their password, is shown too: log in as them from another
+    terminal. Without --data a temporary folder is used and removed at the end; with it, the demo goes on where it was.
 
     Parameters
     ----------
@@ -36,11 +39,9 @@ def demo(
     rate
         Live entries per second, for all people together.
     seed
-        The same seed makes the same people and payments.
+        The same seed makes the same people, with the same lives.
     duration
         Stop by itself after this long once it is live, such as 30s or 5m.
-    port
-        The port of the mailbox's page, on 127.0.0.1; 0: any.
     """
     from streambank.cli.formats import parse_duration
 
@@ -49,6 +50,17 @@ def demo(
     duration_s = parse_duration(duration, "--duration") / 1000 if duration is not None else None
     print_starting()
     # Imported only now: it takes most of a second.
-    from streambank.cli.showing import DemoOptions, show
+    from streambank.cli.demo.showing import DemoOptions, show
 
-    show(DemoOptions(people=people, days=days, rate=rate, seed=seed, duration_s=duration_s, port=port, data=data))
+    show(
+        DemoOptions(
+            people=people,
+            days=days,
+            rate=rate,
+            seed=seed,
+            duration_s=duration_s,
+            api_port=api_port,
+            port=port,
+            data=data,
+        )
+    )
