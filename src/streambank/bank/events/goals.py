@@ -125,8 +125,8 @@ class GoalProgress(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tru
 class GoalMarked(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A goal came to one of its marks. Topic ``goal.marked``, key ``user_id``.
 
-    ``mark_id`` derives from goal, period and mark (and, where it is told again, the entry): a replay repeats nothing.
-    Where an entry passes several marks, the highest is told. ``name`` is personal.
+    ``mark_id`` derives from goal, target, period and mark (and, where it may be told again, the event that led to it),
+    so that a replay repeats nothing. Where an entry passes several marks, the highest is told. ``name`` is personal.
     """
 
     mark_id: str
