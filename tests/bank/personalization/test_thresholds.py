@@ -205,7 +205,7 @@ def test_a_restart_reads_nothing_twice(bench: Bench) -> None:
 )
 def test_what_cannot_be_stored_is_a_dead_letter_and_stops_nothing(bench: Bench, record: AccountThresholds) -> None:
     write(bench.log, ACCOUNT_THRESHOLDS, record.scope_id, record)
-    write(bench.log, ACCOUNT_THRESHOLDS, "everyday", others_record("everyday", other(7)))
+    write(bench.log, ACCOUNT_THRESHOLDS, "everyday", others_record("everyday", other(7), event_id="a\x00b"))
     bench.settle()
     assert levels(bench) == [7]
     [dead] = records(bench.log, "personalization.dlq")
