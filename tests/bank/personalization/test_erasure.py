@@ -51,6 +51,7 @@ def test_everything_goes_and_the_log_is_told(bench: Bench) -> None:
     assert refusal(bench.threshold)[:2] == (403, "user-erased")
     assert refusal(lambda: bench.goal("budgets"))[:2] == (403, "user-erased")
     assert refusal(lambda: bench.limit("EUR", 0))[:2] == (403, "user-erased")
+    assert refusal(lambda: bench.what_if(account_id=None, currency="EUR"))[:2] == (403, "user-erased")
     assert len(bench.thresholds("cleo")) == 2
 
 

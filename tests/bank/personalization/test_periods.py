@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from streambank.bank.events import Period
-from streambank.bank.personalization.periods import day_of, number_of, period_of, start_of, zone_of
+from streambank.bank.personalization.periods import day_of, number_of, period_of, zone_of
 from streambank.clock import to_millis
 
 D = date.fromisoformat
@@ -52,4 +52,3 @@ def test_a_day_is_one_of_the_users_time_zone(moment: str, timezone: str, day: st
 def test_time_zones() -> None:
     assert zone_of("Europe/Prague") == ZoneInfo("Europe/Prague")
     assert zone_of("Europe") is UTC
-    assert start_of(D("2026-07-01"), "Europe/Prague") == datetime(2026, 6, 30, 22, tzinfo=UTC)

@@ -1,5 +1,6 @@
 """Thresholds: who may set which, what is published, and what becomes of what others write to the topic."""
 
+from random import Random
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from streambank.bank.events import (
     ACCOUNT,
     ACCOUNT_THRESHOLDS,
     AccountThresholds,
+    Currency,
     Direction,
     Scope,
     Threshold,
@@ -17,6 +19,7 @@ from streambank.bank.events import (
 )
 from streambank.bank.personalization import thresholds
 from streambank.bank.personalization.schemas import ThresholdBody
+from streambank.bank.reading import latest
 from streambank.service.http.answers import Answer
 
 
@@ -202,7 +205,7 @@ def test_a_restart_reads_nothing_twice(bench: Bench) -> None:
 )
 def test_what_cannot_be_stored_is_a_dead_letter_and_stops_nothing(bench: Bench, record: AccountThresholds) -> None:
     write(bench.log, ACCOUNT_THRESHOLDS, record.scope_id, record)
-    write(bench.log, ACCOUNT_THRESHOLDS, "everyday", others_record("everyday", other(7)))
+    write(bench.log, ACCOUNT_THRESHOLDS, "everyday", others_record("everyday", other(7), event_id="a\x00b"))
     bench.settle()
     assert levels(bench) == [7]
     [dead] = records(bench.log, "personalization.dlq")
@@ -231,3 +234,36 @@ def test_an_account_that_is_gone(bench: Bench) -> None:
     assert bench.thresholds() == []
     assert bench.levels_published() == [[1], None]
     assert refusal(bench.threshold)[:2] == (422, "unknown-account")
+
+
+CODES = ("EUR", "USD", "CZK", "GBP", "CHF", "PLN", "HUF", "SEK", "NOK", "DKK", "JPY", "CAD", "AUD", "NZD", "INR")
+
+
+def test_whoever_writes_when_nothing_that_was_set_is_lost(bench: Bench) -> None:
+    """Ours and theirs, published and read at random moments: in the end the log and the database say the same, all."""
+    for seed, code in enumerate(CODES):
+        random, currency = Random(seed), Currency(code)
+        scope_id, added = total_id("ada", currency), set()
+        for level in range(12):
+            match random.choice(["ours", "theirs", "publish", "read"]):
+                case "ours":
+                    bench.threshold(account_id=None, currency=code, level_minor=level)
+                    added.add(level)
+                case "theirs":
+                    # As `streambank alerts set --add` does: what the log says, and one more.
+                    there = latest(bench.log, ACCOUNT_THRESHOLDS).get(scope_id)
+                    before = there.thresholds if there is not None else ()
+                    record = others_record(
+                        scope_id, *before, other(level), event_id=f"x-{seed}-{level}", currency=currency
+                    )
+                    write(bench.log, ACCOUNT_THRESHOLDS, scope_id, record)
+                    added.add(level)
+                case "publish":
+                    bench.service.relay.step()
+                case "read":
+                    bench.service.projection.step(0)
+        bench.settle()
+        last = latest(bench.log, ACCOUNT_THRESHOLDS)[scope_id].thresholds
+        assert {one.level_minor for one in last} == added, seed
+        assert {one.level_minor for one in bench.thresholds() if one.currency == code} == added, seed
+    assert bench.rows()["unread_record"] == 0

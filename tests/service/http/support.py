@@ -117,7 +117,7 @@ def router(http: ServiceHttp) -> APIRouter:  # noqa: C901 - one function an endp
     async def number(number: int, read: Annotated[Read, Depends(http.read("transactions:read"))]) -> Response:
         def work(connection: Connection) -> Answer:
             n = found(connection, number)
-            return ok(NumberView(id=number, n=n), version=n)
+            return ok(NumberView(id=number, n=n), version=n, volatile=n == 99)
 
         return await read(work)
 

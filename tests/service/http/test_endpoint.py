@@ -40,6 +40,14 @@ async def test_a_write_says_where_it_is_and_which_version(tmp_path: Path, any_da
             assert (same.status_code, same.content) == (304, b"")
 
 
+async def test_what_changes_without_its_version_is_always_told(tmp_path: Path, any_database: Databases) -> None:
+    with bench(tmp_path, any_database) as numbers:
+        async with numbers.client() as client:
+            await client.post(ADD, json={"n": 99}, headers=key("a"))
+            same = await client.get("/v1/numbers/1", headers={"If-None-Match": '"v99"'})
+            assert (same.status_code, same.json(), same.headers["ETag"]) == (200, {"id": 1, "n": 99}, '"v99"')
+
+
 async def test_a_request_that_is_sent_again_is_answered_from_what_was_stored(
     tmp_path: Path, any_database: Databases
 ) -> None:

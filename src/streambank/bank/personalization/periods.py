@@ -6,7 +6,7 @@ month  1 ------------- 28..31
 """
 
 from calendar import monthrange
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from streambank.bank.events import Period
@@ -26,11 +26,6 @@ def zone_of(name: str) -> tzinfo:
 def day_of(moment_ms: int, timezone: str) -> date:
     """The day on which a moment lies for somebody there."""
     return to_datetime(moment_ms).astimezone(zone_of(timezone)).date()
-
-
-def start_of(day: date, timezone: str) -> datetime:
-    """The moment at which a day begins for somebody there."""
-    return datetime(day.year, day.month, day.day, tzinfo=zone_of(timezone))
 
 
 def period_of(period: Period, day: date) -> tuple[date, date]:

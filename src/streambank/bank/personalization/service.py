@@ -222,6 +222,7 @@ class PersonalizationService:
 
     def question(self, connection: Connection, caller: Caller, body: WhatIf) -> Question:
         """What the caller wants to know of the past; a problem where that is not theirs to know."""
+        repository.person(connection, caller.user_id)
         on = thresholds.scope_of(connection, caller.user_id, body)
         to_time = _within_bounds(body.to_time or to_datetime(self._context.clock()), "/to_time")
         from_time = _within_bounds(body.from_time or to_time - WHAT_IF_SPAN, "/from_time")

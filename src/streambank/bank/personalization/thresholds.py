@@ -32,6 +32,7 @@ from streambank.bank.personalization.repository import UnusableRecordError, chec
 from streambank.bank.personalization.schemas import ThresholdBody, ThresholdView
 from streambank.service.http.answers import check_version
 from streambank.service.http.problems import conflict, not_found, unprocessable
+from streambank.service.tables import plain_text
 
 SCOPE_THRESHOLDS_MAX = 20
 """Thresholds on one account or total: all are held against each of its entries."""
@@ -155,7 +156,7 @@ def take_over(connection: Connection, context: Context, told: AccountThresholds)
     _check_usable(told)
     scope_id = told.scope_id
     unread = select(UNREAD_RECORD.c.num).where(UNREAD_RECORD.c.scope_id == scope_id)
-    num = connection.scalar(unread.where(UNREAD_RECORD.c.event_id == told.event_id))
+    num = connection.scalar(unread.where(UNREAD_RECORD.c.event_id == plain_text(told.event_id)))
     if num is not None:
         # Those before it too: compaction may have taken them away unread.
         until = (UNREAD_RECORD.c.scope_id == scope_id) & (UNREAD_RECORD.c.num <= num)
