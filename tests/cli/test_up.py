@@ -49,6 +49,8 @@ def test_an_imported_entry_becomes_an_alert_and_an_e_mail_while_up_runs(tmp_path
             "alerts": 0,
             "balances": 0,
             "notifications": 0,
+            "payments": 0,
+            "screening": 0,
             "transactions": 0,
         }
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlalchemy.engine import URL
 
 from streambank.bank.notifications import models as notifications
+from streambank.bank.payments import models as payments
 from streambank.bank.transactions import models as transactions
 from streambank.bank.users import models as users
 from streambank.cli.databases import service_database
@@ -27,6 +28,7 @@ from streambank.service.moving import move_to_log, stored_positions
 _SERVICES = {
     "users": users.DATABASE,
     "transactions": transactions.DATABASE,
+    "payments": payments.DATABASE,
     "notifications": notifications.DATABASE,
 }
 """The services whose databases store positions in the log, and what to open each with."""
