@@ -10,6 +10,8 @@ OPENING = "OPENING"
 ADJUSTMENT = "ADJUSTMENT"
 INTERNAL_TRANSFER = "INTERNAL_TRANSFER"
 REFUND = "REFUND"
+TRANSFER = "TRANSFER"
+"""Between two people: what goes out is spent, as with any other payee."""
 
 MOVED_ABOUT = frozenset({OPENING, ADJUSTMENT, INTERNAL_TRANSFER})
 """Kinds of entries that are neither spending nor income."""

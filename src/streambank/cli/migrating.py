@@ -9,31 +9,18 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL
 
-from streambank.bank.notifications import models as notifications
-from streambank.bank.personalization import models as personalization
-from streambank.bank.transactions import models as transactions
-from streambank.bank.users import models as users
-from streambank.bank.views import models as views
 from streambank.cli.databases import service_database
 from streambank.cli.errors import say
 from streambank.cli.folder import DataFolder
 from streambank.cli.formats import counted
 from streambank.cli.output import Column, Format, print_listing
 from streambank.cli.running import RunningLock
+from streambank.cli.services import SERVICES
 from streambank.log import EventLog, TopicPartition, open_log
 from streambank.log.migration import MigratedTopic, Migration, MigrationProgress
 from streambank.service.database import Database, Migrations
 from streambank.service.errors import DatabaseMissingError
 from streambank.service.moving import move_to_log, stored_positions
-
-_SERVICES = {
-    "users": users.DATABASE,
-    "transactions": transactions.DATABASE,
-    "personalization": personalization.DATABASE,
-    "notifications": notifications.DATABASE,
-    "views": views.DATABASE,
-}
-"""The services whose databases store positions in the log, and what to open each with."""
 
 
 def migrate(folder: DataFolder, database_url: str | None, target_url: str, output: Format) -> None:
@@ -43,8 +30,8 @@ def migrate(folder: DataFolder, database_url: str | None, target_url: str, outpu
         stack.enter_context(RunningLock(folder, "migrate"))
         target = stack.enter_context(closing(open_log(target_url)))
         databases = []
-        for service, histories in _SERVICES.items():
-            database = _open_existing(service_database(folder, database_url, service), histories)
+        for service, kind in SERVICES.items():
+            database = _open_existing(service_database(folder, database_url, service), kind.histories)
             if database is not None:
                 stack.callback(database.close)
                 databases.append(database)

@@ -11,6 +11,7 @@ from streambank.bank.payments.models import TRANSFER
 from streambank.bank.payments.repository import AnyRow
 from streambank.bank.payments.settings import DAY_MS
 from streambank.bank.payments.states import FINAL, STATES, Step
+from streambank.bank.spending import INTERNAL_TRANSFER, REFUND, TRANSFER
 
 FOLLOWS: dict[str | None, set[str]] = {
     None: {"requested", "screened", "rejected"},
@@ -48,7 +49,7 @@ def judge(bank: Bank, accounts: dict[str, str], total_minor: int) -> Counter[Tra
     entries: dict[str | None, list[BalanceChanged]] = defaultdict(list)
     published = bank.ledger.published()
     for event in published:
-        if event.status is EntryStatus.BOOKED and event.kind == "TRANSFER":
+        if event.status is EntryStatus.BOOKED and event.kind in (TRANSFER, INTERNAL_TRANSFER, REFUND):
             entries[event.transaction_id].append(event)
     told: dict[str, list[str]] = defaultdict(list)
     for record in records(bank.log, TRANSFER_STATUS.name):

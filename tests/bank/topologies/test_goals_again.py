@@ -21,8 +21,8 @@ from streambank.bank.events import (
     GoalProgress,
     Period,
 )
+from streambank.bank.periods import DAY, next_start, start_of
 from streambank.bank.topologies import goals
-from streambank.bank.topologies.periods import DAY, next_start, start_of
 from streambank.bank.topologies.spent import first_day, first_of_months
 from streambank.log import RecordBatch, TopicPartition
 from streambank.log.embedded import EmbeddedLog

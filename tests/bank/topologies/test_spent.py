@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from streambank.bank.events import MoneyError, Period
 from streambank.bank.events.money import INT64_MAX
-from streambank.bank.topologies.periods import DAY, next_start, start_of
+from streambank.bank.periods import DAY, next_start, start_of
 from streambank.bank.topologies.spent import AHEAD_DAYS_MAX, Spent, add, between, first_day, first_of_months, is_kept
 
 TODAY = date(2026, 3, 17)

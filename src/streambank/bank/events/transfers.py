@@ -121,6 +121,7 @@ class TransferInstruction(Event, frozen=True, kw_only=True, gc=False, omit_defau
     currency: Currency
     end_to_end_id: str | None = None
     held_until: datetime | None = None
+    refunds_transfer_id: str | None = None
 
 
 class TransferOutcome(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):

@@ -13,7 +13,6 @@ from email.mime.nonmultipart import MIMENonMultipart
 from email.policy import SMTPUTF8, compat32
 from email.utils import format_datetime as rfc5322_date
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_datetime
@@ -21,6 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from streambank.bank.addresses import parse_address
 from streambank.bank.notifications.settings import NotificationsSettings
+from streambank.bank.zones import zone_of
 from streambank.clock import to_datetime
 from streambank.errors import check
 from streambank.ids import derived_id
@@ -136,16 +136,6 @@ def locale_of(name: str) -> Locale:
     except (ValueError, TypeError, UnknownLocaleError):
         language = re.split("[-_]", name)[0]
         return locale_of(language) if language != name else Locale("en")
-
-
-@lru_cache(maxsize=256)
-def zone_of(name: str) -> ZoneInfo:
-    """The time zone of that name, else UTC."""
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        # A name may also be that of a folder in the time zone database ("Europe"): an OSError.
-        return ZoneInfo("UTC")
 
 
 def _mailbox(header: str, name: str, address: str, utf8: bool) -> str | Header:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from streambank.bank.events import Digest, QuietHours
-from streambank.bank.notifications.message import zone_of
+from streambank.bank.zones import zone_of
 from streambank.clock import to_datetime, to_millis
 
 HOUR_MS = 3_600_000

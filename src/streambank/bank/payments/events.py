@@ -88,6 +88,7 @@ def instruction(
         currency=Currency(row.currency),
         end_to_end_id=row.end_to_end_id,
         held_until=to_datetime(row.expires_at + hold_margin_ms) if action is TransferAction.RESERVE else None,
+        refunds_transfer_id=row.refunds_id,
     )
     return outgoing(TRANSFER_INSTRUCTED, row.transfer_id, event, now_ms)
 

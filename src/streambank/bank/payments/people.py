@@ -15,6 +15,7 @@ from streambank.bank.payments import repository
 from streambank.bank.payments.models import PERSON, RECEIVING_ACCOUNT
 from streambank.bank.payments.payees import Handle
 from streambank.bank.payments.settings import PaymentsSettings
+from streambank.bank.zones import zone_of
 from streambank.service.http.problems import Problem
 
 logger = structlog.get_logger(__name__)
@@ -53,7 +54,7 @@ def known(connection: Connection, user_id: str | None) -> Person | None:
         user_id=row.user_id,
         key=bytes(row.key),
         name=row.name,
-        timezone=ZoneInfo(row.timezone),
+        timezone=zone_of(row.timezone),
         alias=row.alias,
         limits=() if row.limits is None else _LIMITS.decode(bytes(row.limits)),
     )

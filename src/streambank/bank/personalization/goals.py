@@ -12,11 +12,12 @@ import msgspec
 from pydantic import BaseModel
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
+from streambank.bank.days import local_day
 from streambank.bank.events import Budget, Goal, GoalKind, GoalProgress, SavingsGoal, SpendingGoal
+from streambank.bank.periods import start_of
 from streambank.bank.personalization import events, repository
 from streambank.bank.personalization.context import Context, currency_of
 from streambank.bank.personalization.models import GOAL
-from streambank.bank.personalization.periods import day_of, period_of
 from streambank.bank.personalization.progress import (
     Told,
     budget_progress,
@@ -37,6 +38,7 @@ from streambank.bank.personalization.schemas import (
     SpendingGoalList,
     SpendingGoalView,
 )
+from streambank.clock import to_datetime
 from streambank.service.http.answers import check_version
 from streambank.service.http.problems import conflict, not_found, unprocessable
 from streambank.service.tables import plain_text
@@ -71,13 +73,13 @@ class Kind:
 
 def listed(connection: Connection, user_id: str, kind: Kind, now_ms: int) -> BaseModel:
     """A user's goals of a kind, in the order in which they were made."""
-    today = day_of(now_ms, repository.timezone_of(connection, user_id))
+    today = local_day(to_datetime(now_ms), repository.timezone_of(connection, user_id))
     return kind.listing([_view(kind, row, today) for row in _rows(connection, user_id, kind)])
 
 
 def one(connection: Connection, user_id: str, kind: Kind, goal_id: str, now_ms: int) -> GoalView:
     """One of a user's goals. Raises a problem if it is not there."""
-    today = day_of(now_ms, repository.timezone_of(connection, user_id))
+    today = local_day(to_datetime(now_ms), repository.timezone_of(connection, user_id))
     return _view(kind, _own(connection, user_id, kind, goal_id), today)
 
 
@@ -87,7 +89,7 @@ def create(connection: Connection, context: Context, user_id: str, kind: Kind, b
     if len(_rows(connection, user_id, kind)) >= kind.goals_max:
         raise conflict("too-many-goals", f"a user has {kind.goals_max} of these at most")
     goal_id, now_ms = context.new_id(), context.clock()
-    goal = kind.make(connection, person, goal_id, day_of(now_ms, person.timezone), body)
+    goal = kind.make(connection, person, goal_id, local_day(to_datetime(now_ms), person.timezone), body)
     row = {
         "goal_id": goal_id,
         "user_id": user_id,
@@ -211,7 +213,7 @@ def _ids(pointer: str, what: str, ids: Sequence[str]) -> tuple[str, ...]:
 
 
 def _make_budget(connection: Connection, person: Person, goal_id: str, day: date, body: BudgetBody) -> Budget:
-    starts_on = body.starts_on or period_of(body.period, day)[0]
+    starts_on = body.starts_on or start_of(body.period, day)
     return Budget(
         **_common(goal_id, starts_on, body),
         period=body.period,

@@ -14,7 +14,7 @@ from datetime import date, timedelta
 import msgspec
 
 from streambank.bank.events import Budget, GoalProgress, SavingsGoal, SpendingGoal
-from streambank.bank.personalization.periods import number_of, period_of
+from streambank.bank.periods import number_of, period_of
 from streambank.bank.personalization.schemas import BudgetProgress, SavingsProgress, SavingsStatus, SpendingProgress
 from streambank.clock import to_datetime, to_millis
 

@@ -15,13 +15,12 @@ import msgspec
 from iso4217 import Currency
 from msgspec.structs import replace
 
+from streambank.bank.days import entry_day, local_day
 from streambank.bank.events import EntrySummary, GoalMarked, GoalProgress, Origin, SavingsGoal, UserGoals, UserProfile
 from streambank.bank.events.money import within_int64
 from streambank.bank.topologies import goal_progress
 from streambank.bank.topologies.goal_progress import Plan, Spending, Standing
-from streambank.bank.topologies.periods import local_day
 from streambank.bank.topologies.spent import Spent, add, between, is_kept
-from streambank.bank.zones import zone_of
 from streambank.clock import to_datetime, to_millis
 from streambank.ids import derived_id
 from streambank.streams import STRING, JsonSerde, ProcessorContext, StoreSpec
@@ -94,13 +93,12 @@ class Keeper:
         self._people, self._standings, self._spent, self._categories = (context.store(spec.name) for spec in STORES)
         self.person: Person = self._people.get(user_id) or Person()
         self._kept: Standings = self._standings.get(user_id) or Standings()
-        self._zone = zone_of(self.person.timezone)
 
     def enter(self, entered: Entered) -> Told:
         """An entry was booked, or counts into other categories."""
         cause, entry, currency, _, spent, balance_minor = entered
         now_ms, today = self._present(cause)
-        day = local_day(entry.occurred_at, entered.booking_date, self._zone)
+        day = entry_day(entry.occurred_at, entered.booking_date, self.person.timezone)
         accounts = self._kept.accounts
         if balance_minor is not None:
             accounts = {**accounts, entry.account_id: (currency.value, balance_minor)}
@@ -166,7 +164,7 @@ class Keeper:
     def _present(self, cause: Cause) -> tuple[int, date]:
         """The user's present, in milliseconds since the epoch, and the day that they have then."""
         now_ms = max(self._kept.now_ms, to_millis(cause.recorded_at))
-        return now_ms, to_datetime(now_ms).astimezone(self._zone).date()
+        return now_ms, local_day(to_datetime(now_ms), self.person.timezone)
 
     def _spending(self, plan: Plan) -> Spending:
         def spending(first: date, last: date) -> int:

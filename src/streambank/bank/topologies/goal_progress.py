@@ -26,7 +26,7 @@ from msgspec.structs import replace
 
 from streambank.bank.events import Budget, GoalKind, Period, SavingsGoal, SpendingGoal
 from streambank.bank.events.money import within_int64
-from streambank.bank.topologies.periods import DAY, next_start, start_of
+from streambank.bank.periods import DAY, next_start, start_of
 from streambank.bank.topologies.spent import first_day, first_of_months
 
 Plan: TypeAlias = Budget | SpendingGoal | SavingsGoal

@@ -5,9 +5,9 @@ entry.categorised ----------------------------------------------- by user--> | a
 user.goals ----------------------------------------------------------------> |                --> goal.marked
 user.profile (the time zone) ----------------------------------------------> |
 
-An entry counts on the day that :func:`.periods.local_day` says, in the time zone that the user has as it arrives. Which
-entries are spending is said in :mod:`streambank.bank.spending`; the rules of progress in :mod:`.goal_progress`. A
-budget is of the very categories that it names: who wants those under one too names them.
+An entry counts on the day that :func:`~streambank.bank.days.entry_day` says, in the time zone that the user has as it
+arrives. Which entries are spending is said in :mod:`streambank.bank.spending`; the rules of progress in
+:mod:`.goal_progress`. A budget is of the very categories that it names: who wants those under one too names them.
 """
 
 from collections.abc import Iterable

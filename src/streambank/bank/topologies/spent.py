@@ -12,7 +12,7 @@ from datetime import date
 import msgspec
 
 from streambank.bank.events.money import within_int64
-from streambank.bank.topologies.periods import DAY, next_month
+from streambank.bank.periods import DAY, next_month
 
 AHEAD_DAYS_MAX = 366
 """Entries dated further ahead are slips, and count nowhere."""

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Row
 
 from streambank.bank.events import CreditDebit, EntryStatus, Origin, Role
 from streambank.bank.events.money import INT64_MAX, INT64_MIN, to_decimal
+from streambank.bank.spending import ADJUSTMENT, OPENING
 from streambank.bank.transactions import categories, events, repository, rule_store
 from streambank.bank.transactions.entries import TAGS_MAX, NewEntry, content_hash, out_of_range
 from streambank.bank.transactions.models import JournalKind, Purpose
@@ -40,7 +41,7 @@ DAY_MS = 86_400_000
 
 _BOOKED, _PENDING = EntryStatus.BOOKED.value, EntryStatus.PENDING.value
 _ORIGINS = {origin: origin.value for origin in Origin}
-_PURPOSE_OF_KIND = {"OPENING": Purpose.OPENING, "ADJUSTMENT": Purpose.ADJUSTMENT}
+_PURPOSE_OF_KIND = {OPENING: Purpose.OPENING, ADJUSTMENT: Purpose.ADJUSTMENT}
 
 
 class Ledger:

@@ -33,6 +33,7 @@ from streambank.bank.events import (
 )
 from streambank.bank.events.personal import SealError, unseal
 from streambank.bank.reasons import Reason
+from streambank.bank.spending import INTERNAL_TRANSFER, REFUND, TRANSFER
 from streambank.bank.transactions import people, repository, settling
 from streambank.bank.transactions.entries import (
     COUNTERPARTY_CHARACTERS_MAX,
@@ -51,9 +52,6 @@ from streambank.service.outbox import outgoing
 logger = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-
-KIND = "TRANSFER"
-"""The kind of a transfer's entries."""
 
 POSTINGS_MAX = 4
 """Of one instruction: both sides of the hold's end, and both of what is booked."""
@@ -222,11 +220,18 @@ class _Transfer:
             status=status,
             occurred_at=to_datetime(self._books.now_ms),
             expires_at=told.held_until if pending else None,
-            kind=KIND,
+            kind=self._kind(),
             counterparty=None if name is None else name[:COUNTERPARTY_CHARACTERS_MAX],
             end_to_end_id=told.end_to_end_id,
             remittance=None if remittance is None else remittance[:REMITTANCE_CHARACTERS_MAX],
         )
+
+    def _kind(self) -> str:
+        """What the entries are to who looks at spending."""
+        told = self._told
+        if told.debtor.user_id == told.creditor.user_id:
+            return INTERNAL_TRANSFER
+        return TRANSFER if told.refunds_transfer_id is None else REFUND
 
     def _opened(self, side: TransferParty, text: str | None) -> str | None:
         """A text that was sealed for a side's user; None where there is none, or it cannot be read any more."""
