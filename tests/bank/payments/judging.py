@@ -6,12 +6,14 @@ from sqlalchemy import select
 from tests.bank.payments.support import Bank
 from tests.bank.transactions.support import records
 
+from streambank.bank import spending
 from streambank.bank.events import TRANSFER_STATUS, BalanceChanged, EntryStatus, TransferState
 from streambank.bank.payments.models import TRANSFER
 from streambank.bank.payments.repository import AnyRow
 from streambank.bank.payments.settings import DAY_MS
 from streambank.bank.payments.states import FINAL, STATES, Step
-from streambank.bank.spending import INTERNAL_TRANSFER, REFUND, TRANSFER
+
+KINDS = (spending.TRANSFER, spending.INTERNAL_TRANSFER, spending.REFUND)
 
 FOLLOWS: dict[str | None, set[str]] = {
     None: {"requested", "screened", "rejected"},
@@ -49,7 +51,11 @@ def judge(bank: Bank, accounts: dict[str, str], total_minor: int) -> Counter[Tra
     entries: dict[str | None, list[BalanceChanged]] = defaultdict(list)
     published = bank.ledger.published()
     for event in published:
-        if event.status is EntryStatus.BOOKED and event.kind in (TRANSFER, INTERNAL_TRANSFER, REFUND):
+        if event.status is EntryStatus.BOOKED and event.kind in (
+            spending.TRANSFER,
+            spending.INTERNAL_TRANSFER,
+            spending.REFUND,
+        ):
             entries[event.transaction_id].append(event)
     told: dict[str, list[str]] = defaultdict(list)
     for record in records(bank.log, TRANSFER_STATUS.name):

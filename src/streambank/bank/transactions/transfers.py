@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import structlog
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
+from streambank.bank import spending
 from streambank.bank.events import (
     TRANSFER_OUTCOME,
     CreditDebit,
@@ -33,7 +34,6 @@ from streambank.bank.events import (
 )
 from streambank.bank.events.personal import SealError, unseal
 from streambank.bank.reasons import Reason
-from streambank.bank.spending import INTERNAL_TRANSFER, REFUND, TRANSFER
 from streambank.bank.transactions import people, repository, settling
 from streambank.bank.transactions.entries import (
     COUNTERPARTY_CHARACTERS_MAX,
@@ -230,8 +230,8 @@ class _Transfer:
         """What the entries are to who looks at spending."""
         told = self._told
         if told.debtor.user_id == told.creditor.user_id:
-            return INTERNAL_TRANSFER
-        return TRANSFER if told.refunds_transfer_id is None else REFUND
+            return spending.INTERNAL_TRANSFER
+        return spending.TRANSFER if told.refunds_transfer_id is None else spending.REFUND
 
     def _opened(self, side: TransferParty, text: str | None) -> str | None:
         """A text that was sealed for a side's user; None where there is none, or it cannot be read any more."""
