@@ -19,9 +19,9 @@ def test_the_list_tells_who_sends_and_who_receives(call: Call) -> None:
         "topic": "account.balance",
         "key": "scope_id",
         "schema": "/schemas/bank.account.balance.v1.json",
-        "fields": 10,
+        "fields": 12,
         "sent_by": ["balances"],
-        "received_by": ["alerts"],
+        "received_by": ["views", "alerts", "figures"],
     }
     assert found["alert.notification"]["received_by"] == ["notifications"]
     header, *rows = call("schemas", "ls").stdout.splitlines()
