@@ -21,7 +21,7 @@ def test_the_list_tells_who_sends_and_who_receives(call: Call) -> None:
         "schema": "/schemas/bank.account.balance.v1.json",
         "fields": 12,
         "sent_by": ["balances"],
-        "received_by": ["alerts"],
+        "received_by": ["views", "alerts", "figures"],
     }
     assert found["alert.notification"]["received_by"] == ["notifications"]
     header, *rows = call("schemas", "ls").stdout.splitlines()
