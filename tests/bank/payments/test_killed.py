@@ -53,6 +53,13 @@ class Nursery:
             time.sleep(0.005)
         return self.pids[-1]
 
+    def wait_for(self, count: int) -> None:
+        """Wait until so many more transfers were made."""
+        wanted, deadline = len(self.transfers) + count, time.monotonic() + 30
+        while len(self.transfers) < wanted:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+
     def close(self) -> None:
         assert self.process.stdin is not None
         self.process.stdin.close()
@@ -76,7 +83,8 @@ def test_killed_at_random_moments(tmp_path: Path, new_databases: NewDatabases) -
         living = {which: nursery.bear(which) for which in ("ledger", "payments")}
         for _ in range(LIVES):
             # Some die while they start, most in the middle of work.
-            time.sleep(chance.choice([0.05, 0.3, 0.6, 1.0]))
+            nursery.wait_for(chance.choice([0, 1, 5, 12]))
+            time.sleep(chance.uniform(0.0, 0.2))
             which = chance.choice(["ledger", "payments"])
             os.kill(living[which], signal.SIGKILL)
             living[which] = nursery.bear(which)
