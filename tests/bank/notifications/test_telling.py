@@ -1,6 +1,7 @@
 """Notices in words, and as e-mails: in two languages, and whatever the facts try to do."""
 
 import re
+from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -131,6 +132,13 @@ def test_without_the_key_there_is_no_text_and_with_another_it_is_without_names()
         tell(notice.facts, NOON_MS, Reader("en", "UTC", opener("user-1", "cause", None)))
     telling = tell(notice.facts, NOON_MS, Reader("en", "UTC", opener("user-1", "cause", bytes(64))))
     assert telling.title == "You paid 25.00 EUR to somebody"
+
+
+def test_a_moment_that_the_readers_zone_has_not_is_told_in_utc() -> None:
+    last = notification(occurred_at=datetime(9999, 12, 31, 23, tzinfo=UTC))
+    facts = notices_of(last)[0].facts
+    telling = tell(facts, NOON_MS, Reader("en", "Asia/Tokyo", opener("user-1", "cause", KEY)))
+    assert "11:00:00 PM UTC" in plain(str(telling.tables))
 
 
 def mailed(notice: Notice, locale: str = "en", name: str = "Jana") -> EmailMessage:

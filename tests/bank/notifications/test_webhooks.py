@@ -424,6 +424,30 @@ def test_a_name_that_leads_inside_when_it_is_sent_gets_nothing(web: Web, hook: H
     assert log_of(web, made["id"])[0]["last_error"] == "the host leads to an address that is not public"
 
 
+def test_one_that_cannot_be_told_or_sent_stops_no_other(web: Web, hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = add(web, hook.url)
+    tell = webhook_sender.payload
+
+    def odd(kept: Any, reader: Any) -> bytes:
+        if kept.facts.told == "goal-budget":
+            raise RuntimeError("odd")
+        return tell(kept, reader)
+
+    monkeypatch.setattr(webhook_sender, "payload", odd)
+    web.bench.happen(goal_mark(), transfer())
+    settle_hooks(web)
+    assert [json.loads(body)["type"] for _, body in hook.got] == ["transfer.sent"]
+    assert {entry["state"] for entry in log_of(web, made["id"])} == {"delivered", "failed"}
+
+    async def broken(_host: str, _port: int) -> list[str]:
+        raise RuntimeError("odd")
+
+    web.bench.service.webhook_sender._resolve = broken
+    web.bench.happen(notification(1))
+    settle_hooks(web)
+    assert log_of(web, made["id"])[0]["last_error"] == "no answer: RuntimeError"
+
+
 def test_no_more_than_ten(web: Web) -> None:
     for n in range(10):
         add(web, f"https://hooks.example.org/{n}")

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, case, delete, func, insert, literal_column, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, literal_column, select, update
 
 from streambank.bank.notifications.facts import Category
 from streambank.bank.notifications.models import DELIVERY, WEBHOOK, DeliveryState
@@ -86,22 +86,26 @@ def row(webhook_id: str, notice_id: str | None, now_ms: int, test_id: str = "") 
     }
 
 
+def is_due(connection: Connection, now_ms: int) -> bool:
+    """Whether :func:`claim` would find something."""
+    return connection.execute(_DUE, {"now_ms": now_ms, "most": 1}).first() is not None
+
+
 def claim(connection: Connection, now_ms: int, limit: int) -> list[Delivery]:
     """Take due deliveries for this process: of each webhook the one that has been due longest, and none whose webhook
     is busy, so that one slow server holds up nobody but itself."""
     found = connection.execute(_DUE, {"now_ms": now_ms, "most": limit}).all()
     if found:
-        nums = [row.num for row in found]
-        connection.execute(_CLAIM, {"nums": nums, "until": now_ms + LEASE_MS})
+        connection.execute(_CLAIM, {"nums": [row.num for row in found], "until": now_ms + LEASE_MS})
     return [
         Delivery(row.num, row.message_id, row.notice_id, row.attempts + 1, row.created_at, _hook(row, now_ms))
         for row in found
     ]
 
 
-def next_due_at(connection: Connection) -> int | None:
-    """When the next delivery is due, or is free again; None if none is."""
-    due_at: int | None = connection.scalar(_NEXT_DUE)
+def next_due_at(connection: Connection, now_ms: int) -> int | None:
+    """When the next delivery becomes due that is not yet; None if none does."""
+    due_at: int | None = connection.scalar(_NEXT_DUE, {"now_ms": now_ms})
     return due_at
 
 
@@ -191,16 +195,16 @@ _HOOKS = select(WEBHOOK.c.webhook_id, WEBHOOK.c.user_id, WEBHOOK.c.categories).w
 )
 _BUSY = DELIVERY.alias("busy")
 _FIRST = DELIVERY.alias("first")
-# Word for word the condition of the partial index: SQLite uses it for no other way of saying it.
-_IS_PENDING = DELIVERY.c.state == literal_column("'pending'")
+# Word for word the condition of the partial indexes: SQLite uses them for no other way of saying it.
+_IS_PENDING, _BUSY_PENDING, _FIRST_PENDING = (
+    table.c.state == literal_column("'pending'") for table in (DELIVERY, _BUSY, _FIRST)
+)
 _OF_BUSY = select(_BUSY.c.num).where(
-    _BUSY.c.webhook_id == DELIVERY.c.webhook_id,
-    _BUSY.c.state == DeliveryState.PENDING,
-    _BUSY.c.claimed_until > bindparam("now_ms"),
+    _BUSY.c.webhook_id == DELIVERY.c.webhook_id, _BUSY_PENDING, _BUSY.c.claimed_until > bindparam("now_ms")
 )
 _BEFORE_IT = select(_FIRST.c.num).where(
     _FIRST.c.webhook_id == DELIVERY.c.webhook_id,
-    _FIRST.c.state == DeliveryState.PENDING,
+    _FIRST_PENDING,
     _FIRST.c.due_at <= bindparam("now_ms"),
     _FIRST.c.num < DELIVERY.c.num,
 )
@@ -223,6 +227,4 @@ _CLAIM = (
     .where(DELIVERY.c.num.in_(bindparam("nums", expanding=True)))
     .values(claimed_until=bindparam("until"))
 )
-_NEXT_DUE = select(
-    func.min(case((DELIVERY.c.claimed_until > DELIVERY.c.due_at, DELIVERY.c.claimed_until), else_=DELIVERY.c.due_at))
-).where(_IS_PENDING)
+_NEXT_DUE = select(func.min(DELIVERY.c.due_at)).where(_IS_PENDING, DELIVERY.c.due_at > bindparam("now_ms"))

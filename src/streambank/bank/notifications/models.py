@@ -203,4 +203,7 @@ NOTICE_HELD = Index("notice_held", NOTICE.c.held_until, sqlite_where=_HELD, post
 WEBHOOK_BY_USER = Index("webhook_by_user", WEBHOOK.c.user_id)
 DELIVERY_DUE = Index("delivery_due", DELIVERY.c.due_at, sqlite_where=_PENDING, postgresql_where=_PENDING)
 DELIVERY_BY_WEBHOOK = Index("delivery_by_webhook", DELIVERY.c.webhook_id, DELIVERY.c.num)
+DELIVERY_WAITING = Index(
+    "delivery_waiting", DELIVERY.c.webhook_id, DELIVERY.c.num, sqlite_where=_PENDING, postgresql_where=_PENDING
+)
 DELIVERY_BY_AGE = Index("delivery_by_age", DELIVERY.c.created_at)

@@ -6,6 +6,7 @@ read as anything else.
 
 import re
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from babel import Locale
 from babel.dates import format_date
@@ -119,7 +120,7 @@ def _alert(facts: AlertFacts, reader: Reader) -> Telling:
             (labels.note, safe_text(reader.open("remittance", entry.remittance))),
             (labels.kind, safe_text(entry.kind or "")),
             (labels.booked_on, account),
-            (labels.when, moment(entry.occurred_at, reader.timezone, formats)),
+            (labels.when, _when(entry.occurred_at, reader)),
         ),
     )
     return _filled(facts, reader, {"what": what, "now": now, "threshold": level}, [balance, happened])
@@ -147,7 +148,7 @@ def _payment(facts: PaymentFacts, occurred_at: int, reader: Reader) -> Telling:
         (labels.amount, amount),
         (labels.other, other),
         (labels.note, safe_text(reader.open("remittance", facts.remittance))),
-        (labels.when, moment(to_datetime(occurred_at), reader.timezone, reader.formats)),
+        (labels.when, _when(to_datetime(occurred_at), reader)),
         (labels.reference, safe_text(facts.transfer_id or facts.request_id or "", hide_numbers=False)),
     )
     values = {"amount": amount, "other": other, "reason": reason}
@@ -176,6 +177,14 @@ def _account(alert: AlertRaised, reader: Reader) -> str:
     name = safe_text(reader.open("account_name", alert.account_name)) or reader.texts.account
     last4 = re.sub(r"[^0-9A-Za-z]", "", alert.account_number_last4 or "")[-4:]
     return f"{name} ••{last4}" if last4 else name
+
+
+def _when(at: datetime, reader: Reader) -> str:
+    try:
+        return moment(at, reader.timezone, reader.formats)
+    except OverflowError:
+        # In the reader's time zone there is no such moment: the last day of the calendar has begun the next there.
+        return moment(at, "UTC", reader.formats)
 
 
 def _rows(*rows: tuple[str, str]) -> list[tuple[str, str]]:

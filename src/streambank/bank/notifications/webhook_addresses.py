@@ -95,6 +95,11 @@ def parse_target(url: str, *, local: bool) -> Target:
     return Target(parts.scheme, host, port, _path(parts))
 
 
+def host_of(url: str) -> str:
+    """The name of the host, to show it."""
+    return urlsplit(url).hostname or ""
+
+
 def is_public(address: str) -> bool:
     """Whether an IP address is one of the public internet, for one receiver."""
     try:

@@ -21,7 +21,6 @@ from sqlalchemy import Connection
 
 from streambank.bank.notifications import deliveries, inbox, planning, recipients, repository
 from streambank.bank.notifications.deliveries import Delivery
-from streambank.bank.notifications.errors import KeyMissingError
 from streambank.bank.notifications.facts import WebhookFacts
 from streambank.bank.notifications.notices import Notice
 from streambank.bank.notifications.recipients import Recipient
@@ -32,6 +31,7 @@ from streambank.bank.notifications.webhook_addresses import (
     Target,
     WebhookAddressError,
     checked_address,
+    host_of,
     parse_target,
     resolve,
 )
@@ -61,7 +61,7 @@ STOP_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class _Message:
-    """A delivery with its body; None: its notice is gone."""
+    """A delivery with its body; None: its notice is gone, or cannot be told."""
 
     delivery: Delivery
     body: bytes | None
@@ -152,19 +152,18 @@ class WebhookSender:
     def _idle_s(self, *, is_full: bool) -> float:
         if is_full:
             return IDLE_WAIT_S
-        with self._database.read() as connection:
-            due_at = deliveries.next_due_at(connection)
-        if due_at is None:
-            return IDLE_WAIT_S
         # What is due but waits for another of its webhook is looked at when that one is done.
-        return max(0.05, min(IDLE_WAIT_S, (due_at - self._clock()) / 1000))
+        now = self._clock()
+        with self._database.read() as connection:
+            due_at = deliveries.next_due_at(connection, now)
+        return IDLE_WAIT_S if due_at is None else min(IDLE_WAIT_S, (due_at - now) / 1000)
 
     def _claim(self, limit: int) -> list[_Message]:
         now = self._clock()
         with self._database.read() as connection:
-            due_at = deliveries.next_due_at(connection)
-        if limit < 1 or due_at is None or due_at > now:
-            return []
+            # So that nobody waits for a transaction that writes nothing.
+            if limit < 1 or not deliveries.is_due(connection, now):
+                return []
         with self._database.begin() as connection:
             return [self._message(connection, delivery) for delivery in deliveries.claim(connection, now, limit)]
 
@@ -180,13 +179,16 @@ class WebhookSender:
         reader = Reader(user.locale, user.wishes.timezone, opener(hook.user_id, kept.notice_id, key))
         try:
             return _Message(delivery, payload(kept, reader))
-        except KeyMissingError:
-            # Without the key nobody could have read their inbox and made a webhook.
+        except Exception as error:
+            # Whatever is odd about one notice, it must not stop the others.
+            logger.error(
+                "a webhook's message cannot be made", message_id=delivery.message_id, error=type(error).__name__
+            )
             return _Message(delivery, None)
 
     async def _send(self, message: _Message) -> None:
         delivery, body = message.delivery, message.body
-        outcome = _Outcome(None, "the notice is gone") if body is None else await self._post(delivery, body)
+        outcome = _Outcome(None, "there is no message any more") if body is None else await self._post(delivery, body)
         now = self._clock()
         with self._database.begin() as connection:
             if outcome.reason is None and outcome.status is not None:
@@ -211,7 +213,7 @@ class WebhookSender:
         hook = delivery.hook
         if not deliveries.disable(connection, hook.webhook_id, reason, now_ms):
             return
-        host = parse_target(hook.url, local=True).host
+        host = host_of(hook.url)
         notice_id = derived_id("notice", "webhook", hook.webhook_id, delivery.message_id)
         facts = WebhookFacts(hook.webhook_id, host)
         planning.tell(connection, Notice(notice_id, notice_id, hook.user_id, now_ms, facts), now_ms)
@@ -227,7 +229,8 @@ class WebhookSender:
             return _Outcome(None, str(error))
         except TimeoutError:
             return _Outcome(None, f"no answer within {TIMEOUT_S:.0f} s")
-        except (httpx.HTTPError, OSError, ssl.SSLError) as error:
+        except Exception as error:
+            # Whatever a server does to one message, it must not stop the others.
             return _Outcome(None, f"no answer: {type(error).__name__}")
         if 200 <= status < 300:
             return _Outcome(status, None)

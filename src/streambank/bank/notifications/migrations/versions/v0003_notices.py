@@ -94,4 +94,7 @@ def _webhooks() -> None:
     )
     op.create_index("delivery_due", "delivery", ["due_at"], sqlite_where=_PENDING, postgresql_where=_PENDING)
     op.create_index("delivery_by_webhook", "delivery", ["webhook_id", "num"])
+    op.create_index(
+        "delivery_waiting", "delivery", ["webhook_id", "num"], sqlite_where=_PENDING, postgresql_where=_PENDING
+    )
     op.create_index("delivery_by_age", "delivery", ["created_at"])
