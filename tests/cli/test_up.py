@@ -48,8 +48,10 @@ def test_an_imported_entry_becomes_an_alert_and_an_e_mail_while_up_runs(tmp_path
         assert {group["group"]: group["lag"] for group in lag if group["members"]} == {
             "alerts": 0,
             "balances": 0,
+            "figures": 0,
             "notifications": 0,
             "transactions": 0,
+            "views": 0,
         }
 
 
