@@ -13,6 +13,9 @@ FILES = {
     "categories.jsonl",
     "rules.jsonl",
     "imports.jsonl",
+    "inbox.jsonl",
+    "notification-settings.json",
+    "webhooks.jsonl",
     "transactions.jsonl",
 }
 
