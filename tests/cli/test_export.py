@@ -18,6 +18,9 @@ FILES = {
     "savings-goals.jsonl",
     "spending-goals.jsonl",
     "payment-limits.jsonl",
+    "inbox.jsonl",
+    "notification-settings.json",
+    "webhooks.jsonl",
     "transactions.jsonl",
 }
 

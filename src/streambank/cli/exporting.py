@@ -29,6 +29,9 @@ def write_everything(client: Client, folder: Path) -> dict[str, int]:
         "savings-goals.jsonl": _lines(client.goals.list_savings()),
         "spending-goals.jsonl": _lines(client.goals.list_spending()),
         "payment-limits.jsonl": _lines(client.limits.list()),
+        "inbox.jsonl": (notice.model_dump_json() for notice in client.inbox.list()),
+        "notification-settings.json": [client.notifications.settings().value.model_dump_json(indent=2)],
+        "webhooks.jsonl": _lines(client.notifications.webhooks()),
         "transactions.jsonl": (entry.model_dump_json() for entry in client.transactions.export()),
     }
     return {name: write_lines(folder / name, lines) for name, lines in contents.items()}

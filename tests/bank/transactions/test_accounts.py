@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from tests.bank.transactions.support import Bench, caller, opened, records, transaction
 
 from streambank.bank.events import ACCOUNT, AccountKind, Role
@@ -21,6 +21,7 @@ from streambank.bank.transactions.models import (
 )
 from streambank.bank.transactions.schemas import ChangeAccount, MemberBody, OpenAccount, RuleBody
 from streambank.service.http.problems import Problem
+from streambank.service.tables import IDEMPOTENCY_KEY
 
 
 def refusal(work: Callable[[], object]) -> tuple[int, str]:
@@ -198,13 +199,16 @@ def test_erasure_leaves_amounts_that_name_nobody(bench: Bench) -> None:
     bench.do(lambda c: bench.service.create_rule(c, caller(), rule))
     bench.settle()
     before = len(bench.published())
+    answered = {"scope": "ada", "key": "k", "fingerprint": b"f", "status": 201, "headers": "{}", "body": b"private"}
+    with bench.database.begin() as connection:
+        connection.execute(insert(IDEMPOTENCY_KEY), {**answered, "created_at": bench.clock()})
     bench.forget("ada")
 
     assert bench.faults() == []
     with bench.database.read() as connection:
         details = connection.execute(select(ENTRY_DETAIL.c.counterparty)).scalars().all()
         assert details == ["Landlord"]
-        for table in (ENTRY_TAG, EXTERNAL_ID, RULE):
+        for table in (ENTRY_TAG, EXTERNAL_ID, RULE, IDEMPOTENCY_KEY):
             assert connection.execute(select(table)).all() == []
         assert "ada" not in connection.scalars(select(CATEGORY.c.user_id)).all()
         assert "ada" not in connection.scalars(select(ACCOUNT_MEMBER.c.user_id)).all()

@@ -107,7 +107,8 @@ async def test_accounts(web: Web) -> None:
         at = f"/v1/accounts/{account['id']}"
         shown = await ada.get(at)
         assert (shown.json(), shown.headers["etag"]) == (account, '"v1"')
-        assert (await ada.get(at, headers={"If-None-Match": '"v1"'})).status_code == 304
+        # Its balance is in it, which changes without a new version.
+        assert (await ada.get(at, headers={"If-None-Match": '"v1"'})).status_code == 200
         assert problem(await ada.patch(at, json={"name": "x"})) == (428, "if-match-missing")
         renamed = await ada.patch(at, json={"name": "Household"}, headers={"If-Match": '"v1"'})
         assert (renamed.json()["name"], renamed.headers["etag"]) == ("Household", '"v2"')

@@ -48,6 +48,7 @@ from streambank.ids import RandomBytes, uuid7
 from streambank.log import EventLog, Record
 from streambank.service.backoff import RandomFraction
 from streambank.service.database import Database
+from streambank.service.http import idempotency
 from streambank.service.outbox import Outbox, OutboxRelay, outbox_length
 from streambank.service.projection import Projection, Received, Subscription
 from streambank.service.tables import plain_text
@@ -214,6 +215,8 @@ class NotificationsService:
         unsent = repository.erase(connection, users, self._clock())
         for forget in (recipients.forget, inbox.forget, deliveries.forget_webhooks):
             forget(connection, users)
+        for user_id in users:
+            idempotency.forget(connection, user_id)
         logger.info("users were erased", count=len(users), unsent_emails=unsent)
         self._is_to_scrub = True
 

@@ -59,6 +59,7 @@ from streambank.clock import Clock, system_clock
 from streambank.ids import RandomBytes, uuid7
 from streambank.log import EventLog, Record
 from streambank.service.database import Database
+from streambank.service.http import idempotency
 from streambank.service.http.answers import Answer, created, no_content, ok
 from streambank.service.http.caller import Caller
 from streambank.service.http.cursors import decode_cursor, encode_cursor
@@ -215,6 +216,7 @@ class PaymentsService:
             for row in repository.of_user(connection, user_id):
                 self.saga.advance(connection, row, Happening.ERASED)
             repository.forget_texts(connection, user_id)
+            idempotency.forget(connection, user_id)
 
     # Transfers
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TypeVar
 
 import structlog
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection
 
 from streambank.bank.events import (
     ACCOUNT,
@@ -47,12 +47,12 @@ from streambank.ids import RandomBytes, uuid7
 from streambank.log import EventLog, Record
 from streambank.service.database import Database
 from streambank.service.dead_letters import dead_letter
+from streambank.service.http import idempotency
 from streambank.service.http.answers import Answer, created, no_content, ok
 from streambank.service.http.caller import Caller
 from streambank.service.http.problems import Problem, unprocessable
 from streambank.service.outbox import Outbox, OutboxRelay
 from streambank.service.projection import Projection, Received, Subscription
-from streambank.service.tables import IDEMPOTENCY_KEY
 from streambank.service.workers import GRACE_S, run_workers
 from streambank.streams.errors import DeserializationError
 from streambank.streams.serde import STRING
@@ -172,8 +172,7 @@ class PersonalizationService:
         thresholds.erase(connection, self._context, user_id)
         goals.erase(connection, user_id)
         limits.erase(connection, user_id)
-        # Answers that are kept for retries tell what the user called their goals.
-        connection.execute(delete(IDEMPOTENCY_KEY).where(IDEMPOTENCY_KEY.c.scope == user_id))
+        idempotency.forget(connection, user_id)
         self._context.outbox.add(connection, events.plans_ended(user_id, now_ms))
 
     def _learn_account(self, connection: Connection, account: Account) -> None:

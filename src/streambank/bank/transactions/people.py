@@ -20,6 +20,7 @@ from streambank.bank.transactions.models import (
     POSTING,
     Purpose,
 )
+from streambank.service.http import idempotency
 from streambank.service.http.problems import Problem
 
 _PERSON = select(PERSON).where(PERSON.c.user_id == bindparam("of_user"))
@@ -97,6 +98,7 @@ def erase(connection: Connection, ledger: Ledger, user_id: str) -> None:
         account_events.changed(connection, ledger, num)
     categories.forget(connection, user_id)
     rule_store.forget(connection, user_id)
+    idempotency.forget(connection, user_id)
     connection.execute(
         update(PERSON).where(PERSON.c.user_id == user_id).values(key=None, erased_at=now_ms, rules_tag=None)
     )

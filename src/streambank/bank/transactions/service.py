@@ -185,7 +185,8 @@ class TransactionsService:
     def get_account(self, connection: Connection, caller: Caller, account_id: str) -> Answer:
         """One account."""
         account = accounts.one(connection, caller.user_id, account_id)
-        return ok(accounts.view(account), version=account.version)
+        # Its balance changes without a new version.
+        return ok(accounts.view(account), version=account.version, volatile=True)
 
     def change_account(
         self, connection: Connection, caller: Caller, account_id: str, body: ChangeAccount, expected: int | None

@@ -8,8 +8,8 @@ from sqlalchemy.exc import IntegrityError
 
 from streambank.bank.users.addresses import address_key
 from streambank.bank.users.models import PERSON
+from streambank.service.http import idempotency
 from streambank.service.http.problems import conflict
-from streambank.service.tables import IDEMPOTENCY_KEY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,7 @@ def store_new_hash(connection: Connection, person: Person, password_hash: str) -
 def delete_person(connection: Connection, user_id: str) -> None:
     """Delete a person, and with them all that the database holds of theirs: their answered requests too."""
     connection.execute(delete(PERSON).where(PERSON.c.user_id == user_id))
-    connection.execute(delete(IDEMPOTENCY_KEY).where(IDEMPOTENCY_KEY.c.scope == user_id))
+    idempotency.forget(connection, user_id)
 
 
 _FIELDS = tuple(field.name for field in fields(Person))

@@ -41,6 +41,7 @@ _ANSWERS = select(IDEMPOTENCY_KEY)
 _FIND = _ANSWERS.where(_COLUMNS.scope == bindparam("of_scope"), _COLUMNS.key == bindparam("of_key"))
 _FIND_ALL = _ANSWERS.where(tuple_(_COLUMNS.scope, _COLUMNS.key).in_(bindparam("wanted", expanding=True)))
 _INSERT = insert(IDEMPOTENCY_KEY)
+_FORGET = delete(IDEMPOTENCY_KEY).where(_COLUMNS.scope == bindparam("of_scope"))
 _PRUNE = delete(IDEMPOTENCY_KEY).where(_COLUMNS.created_at < bindparam("before"))
 
 
@@ -169,6 +170,11 @@ def in_flight() -> Problem:
 def prune(connection: Connection, now_ms: int) -> None:
     """Forget what was stored longer than ``KEEP_MS`` ago."""
     connection.execute(_PRUNE, {"before": now_ms - KEEP_MS})
+
+
+def forget(connection: Connection, user_id: str) -> None:
+    """Delete the answers that somebody was given who is erased: they tell what was asked."""
+    connection.execute(_FORGET, {"of_scope": user_id})
 
 
 def _bad(detail: str) -> Problem:
