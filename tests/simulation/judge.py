@@ -197,6 +197,8 @@ class Judge:
 
     def _account_balance(self, balance: Balance) -> None:
         self._balance(balance)
+        if balance.entry.status is EntryStatus.PENDING:
+            return
         place = balance.entry_count - 1
         booked = self._booked[balance.scope_id]
         require(
@@ -206,6 +208,12 @@ class Judge:
 
     def _balance(self, balance: Balance) -> None:
         known = self._balances[balance.scope_id]
+        if balance.entry.status is EntryStatus.PENDING:
+            # It changes what is available, and no balance.
+            last = (known[-1].after_minor, known[-1].entry_count) if known else (0, 0)
+            right = balance.before_minor == balance.after_minor and (balance.after_minor, balance.entry_count) == last
+            require(right, f"{balance} is more than a hold: before it {last}")
+            return
         before = known[-1].after_minor if known else 0
         right = (
             balance.entry_count == len(known) + 1

@@ -13,7 +13,7 @@ from tests.simulation.log import SimLog
 from tests.simulation.mail import MailServer, SimMailer
 from tests.simulation.trace import Trace
 
-from streambank.bank.notifications.models import DATABASE as NOTIFICATIONS_DATABASE
+from streambank.bank.notifications import models as notifications_models
 from streambank.bank.notifications.service import NotificationsService
 from streambank.bank.notifications.settings import NotificationsSettings
 from streambank.bank.payments import models as payments_models
@@ -276,7 +276,7 @@ class Notifications(ServiceProcess[NotificationsService]):
     """The notifications service and its connection to the mail server."""
 
     def __init__(self, machine: Machine, number: int) -> None:
-        super().__init__(machine, "notifications", number, NOTIFICATIONS_DATABASE)
+        super().__init__(machine, "notifications", number, notifications_models.DATABASE)
         self._mailer: SimMailer | None = None
 
     def new_service(self, database: SimDatabase, life: Life, random: Random) -> NotificationsService:
