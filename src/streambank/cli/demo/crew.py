@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
@@ -61,9 +62,10 @@ class Crew:
             waiting.clear()
 
     def rests(self, within_s: float) -> bool:
-        """Whether everything that was under way has ended, or does within that time for each thread."""
+        """Whether everything that was under way has ended, or does within that time."""
+        deadline_s = time.monotonic() + within_s
         for thread in self._threads:
-            thread.join(within_s)
+            thread.join(max(0.0, deadline_s - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
 

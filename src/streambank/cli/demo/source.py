@@ -40,7 +40,7 @@ TICK_S = 0.05
 """How often live entries are sent: below it nobody sees the difference."""
 
 REST_S = 0.05
-"""What is under way at a stop may take that long for each thread; the process is to be gone in a second."""
+"""What is under way at a stop may take that long; the process is to be gone in a second."""
 
 Progress: TypeAlias = Callable[[float], None]
 """Told which part is done, 0 to 1."""
