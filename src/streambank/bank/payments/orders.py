@@ -128,11 +128,11 @@ def make_due(connection: Connection, saga: Saga) -> int:
 def move_days(connection: Connection, user_id: str) -> None:
     """A user may be in another time zone: their days begin at other times."""
     payer = people.known(connection, user_id)
+    if payer is None:
+        return
     active = (STANDING_ORDER.c.user_id == user_id) & STANDING_ORDER.c.due_at.is_not(None)
     for row in connection.execute(select(STANDING_ORDER).where(active)).all():
-        due_ms = None if payer is None else _due_ms(row, payer)
-        if due_ms != row.due_at:
-            _change(connection, row, {"due_at": due_ms}, version=row.version)
+        _change(connection, row, {"due_at": _due_ms(row, payer)}, version=row.version)
 
 
 def forget(connection: Connection, user_id: str) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Select, and_, case, cast, func, literal_column, or_, select
 
-from streambank.bank.transactions.models import ACCOUNT, BALANCE, ENTRY_SPLIT, HOLD, JOURNAL, POSTING
+from streambank.bank.transactions.models import ACCOUNT, BALANCE, ENTRY_SPLIT, HOLD, JOURNAL, POSTING, JournalKind
 
 FAULTS_MAX = 100
 """Faults told of each kind: after so many the reader knows."""
@@ -119,6 +119,17 @@ def _wrong_splits() -> Select[Any]:
     )
 
 
+def _one_sided_transfers() -> Select[Any]:
+    # Both sides are users' own entries: an account on the other side that nobody sees has no part in it.
+    return (
+        select(POSTING.c.journal_num, func.count(), func.count(POSTING.c.entry_id))
+        .join(JOURNAL, JOURNAL.c.num == POSTING.c.journal_num)
+        .where(JOURNAL.c.kind == JournalKind.TRANSFER.value, _BOOKED)
+        .group_by(POSTING.c.journal_num)
+        .having(or_(func.count() != 2, func.count(POSTING.c.entry_id) != 2))
+    )
+
+
 def _sum(column: Any) -> Any:
     return cast(func.sum(column), BigInteger)
 
@@ -142,5 +153,6 @@ _CHECKS: tuple[tuple[str, Select[Any]], ...] = (
     ),
     ("a reversal is not the opposite of what it reverses (reversal, reversed)", _wrong_reversals()),
     ("a pending entry and its hold disagree (posting)", _wrong_holds()),
+    ("a transfer was not booked on two accounts of users (journal, postings, entries)", _one_sided_transfers()),
     ("the parts of an entry do not sum to it (posting, amount, sum)", _wrong_splits()),
 )
