@@ -252,29 +252,40 @@ def test_an_address_that_refuses_is_left_alone_but_for_what_is_critical(bench: B
     assert bench.mailer.recipients == ["user-2", "user-1", "other"]
 
 
-def test_a_critical_one_that_is_taken_opens_the_address_again(bench: Bench) -> None:
-    bench.know("user-1")
-    bench.mailer.outcome = lambda _: refusal()
-    for n in range(REFUSALS_MAX):
-        bench.happen(notification(n))
-    bench.mailer.outcome = lambda _: None
-    bench.happen(notification(20, after_minor=-1))
-    bench.happen(notification(21))
-    assert len(bench.mailer.sent) == 2
-
-
-@pytest.mark.parametrize("taken_between", [True, False])
-def test_only_refusals_in_a_row_count(bench: Bench, taken_between: bool) -> None:
+@pytest.mark.parametrize(("pause_days", "is_left_alone"), [(0, True), (29, True), (30, False)])
+def test_refusals_are_forgotten_after_a_while(bench: Bench, pause_days: int, is_left_alone: bool) -> None:
     bench.know("user-1")
     for n in range(REFUSALS_MAX):
-        if taken_between and n == 1:
-            bench.mailer.outcome = lambda _: None
-            bench.happen(notification(50))
         bench.mailer.outcome = lambda _: refusal()
         bench.happen(notification(n))
-    bench.mailer.outcome = lambda _: None
-    bench.happen(notification(99))
-    assert (len(bench.mailer.sent) == 2) is taken_between
+        # That one is taken in between says nothing.
+        bench.mailer.outcome = lambda _: None
+        if n < REFUSALS_MAX - 1:
+            bench.happen(notification(50 + n))
+            bench.clock.now_ms += pause_days * 24 * HOUR
+    bench.happen(notification(99), notification(98, after_minor=-1))
+    assert len(bench.mailer.sent) == REFUSALS_MAX - 1 + (1 if is_left_alone else 2)
+
+
+def test_nothing_spins_while_a_digest_waits_for_the_server(bench: Bench) -> None:
+    bench.know("user-1", digest=Digest.DAILY)
+    bench.mailer.down = ServerUnavailableError("down")
+    bench.happen(notification(1))
+    bench.clock.now_ms += 24 * HOUR
+    waits = []
+    for _ in range(5):
+        bench.service.sender.send_due()
+        waits.append(bench.service.sender._idle_s())
+        bench.clock.now_ms += 100
+    assert min(waits) > 0.05
+
+
+def test_nothing_spins_while_a_digest_waits_for_its_turn(bench: Bench) -> None:
+    bench.know("user-1", digest=Digest.DAILY)
+    bench.happen(notification(1))
+    bench.clock.now_ms += 24 * HOUR
+    bench.service.sender._gather_at = bench.clock.now_ms + 500
+    assert bench.service.sender._idle_s() == 0.5
 
 
 def test_a_refusal_for_a_policy_says_nothing_of_the_address(bench: Bench) -> None:

@@ -197,18 +197,19 @@ def bounce(web: Web, raw: bytes) -> httpx.Response:
 
 
 def test_bounces_stop_e_mails_that_are_not_critical(web: Web) -> None:
-    web.bench.happen(*(notification(n) for n in range(REFUSALS_MAX + 1)))
     for number in range(REFUSALS_MAX):
+        # Each was taken by the server, which is a relay.
+        web.bench.happen(notification(number))
         assert web.done("GET", "/v1/notification-settings")["email_stopped_at"] is None
         # Handed in twice, it counts once; what passes, or is a policy's, not at all.
         for raw in (report(mark_of(web, number)), report(mark_of(web, number), third="message/rfc822")):
             assert bounce(web, raw).status_code == 204
         assert bounce(web, report(mark_of(web, number), "4.2.2", "delayed")).status_code == 204
     seen = web.done("GET", "/v1/notification-settings")
-    assert seen["refused_in_a_row"] == REFUSALS_MAX
+    assert seen["refusals"] == REFUSALS_MAX
     assert seen["email_stopped_at"] is not None
     web.bench.happen(notification(20), transfer(), notification(21, after_minor=-1))
-    assert web.bench.mailer.recipients.count("user-1") == REFUSALS_MAX + 2
+    assert web.bench.mailer.recipients.count("user-1") == REFUSALS_MAX + 1
     web.bench.clock.now_ms += 1_000
     moved = profile("user-1", email="new@example.org", occurred_at=profile().occurred_at.replace(hour=12))
     web.bench.happen(moved)
@@ -220,7 +221,7 @@ def test_a_bounce_of_the_address_before_says_nothing_of_this_one(web: Web) -> No
     web.bench.happen(profile("user-1", email="new@example.org", occurred_at=profile().occurred_at.replace(hour=12)))
     for number in range(REFUSALS_MAX):
         assert bounce(web, report(mark_of(web, number))).status_code == 204
-    assert web.done("GET", "/v1/notification-settings")["refused_in_a_row"] == 0
+    assert web.done("GET", "/v1/notification-settings")["refusals"] == 0
 
 
 def test_forged_bounces_stop_nobody(web: Web) -> None:

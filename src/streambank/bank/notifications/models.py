@@ -123,12 +123,13 @@ RECIPIENT = Table(
     Column("window_started_at", BigInteger, nullable=False),
     Column("window_count", Integer, nullable=False),
     Column("refusals", Integer, nullable=False),
+    Column("refused_at", BigInteger),
     Column("suppressed_at", BigInteger),
     Column("muted", PlainText, nullable=False),
     Column("version", Integer, nullable=False),
 )
 """A user's profile as the users service published it, sealed as it is there (``email`` None: it has not come), and
-beside it: the e-mails of the present hour, how often their address refused one in a row and since when it is left
+beside it: the e-mails of the present hour, how often their address refused one, when last, and since when it is left
 alone, the categories that they have no e-mails of (names with commas between), and the version of that choice."""
 
 NOTICE = Table(

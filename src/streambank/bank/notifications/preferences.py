@@ -82,7 +82,7 @@ def view(known: Recipient) -> SettingsView:
     quiet = known.wishes.quiet_hours
     return SettingsView(
         email=EmailSettings(**{each.value: each not in known.muted for each in MUTABLE}),
-        refused_in_a_row=known.refusals,
+        refusals=known.refusals,
         email_stopped_at=to_datetime(known.suppressed_at) if known.suppressed_at is not None else None,
         email_verified=known.is_verified,
         timezone=known.wishes.timezone,

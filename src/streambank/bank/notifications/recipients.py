@@ -16,8 +16,12 @@ from streambank.bank.notifications.scheduling import Window, Wishes
 from streambank.service.tables import plain_text
 
 REFUSALS_MAX = 3
-"""How often in a row an address refuses e-mails for good before it is left alone: once may be a server's bad day, and
-senders that go on are taken for spammers."""
+"""How often an address refuses e-mails for good before it is left alone: once may be a server's bad day, and senders
+that go on are taken for spammers."""
+
+REFUSAL_FORGOTTEN_MS = 30 * 86_400_000
+"""After so long without another, earlier refusals count no more. That a server takes an e-mail says nothing: ours may
+be a relay, and the refusal comes back as a report."""
 
 _NO_WISHES, _NO_EMAILS = Wishes(), Window()
 
@@ -35,6 +39,7 @@ class Recipient:
     address_since: int | None = None
     window: Window = _NO_EMAILS
     refusals: int = 0
+    refused_at: int | None = None
     suppressed_at: int | None = None
     muted: frozenset[Category] = frozenset()
     version: int = 0
@@ -72,6 +77,7 @@ def recipient(row: Row[Any]) -> Recipient:
         address_since=row.address_since,
         window=Window(row.window_started_at, row.window_count),
         refusals=row.refusals,
+        refused_at=row.refused_at,
         suppressed_at=row.suppressed_at,
         muted=frozenset(Category(name) for name in row.muted.split(",") if name),
         version=row.version,
@@ -94,7 +100,7 @@ def keep_profiles(connection: Connection, profiles: Iterable[UserProfile]) -> No
         )
         # Equal addresses of one user are sealed alike.
         if after.email != before.email:
-            after = replace(after, address_since=profile.timestamp, refusals=0, suppressed_at=None)
+            after = replace(after, address_since=profile.timestamp, refusals=0, refused_at=None, suppressed_at=None)
         if after != before:
             _store(connection, after)
 
@@ -104,16 +110,11 @@ def refused(connection: Connection, user_id: str, now_ms: int) -> bool:
     found = find(connection, [user_id]).get(plain_text(user_id))
     if found is None or found.suppressed_at is not None:
         return False
-    refusals = found.refusals + 1
+    is_recent = found.refused_at is not None and now_ms - found.refused_at < REFUSAL_FORGOTTEN_MS
+    refusals = found.refusals + 1 if is_recent else 1
     suppressed_at = now_ms if refusals >= REFUSALS_MAX else None
-    _store(connection, replace(found, refusals=refusals, suppressed_at=suppressed_at))
+    _store(connection, replace(found, refusals=refusals, refused_at=now_ms, suppressed_at=suppressed_at))
     return suppressed_at is not None
-
-
-def taken(connection: Connection, known: Recipient) -> None:
-    """The address took an e-mail: what it refused before was not refused in a row."""
-    if known.refusals or known.suppressed_at is not None:
-        connection.execute(_TAKEN, {"of_user": known.user_id})
 
 
 def count_emails(connection: Connection, windows: Mapping[str, Window]) -> None:
@@ -165,6 +166,7 @@ def _columns(known: Recipient) -> dict[str, object]:
         "window_started_at": known.window.started_at,
         "window_count": known.window.count,
         "refusals": known.refusals,
+        "refused_at": known.refused_at,
         "suppressed_at": known.suppressed_at,
         "muted": ",".join(sorted(known.muted)),
         "version": known.version,
@@ -178,4 +180,3 @@ _COUNT = (
     .where(RECIPIENT.c.user_id == bindparam("of_user"))
     .values(window_started_at=bindparam("started"), window_count=bindparam("counted"))
 )
-_TAKEN = update(RECIPIENT).where(RECIPIENT.c.user_id == bindparam("of_user")).values(refusals=0, suppressed_at=None)

@@ -74,12 +74,12 @@ class QuietHoursView(BaseModel):
 class SettingsView(BaseModel):
     """How you are told. The last four come from your profile, as far as it has arrived.
 
-    ``refused_in_a_row`` is how often your address refused e-mails for good; where that was once too often, only
+    ``refusals`` is how often your address refused e-mails for good of late; where that was once too often, only
     critical ones go there, since ``email_stopped_at``, until you change the address.
     """
 
     email: EmailSettings
-    refused_in_a_row: int
+    refusals: int
     email_stopped_at: datetime | None
     email_verified: bool
     timezone: str

@@ -147,14 +147,14 @@ class Sender:
     def send_due(self, stop: threading.Event | None = None) -> int:
         """Send all that is due now; how many e-mails the server took."""
         now = self._clock()
+        if now >= self._gather_at:
+            self._gather(now)
         if now < self._server_due_at:
             return 0
         sent_before = self.sent_count
         if now >= self._take_over_at:
             self._take_over()
             self._take_over_at = self._clock() + TAKE_OVER_INTERVAL_MS
-        if now >= self._gather_at:
-            self._gather(now)
         # While the connection stands, the claim itself tells whether anything is due.
         if self._connected or (self._anything_due() and self._server_is_there()):
             with self._database.begin() as connection:
@@ -236,8 +236,6 @@ class Sender:
             reason = "another process records it, or its user was erased meanwhile"
             logger.warning("an e-mail was sent that is no longer ours", cause_id=claim.cause_id, reason=reason)
             return
-        if claim.recipient is not None and _goes_to_profile(claim):
-            recipients.taken(connection, claim.recipient)
         events = [
             EmailSent(
                 user_id=alert.user_id,
@@ -324,9 +322,9 @@ class Sender:
             if not repository.is_due(connection, self._places, now):
                 due_at = repository.next_due_at(connection, self._places, now)
                 held_until = inbox.next_held_until(connection)
+                gather_at = max(held_until, self._gather_at) if held_until is not None else None
                 most_s = OTHERS_WAIT_S if self._others_send else IDLE_WAIT_S
-                waits_s = [(at - now) / 1000 for at in (due_at, held_until) if at is not None]
-                return max(0.0, min([most_s, *waits_s]))
+                return min([most_s, *((at - now) / 1000 for at in (due_at, gather_at) if at is not None)])
         return max(0, self._server_due_at - now) / 1000
 
 

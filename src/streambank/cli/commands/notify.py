@@ -240,7 +240,7 @@ def _print_settings(output: Format, found: SettingsView) -> None:
         f"e-mails about {name}": "on" if wanted else "off" for name, wanted in found.email.model_dump().items()
     }
     if found.email_stopped_at is not None:
-        facts["your address"] = f"refused {found.refused_in_a_row} e-mails in a row: only what is urgent goes there"
+        facts["your address"] = f"refused {found.refusals} e-mails: only what is urgent goes there"
     if (quiet := found.quiet_hours) is not None:
         facts["quiet hours"] = f"{_minute(quiet.from_minute)} to {_minute(quiet.to_minute)} ({found.timezone})"
     facts["gathered"] = {"none": "no"}.get(found.digest.value, found.digest.value)

@@ -40,6 +40,7 @@ def _people() -> None:
         sa.Column("window_started_at", sa.BigInteger, nullable=False),
         sa.Column("window_count", sa.Integer, nullable=False),
         sa.Column("refusals", sa.Integer, nullable=False),
+        sa.Column("refused_at", sa.BigInteger),
         sa.Column("suppressed_at", sa.BigInteger),
         sa.Column("muted", sa.Text, nullable=False),
         sa.Column("version", sa.Integer, nullable=False),
