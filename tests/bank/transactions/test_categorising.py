@@ -113,6 +113,7 @@ def test_what_takes_an_entry_back_has_its_parts(bench: Bench) -> None:
     reversal = bench.reverse(entry.id)
     event = categorised(bench)[-1]
     assert (event.entry_id, *told(event)) == (reversal.id, {(None, 10)}, {(FOOD, 4), (FUEL, 5), (None, 1)})
+    assert event.reverses_entry_id == entry.id
 
 
 @pytest.mark.parametrize("of_reversal", [False, True])
@@ -126,6 +127,8 @@ def test_an_entry_and_what_takes_it_back_stay_in_the_same_categories(bench: Benc
     bench.edit(chosen.id, splits=SPLIT)
     assert len(bench.entry(other.id).splits) == 3
     assert [event.entry_id for event in categorised(bench)] == [chosen.id, other.id] * 2
+    named = {event.entry_id: event.reverses_entry_id for event in categorised(bench)}
+    assert named == {entry.id: None, reversal.id: entry.id}
     assert sums_told(bench) == {}
     assert bench.faults() == []
 

@@ -130,6 +130,7 @@ def entry_categorised(
     entry: PostingRow | Row[Any],
     *,
     kind: str | None,
+    reverses_entry_id: str | None,
     before: Iterable[tuple[str | None, int]],
     after: Iterable[tuple[str | None, int]],
     event_id: str,
@@ -149,6 +150,7 @@ def entry_categorised(
         after=_parts(after),
         origin=_ORIGIN[entry.origin],
         kind=kind,
+        reverses_entry_id=reverses_entry_id,
     )
     return outgoing(ENTRY_CATEGORISED, account.account_id, event, entry.occurred_at)
 

@@ -342,11 +342,13 @@ class Books:
         """Publish that an entry counts into other categories than was published before. Only what is booked counts."""
         if entry.status != _BOOKED or account.owner_id is None:
             return
+        reverses = None if entry.reverses_num is None else repository.entry_id(self.connection, entry.reverses_num)
         self._events.append(
             events.entry_categorised(
                 account,
                 entry,
                 kind=kind,
+                reverses_entry_id=reverses,
                 before=[(self._category_id(account, num), minor) for num, minor in before.items()],
                 after=[(self._category_id(account, num), minor) for num, minor in after.items()],
                 event_id=self._ledger.new_id(self.now_ms),

@@ -317,6 +317,15 @@ def known_externals(connection: Connection, account_num: int, ids: Sequence[str]
 
 REVERSING = POSTING.alias("reversing")
 
+_ENTRY_ID = select(POSTING.c.entry_id).where(POSTING.c.num == bindparam("of_num"))
+
+
+def entry_id(connection: Connection, num: int) -> str | None:
+    """The id of the entry that a posting is; None for the other side of one."""
+    found: str | None = connection.scalar(_ENTRY_ID, {"of_num": num})
+    return found
+
+
 ENTRIES = (
     select(
         POSTING,
