@@ -29,7 +29,6 @@ from streambank.bank.events import MailKind
 from streambank.bank.notifications import webhook_payloads, webhook_sender
 from streambank.bank.notifications.deliveries import DISABLE_AFTER_MS, LEASE_MS, RETRY_AFTER_S
 from streambank.bank.notifications.models import DELIVERY
-from streambank.bank.notifications.webhook_payloads import payload
 from streambank.bank.notifications.webhook_signing import secret_text, signed_headers
 
 DAY_MS = 86_400_000
@@ -427,11 +426,7 @@ def test_a_name_that_leads_inside_when_it_is_sent_gets_nothing(web: Web, hook: H
 
 def test_one_that_cannot_be_told_or_sent_stops_no_other(web: Web, hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
     made = add(web, hook.url)
-<<<<<<< HEAD
     tell = webhook_payloads.payload
-=======
-    tell = payload
->>>>>>> notifications
 
     def odd(kept: Any, reader: Any) -> bytes:
         if kept.facts.told == "goal-budget":
