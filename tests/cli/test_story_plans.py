@@ -64,8 +64,11 @@ def together(folder: Path, where: tuple[str, ...]) -> Iterator[Bank]:
 @contextmanager
 def apart(folder: Path, where: tuple[str, ...]) -> Iterator[Bank]:
     data = folder / "data"
-    options = dict.fromkeys(SERVICES, ("--api-port", "0")) | dict.fromkeys(TOPOLOGIES, ())
-    options["notifications"] = ("--api-port", "0", "--port", "0", "--mailbox-smtp-port", "0")
+    options: dict[str, tuple[str, ...]] = {
+        **dict.fromkeys(SERVICES, ("--api-port", "0")),
+        **dict.fromkeys(TOPOLOGIES, ()),
+        "notifications": ("--api-port", "0", "--port", "0", "--mailbox-smtp-port", "0"),
+    }
     with ExitStack() as stack:
         processes = {
             name: stack.enter_context(running(folder / name, "run", name, *more, *where, data=data))
