@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.cli.support import Process, running, up, wait_until
+from tests.cli.support import START_S, Process, running, up, wait_until
 from tests.cli.test_story import API, MAILBOX, PASSWORD, address, database
 
 # Not a part of the bank before the plans are.
@@ -27,6 +27,9 @@ __all__ = ["database"]
 
 QUIET_S = 2.0
 """How long to wait for e-mails that should not come: many times what those take that should."""
+
+ALL_START_S = 4 * START_S
+"""Nine processes that start at the same time are in one another's way."""
 
 TOPOLOGIES = ("balances", "alerts", "goals", "screening")
 SERVICES = ("users", "transactions", "payments", "personalization", "notifications")
@@ -75,7 +78,7 @@ def apart(folder: Path, where: tuple[str, ...]) -> Iterator[Bank]:
             for name, more in options.items()
         }
         for name, process in processes.items():
-            wait_until(lambda p=process: bool(p.logged("running")), f"{name} runs")  # type: ignore[misc]
+            wait_until(lambda p=process: bool(p.logged("running")), f"{name} runs", ALL_START_S)  # type: ignore[misc]
         apis = {name: address(processes[name], API) for name in SERVICES}
         yield Bank(data, apis, address(processes["notifications"], MAILBOX), list(processes.values()))
 
