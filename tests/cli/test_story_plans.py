@@ -16,17 +16,19 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.cli.support import Process, running, up, wait_until
+from tests.cli.support import START_S, Process, running, up, wait_until
 from tests.cli.test_story import API, MAILBOX, PASSWORD, address, database
 
 # Not a part of the bank before the plans are.
-pytest.importorskip("streambank.bank.personalization")
 
 __all__ = ["database"]
 """The fixture is the other story's."""
 
 QUIET_S = 2.0
 """How long to wait for e-mails that should not come: many times what those take that should."""
+
+ALL_START_S = 4 * START_S
+"""Nine processes that start at the same time are in one another's way."""
 
 TOPOLOGIES = ("balances", "alerts", "goals", "screening")
 SERVICES = ("users", "transactions", "payments", "personalization", "notifications")
@@ -67,15 +69,15 @@ def apart(folder: Path, where: tuple[str, ...]) -> Iterator[Bank]:
     options: dict[str, tuple[str, ...]] = {
         **dict.fromkeys(SERVICES, ("--api-port", "0")),
         **dict.fromkeys(TOPOLOGIES, ()),
+        "notifications": ("--api-port", "0", "--port", "0", "--mailbox-smtp-port", "0"),
     }
-    options["notifications"] = ("--api-port", "0", "--port", "0", "--mailbox-smtp-port", "0")
     with ExitStack() as stack:
         processes = {
             name: stack.enter_context(running(folder / name, "run", name, *more, *where, data=data))
             for name, more in options.items()
         }
         for name, process in processes.items():
-            wait_until(lambda p=process: bool(p.logged("running")), f"{name} runs")  # type: ignore[misc]
+            wait_until(lambda p=process: bool(p.logged("running")), f"{name} runs", ALL_START_S)  # type: ignore[misc]
         apis = {name: address(processes[name], API) for name in SERVICES}
         yield Bank(data, apis, address(processes["notifications"], MAILBOX), list(processes.values()))
 

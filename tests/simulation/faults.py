@@ -45,10 +45,10 @@ class Rates:
             mail=one(0.4),
             stop=one(0.02),
             stall=one(0.02),
-            power_cut=one(0.004),
+            power_cut=one(0.02),
             clock_set=one(0.02),
             suspend=one(0.01),
-            repeat=one(0.05),
+            repeat=one(0.1),
         )
 
 

@@ -24,8 +24,8 @@ SEEDS = (
         100,
         "booking what a pending debit held was refused once forced entries had overdrawn the account",
     ),
-    Seed("many-crashes", 7, 300),
-    Seed("power-cuts", 2, 300),
-    Seed("stalls", 8, 300),
-    Seed("mail-troubles", 5, 300),
+    Seed("many-crashes", 7, 250),
+    Seed("power-cuts", 16, 250),
+    Seed("stalls", 8, 250),
+    Seed("mail-troubles", 5, 250),
 )
