@@ -19,8 +19,6 @@ import pytest
 from tests.cli.support import START_S, Process, running, up, wait_until
 from tests.cli.test_story import API, MAILBOX, PASSWORD, address, database
 
-# Not a part of the bank before the plans are.
-
 __all__ = ["database"]
 """The fixture is the other story's."""
 
@@ -160,7 +158,13 @@ class Person:
 @pytest.mark.slow
 @pytest.mark.parametrize("arranged", [together, apart])
 def test_two_people_plan_and_pay(tmp_path: Path, arranged: Any, database: tuple[str, ...]) -> None:
-    with arranged(tmp_path, database) as bank, httpx.Client(timeout=30) as client:
+    with arranged(tmp_path, database) as bank:
+        two_people_plan_and_pay(bank)
+
+
+def two_people_plan_and_pay(bank: Bank) -> None:
+    """The story."""
+    with httpx.Client(timeout=30) as client:
         ada, bob = Person(bank, client, "Ada"), Person(bank, client, "Bob")
         food = _make_plans(ada, bob)
         ada.book(1_000_00, counterparty="Employer")
