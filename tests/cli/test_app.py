@@ -1,9 +1,9 @@
 """The command as a whole: help, versions, and how errors end."""
 
 import json
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -132,10 +132,12 @@ def test_no_colours_go_into_a_pipe_and_none_with_no_color(bank: Path) -> None:
 
 
 def test_it_starts_fast() -> None:
+    """By the processor's time, of which other programs on the machine take nothing."""
     times_s: list[float] = []
     while not times_s or (min(times_s) > 0.5 and len(times_s) < 5):
-        began = time.monotonic()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert streambank("--help").returncode == 0
-        times_s.append(time.monotonic() - began)
-    # 0.3 s on an idle machine; other programs may be in the way here.
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times_s.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    # 0.3 s on an idle machine.
     assert min(times_s) <= 0.5
