@@ -5,11 +5,10 @@ import re
 
 import pytest
 from tests.cli.conftest import Person
+from tests.cli.support import wait_until
 
 from streambank.bank.events import ACCOUNT_THRESHOLDS
 from streambank.bank.reading import latest
-from streambank.bank.topologies import balances
-from streambank.streams import StreamRunner, StreamsConfig
 
 
 def test_an_alert_from_its_beginning_to_its_end(ann: Person) -> None:
@@ -36,12 +35,8 @@ def test_an_alert_from_its_beginning_to_its_end(ann: Person) -> None:
 def test_an_alert_is_tried_on_the_past(ann: Person) -> None:
     for amount, day in (("300", "2026-02-01"), ("-250", "2026-02-02"), ("300", "2026-02-03"), ("-320", "2026-02-04")):
         ann.done("tx", "add", "Everyday", amount, "--date", day)
-    runner = StreamRunner(balances.build(), ann.bank.log, StreamsConfig(application_id="balances"))
-    idle = 0
-    while idle < 3:
-        idle = 0 if runner.step() else idle + 1
-    runner.close()
     asked = ("alert", "what-if", "Everyday", "--below", "100", "--from", "2026-01-01", "--to", "2026-12-31")
+    wait_until(lambda: "in 4 entries" in ann(*asked).stderr, "the balances are computed")
     told = ann(*asked)
     assert told.code == 0, told.stderr
     header, *rows = [" ".join(line.split()) for line in told.stdout.splitlines()]

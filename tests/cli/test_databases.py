@@ -67,7 +67,7 @@ def test_the_bank_runs_and_moves_on_postgresql(tmp_path: Path, postgres_url: URL
     env = {"STREAMBANK_DATABASE": url}
     moved = streambank("migrate", f"embedded:{tmp_path / 'other'}", data=data, env=env)
     assert moved.returncode == 0, moved.stderr
-    assert "and 4 databases moved" in moved.stderr
+    assert "and 6 databases moved" in moved.stderr
     wrong = streambank("up", *ANY_PORTS, data=data, env=env)
     assert wrong.returncode == 1
     assert "belongs to the log" in wrong.stderr

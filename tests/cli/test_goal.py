@@ -4,14 +4,21 @@ import json
 
 import pytest
 from tests.cli.conftest import Person
+from tests.cli.support import wait_until
 
 
 def test_goals_from_their_beginning_to_their_end(ann: Person) -> None:
     saving = ann.done("goal", "save", "Bike", "1,200", "--account", "Everyday", "--by", "2099-05-01").strip()
     spending = ann.done("goal", "spend", "Rome", "900", "--from", "2026-03-01", "--until", "2099-03-14").strip()
-    header, *rows = [" ".join(line.split()) for line in ann.done("goal", "ls").splitlines()]
+
+    def listed() -> list[str]:
+        return [" ".join(line.split()) for line in ann.done("goal", "ls").splitlines()]
+
+    wait_until(lambda: "not known yet" not in listed()[1], "how far the goal is")
+    header, *rows = listed()
     assert header == "GOAL KIND IS OF DONE BY STANDS ID"
-    assert rows[0] == f"Bike savings 1,200.00 EUR 2099-05-01 not known yet {saving}"
+    assert rows[0].startswith("Bike savings 0.00 EUR 1,200.00 EUR ░░░░░░░░░░ 0 % 2099-05-01 on-track: 1.3")
+    assert rows[0].endswith(f"EUR a month {saving}")
     assert rows[1].startswith("Rome spending 0.00 EUR 900.00 EUR ░░░░░░░░░░ 0 % 2099-03-14 running: 900.00 EUR left")
     ann.done("goal", "change", "bike", "--amount", "1300", "--by", "2099-06-01")
     ann.done("goal", "change", "Rome", "--name", "Paris", "--by", "2099-04-01")

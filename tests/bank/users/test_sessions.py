@@ -3,6 +3,7 @@
 import pytest
 from tests.bank.users.support import ADA, BOB, ELSEWHERE, HERE, World, refusal
 
+from streambank.bank.scopes import SCOPES
 from streambank.bank.users import sessions as sessions_module
 from streambank.bank.users.context import Client
 from streambank.bank.users.repository import PageOf
@@ -30,7 +31,7 @@ def test_a_log_in_answers_with_a_cookie_and_an_access_token(world: World) -> Non
     logged_in, _ = world.log_in()
     caller = world.verifier.verify(logged_in.access_token)
     assert (caller.user_id, caller.client_id) == (ada.user_id, f"session:{logged_in.session.session_id}")
-    assert caller.scopes == {"users:read", "users:write", "transactions:read", "transactions:write"}
+    assert caller.scopes == SCOPES.keys()
     assert logged_in.scope.split() == sorted(caller.scopes)
     assert answer.status == 201
     assert (answer.location or "").startswith("/v1/sessions/")

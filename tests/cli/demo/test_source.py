@@ -180,7 +180,8 @@ def play(demo: DemoSource, until: Callable[[], bool], timeout_s: float = 20) -> 
     if failures:
         raise failures[0]
     assert met
-    assert time.monotonic() - asked < 0.5
+    # A stop within a second is what test_demo sees of the command; here, that it does not wait for what it lives.
+    assert time.monotonic() - asked < 10
 
 
 def test_people_become_customers_with_their_accounts(town: Town) -> None:

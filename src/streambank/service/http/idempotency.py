@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 
 from streambank.service.http.answers import Answer, Rendered
 from streambank.service.http.problems import FieldProblem, Problem
-from streambank.service.tables import IDEMPOTENCY_KEY
+from streambank.service.tables import IDEMPOTENCY_KEY, plain_text
 
 HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotency-Replayed"
@@ -174,7 +174,7 @@ def prune(connection: Connection, now_ms: int) -> None:
 
 def forget(connection: Connection, user_id: str) -> None:
     """Delete the answers that somebody was given who is erased: they tell what was asked."""
-    connection.execute(_FORGET, {"of_scope": user_id})
+    connection.execute(_FORGET, {"of_scope": plain_text(user_id)})
 
 
 def _bad(detail: str) -> Problem:
