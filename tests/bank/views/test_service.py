@@ -133,7 +133,7 @@ def test_spending_beside_what_is_usual(bench: Bench) -> None:
     # 401 / 2 = 200.5 is rounded to the even one.
     assert (food.spent_minor, food.usual_minor, food.month_before_minor) == (30, 200, 200)
     assert (none.category_id, none.spent_minor, none.usual_minor) == (None, 70, 0)
-    assert [(one.spent_minor, one.usual_minor) for one in body.totals] == [(100, 200)]
+    assert [(one.spent_minor, one.usual_minor) for one in body.totals] == [(120, 200)]
     body = bench.body(lambda c: bench.service.spending(c, ADA, None, date(2026, 10, 1)))
     assert (body.until, body.usual_months, body.categories[0].spent_minor) == (date(2026, 10, 31), 1, 301)
 
@@ -144,6 +144,20 @@ def test_spending_follows_another_choice_of_categories(bench: Bench) -> None:
     bench.categorise(categorised(change, {None: -90}, {"food": -60, "fun": -30}))
     body = bench.body(lambda c: bench.service.spending(c, ADA, None, None))
     assert [(one.category_id, one.spent_minor) for one in body.categories] == [("food", 60), ("fun", 30)]
+
+
+def test_income_in_a_category_lowers_no_total(bench: Bench) -> None:
+    bench.book(-90, category="food")
+    bench.book(3_000, category="wages")
+    bench.book(500, category="wages", account_id="dollars", currency=USD)
+    bench.book(20, category="food", kind="REFUND")
+    body = bench.body(lambda c: bench.service.spending(c, ADA, None, None))
+    assert [(one.currency, one.category_id, one.spent_minor) for one in body.categories] == [
+        ("EUR", "food", 70),
+        ("EUR", "wages", -3_000),
+        ("USD", "wages", -500),
+    ]
+    assert [(one.currency, one.spent_minor) for one in body.totals] == [("EUR", 70), ("USD", 0)]
 
 
 def test_what_recurs_is_found_named_and_paged(bench: Bench) -> None:
