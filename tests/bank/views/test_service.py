@@ -7,6 +7,7 @@ from tests.bank.transactions.support import NOON_MS, records
 from tests.bank.views.support import EUR, JPY, TODAY, USD, Bench, caller, categorised, entry
 
 from streambank.bank.events import (
+    ACCOUNT,
     BALANCE_CHANGED,
     CASH_FLOW_MONTH,
     NET_WORTH_DAY,
@@ -208,9 +209,22 @@ def test_who_is_erased_leaves_nothing_here_nor_in_the_compacted_topics(bench: Be
     bench.book(-5, TODAY)
     with bench.database.read() as connection:
         assert connection.exec_driver_sql("SELECT DISTINCT user_id FROM net_worth_day").scalars().all() == ["bob"]
-        for table in ("account", "balance", "spending_day", "cash_flow_month", "recurring"):
+        for table in ("account", "spending_day", "cash_flow_month", "recurring"):
             left = connection.exec_driver_sql(f"SELECT user_id FROM {table}").scalars().all()
             assert "ada" not in left
+
+
+def test_a_balance_goes_with_its_account_not_with_its_owner(bench: Bench) -> None:
+    bench.open("giro")
+    bench.book(700)
+    # Who shared the account inherits it.
+    bench.forget("ada")
+    bench.open("giro", "bob")
+    body = bench.body(lambda c: bench.service.balances(c, BOB, None))
+    assert [(one.account_id, one.balance_minor) for one in body.accounts] == [("giro", 700)]
+    bench.write(ACCOUNT, "giro", None)
+    with bench.database.read() as connection:
+        assert connection.exec_driver_sql("SELECT account_id FROM balance").all() == []
 
 
 def test_a_database_that_is_new_shows_the_same(bench: Bench, tmp_path: object) -> None:

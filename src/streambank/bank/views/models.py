@@ -42,12 +42,14 @@ BALANCE = Table(
     "balance",
     METADATA,
     Column("account_id", String(64), primary_key=True),
-    Column("user_id", String(64), nullable=False),
     Column("currency", String(3), nullable=False),
     Column("booked_minor", BigInteger, nullable=False),
     Column("changed_at", BigInteger, nullable=False),
 )
-"""Of each account after its latest entry. ``changed_at`` is when that happened, in ms since the epoch."""
+"""Of each account after its latest entry, whoever owns it. ``changed_at`` is when that happened, in ms since the epoch.
+
+It goes with the account, not with its owner: an account that is shared passes on to somebody else.
+"""
 
 NET_WORTH_DAY = Table(
     "net_worth_day",
@@ -108,7 +110,6 @@ RATE = Table(
 
 INDEXES = (
     Index("account_by_user", ACCOUNT.c.user_id),
-    Index("balance_by_user", BALANCE.c.user_id),
     Index("net_worth_day_by_user", NET_WORTH_DAY.c.user_id, NET_WORTH_DAY.c.day),
     Index("cash_flow_month_by_user", CASH_FLOW_MONTH.c.user_id, CASH_FLOW_MONTH.c.month),
     Index("spending_day_by_user", SPENDING_DAY.c.user_id, SPENDING_DAY.c.day),

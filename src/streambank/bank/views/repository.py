@@ -36,7 +36,7 @@ from streambank.bank.views.models import (
     SPENDING_DAY,
 )
 
-OF_A_USER = (ACCOUNT, BALANCE, NET_WORTH_DAY, CASH_FLOW_MONTH, SPENDING_DAY, RECURRING)
+OF_A_USER = (ACCOUNT, NET_WORTH_DAY, CASH_FLOW_MONTH, SPENDING_DAY, RECURRING)
 """Every table with rows of somebody."""
 
 _PERSON = select(PERSON).where(PERSON.c.user_id == bindparam("of_user"))

@@ -130,7 +130,7 @@ class ViewsService:
             _figures(NET_WORTH_DAY, models.NET_WORTH_DAY, rows.net_worth_day),
             _figures(CASH_FLOW_MONTH, models.CASH_FLOW_MONTH, rows.cash_flow_month),
             _figures(SPENDING_DAY, models.SPENDING_DAY, rows.spending_day),
-            _figures(ACCOUNT, models.ACCOUNT, rows.account),
+            _figures(ACCOUNT, models.ACCOUNT, rows.account, models.BALANCE),
             _figures(ACCOUNT_BALANCE, models.BALANCE, rows.balance),
             _figures(FX_RATE, models.RATE, rows.rate),
         )
@@ -287,8 +287,8 @@ class ViewsService:
         return repository.rates(connection, {currency, *others}, since or until, until)
 
 
-def _figures(topic: Topic[Any, Any], table: Table, row_of: Any) -> Subscription[Any]:
-    """A topic whose records are rows of a table, by the records' keys."""
+def _figures(topic: Topic[Any, Any], table: Table, row_of: Any, *others: Table) -> Subscription[Any]:
+    """A topic whose records are rows of a table, by the records' keys. A tombstone is of rows of ``others``, too."""
 
     def apply(connection: Connection, received: Sequence[Received[Any]]) -> None:
         latest = dict(row_of(item.value) for item in received)
@@ -299,7 +299,8 @@ def _figures(topic: Topic[Any, Any], table: Table, row_of: Any) -> Subscription[
 
     def remove(connection: Connection, tombstones: Sequence[Record]) -> None:
         keys = [topic.key.deserialize(record.key) for record in tombstones if record.key is not None]
-        repository.remove(connection, table, keys)
+        for one in (table, *others):
+            repository.remove(connection, one, keys)
 
     return Subscription(topic, apply, remove if topic.config.compacted else None)
 
