@@ -197,8 +197,15 @@ def test_who_is_erased_leaves_nothing_here_nor_in_the_compacted_topics(bench: Be
     bench.open("giro")
     for month in (8, 9, 10):
         bench.book(-9_99, date(2026, month, 3), counterparty="Streamflix", category="fun")
+    # Nothing recurs here any more; what says so names her all the same.
+    for month in (8, 9, 10):
+        lent = bench.book(-5_00, date(2026, month, 5), counterparty="Lender", category="fun")
+    bench.book(5_00, date(2026, 10, 6), counterparty="Lender", category="fun", reverses_entry_id=lent)
     bench.book(1, user_id="bob", account_id="bobs")
     bench.forget("ada")
+    # On its way when she was erased.
+    for month in (8, 9, 10):
+        bench.book(-7_77, date(2026, month, 7), counterparty="Late", category="late")
     with pytest.raises(Problem, match="erased"):
         bench.look(lambda c: bench.service.recurring(c, ADA, None, 50))
     for topic in (NET_WORTH_DAY, CASH_FLOW_MONTH, SPENDING_DAY, RECURRING_FOUND):
@@ -209,7 +216,7 @@ def test_who_is_erased_leaves_nothing_here_nor_in_the_compacted_topics(bench: Be
     bench.book(-5, TODAY)
     with bench.database.read() as connection:
         assert connection.exec_driver_sql("SELECT DISTINCT user_id FROM net_worth_day").scalars().all() == ["bob"]
-        for table in ("account", "spending_day", "cash_flow_month", "recurring"):
+        for table in ("account", "recurring_group", "spending_day", "cash_flow_month", "recurring"):
             left = connection.exec_driver_sql(f"SELECT user_id FROM {table}").scalars().all()
             assert "ada" not in left
 

@@ -98,6 +98,14 @@ RECURRING = Table(
 )
 """``payment`` is the whole RecurringPayment as JSON."""
 
+RECURRING_GROUP = Table(
+    "recurring_group",
+    METADATA,
+    Column("group_id", String(36), primary_key=True),
+    Column("user_id", String(64), nullable=False),
+)
+"""Every group that something was found in once: its record stays in the topic, also where nothing recurs any more."""
+
 RATE = Table(
     "rate",
     METADATA,
@@ -115,5 +123,6 @@ INDEXES = (
     Index("spending_day_by_user", SPENDING_DAY.c.user_id, SPENDING_DAY.c.day),
     Index("recurring_by_user", RECURRING.c.user_id, RECURRING.c.next_on, RECURRING.c.recurring_id),
     Index("recurring_by_group", RECURRING.c.group_id),
+    Index("recurring_group_by_user", RECURRING_GROUP.c.user_id),
     Index("rate_by_pair", RATE.c.base, RATE.c.quote, RATE.c.day),
 )
