@@ -16,6 +16,7 @@ from streambank.bank.events import (
     CreditDebit,
 )
 from streambank.bank.views.schemas import Every
+from streambank.service.http.cursors import encode_cursor
 from streambank.service.http.problems import Problem
 
 ADA, BOB = caller("ada"), caller("bob")
@@ -244,6 +245,13 @@ def test_a_database_that_is_new_shows_the_same(bench: Bench, tmp_path: object) -
     bench.service.close()
     bench.settle()
     assert worth(bench, TODAY, TODAY) == before
+
+
+@pytest.mark.parametrize("place", [("2026-11-01\0", "r"), ("2026-11-01", "\0"), ("2026-11-01",)])
+def test_a_cursor_that_was_made_up_is_refused(bench: Bench, place: tuple[str, ...]) -> None:
+    with pytest.raises(Problem) as raised:
+        bench.look(lambda c: bench.service.recurring(c, ADA, encode_cursor(*place), 1))
+    assert (raised.value.status, raised.value.slug) == (400, "bad-cursor")
 
 
 def test_texts_of_any_kind_stop_nothing(bench: Bench) -> None:
