@@ -135,6 +135,35 @@ def test_what_is_watched(changes: list[BalanceChanged], on_balance: list[int], o
     assert alerts == {"balance": on_balance, "available": on_available}
 
 
+OTHERS = entry(9, -10, account_id="other")
+
+
+@pytest.mark.parametrize(
+    ("changes", "alerts"),
+    [
+        # The entries of a total after a first one of 100, and the places of those that fire "below 50".
+        pytest.param([HOLD, OTHERS, end(HOLD, 3), BOOKED], [1], id="before the end"),
+        pytest.param([HOLD, end(HOLD, 3), OTHERS, BOOKED], [1], id="between the end and the booking"),
+        pytest.param([HOLD, end(HOLD, 3), OTHERS, replace(BOOKED, amount_minor=70)], [1], id="and more is booked"),
+        pytest.param([HOLD, end(HOLD, 3), BOOKED, OTHERS], [1], id="after the booking"),
+        pytest.param([HOLD, end(HOLD, 3), OTHERS, entry(4, -60)], [1, 4], id="the hold was voided"),
+        pytest.param([HOLD, end(HOLD, 3), entry(9, -60, account_id="other")], [1, 3], id="and another takes as much"),
+    ],
+)
+def test_a_hold_that_is_booked_is_told_once_whatever_another_account_does(
+    changes: list[BalanceChanged], alerts: list[int]
+) -> None:
+    below_50 = Threshold(threshold_id="t", direction=BELOW, level_minor=50, on_available=True)
+    found = watches([entry(1, 100), *changes], (below_50,))
+    assert [number for number, watch in enumerate(found) if watch.raised] == alerts
+
+
+def test_above_a_hold_that_is_voided_is_told_by_the_next_entry() -> None:
+    above_80 = Threshold(threshold_id="t", direction=ABOVE, level_minor=80, on_available=True)
+    found = watches([entry(1, 100), HOLD, end(HOLD, 3), entry(4, 5)], (above_80,))
+    assert [number for number, watch in enumerate(found) if watch.raised] == [3]
+
+
 @pytest.mark.parametrize("on_available", [False, True])
 def test_the_first_hold_on_a_new_account_arms_nothing(on_available: bool) -> None:
     threshold = Threshold(threshold_id="t", direction=BELOW, level_minor=0, on_available=on_available)

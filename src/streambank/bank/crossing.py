@@ -22,6 +22,14 @@ neither fires nor arms by itself, since it is usually booked in the same breath.
                   hold 60  it ends  booked 60         hold 60  it ends (voided)  booked 60
     available 100 ... 40 ... 100 ...... 40      100 ... 40 ... 100 ................ 40
     below 50:       FIRES     -         -             FIRES     -                  FIRES
+
+Of a total, an entry of another account may come in between, and arms it by what the hold no longer takes. The booking
+then finds that it was below before: that is no crossing. Only with a cool-down such a booking may be told again, when
+that is over, since a crossing that was put off looks the same.
+
+                  hold 60  it ends  another's -10  booked 60
+    available 100 ... 40 ... 100 ..... 90 ......... (30) 30
+    below 50:       FIRES     -        arms         -
 """
 
 from __future__ import annotations
@@ -136,6 +144,8 @@ def _after(threshold: Threshold, balance: Balance, known: Arming | None) -> tupl
     # What was so before the entry: for a new threshold, and where a hold has ended since the last one.
     if not armed and _had_entries(balance):
         armed = arms(threshold, before)
+    elif armed and threshold.direction is Direction.BELOW and not threshold.cooldown_s and crosses(threshold, before):
+        armed = False
     fires = False
     if armed and crosses(threshold, after):
         if balance.entry.origin is not Origin.LIVE:

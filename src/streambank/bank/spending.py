@@ -13,6 +13,9 @@ REFUND = "REFUND"
 TRANSFER = "TRANSFER"
 """Between two people: what goes out is spent, as with any other payee."""
 
+ALL = "*"
+"""Stands for all that is spent, where a category's id does: not the sum of the categories, which income may be in."""
+
 MOVED_ABOUT = frozenset({OPENING, ADJUSTMENT, INTERNAL_TRANSFER})
 """Kinds of entries that are neither spending nor income."""
 

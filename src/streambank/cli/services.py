@@ -151,6 +151,7 @@ SERVICES = {
         make=_personalization,
         router=personalization_endpoints.router,
         receives=personalization.RECEIVES,
+        through=("goals",),
     ),
     payments.NAME: ServiceKind(
         title="payments",

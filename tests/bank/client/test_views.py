@@ -1,7 +1,7 @@
 """The views from Python: figures as they are, and a stream that goes on whatever happens to its connection."""
 
 import time
-from datetime import date
+from datetime import UTC, date, datetime
 from threading import Thread
 from typing import Any
 
@@ -13,6 +13,7 @@ from tests.bank.client.support import FakeServer, problem
 from streambank.bank.client import AnswerError, ApiError, Client, FeedEvent
 from streambank.bank.client.views import events
 from streambank.bank.events import CreditDebit
+from streambank.bank.personalization.schemas import SpendingGoalBody
 from streambank.bank.transactions.schemas import Money, NewTransaction, OpenAccount
 from streambank.bank.views.schemas import Every
 
@@ -141,3 +142,27 @@ def test_a_fresh_read_sees_each_write_before_it(bank: Bank, ada: Client) -> None
         )
         found = ada.fresh.views.net_worth(from_date=date(2026, 1, 5), to_date=date(2026, 1, 5))
         assert found.currencies[0].points[0].amount_minor == 100 * number
+
+
+def test_a_fresh_goal_has_what_was_spent(bank: Bank, ada: Client) -> None:
+    account = ada.accounts.open(OpenAccount(name="Giro", currency="EUR")).value.id
+    trip = SpendingGoalBody(
+        name="Rome",
+        currency="EUR",
+        target_minor=90_000,
+        starts_on=date(2026, 1, 1),
+        ends_on=date(2099, 1, 1),
+    )
+    goal = ada.goals.add_spending(trip).value.id
+    income = Money(amount_minor=10_000, currency="EUR")
+    ada.transactions.record(NewTransaction(account_id=account, credit_debit=CreditDebit.CREDIT, amount=income))
+    for number in range(1, 6):
+        ada.transactions.record(
+            NewTransaction(
+                account_id=account,
+                credit_debit=CreditDebit.DEBIT,
+                amount=Money(amount_minor=100, currency="EUR"),
+                booking_date=datetime.now(UTC).date(),
+            )
+        )
+        assert ada.fresh.goals.get_spending(goal).value.progress.amount_minor == 100 * number

@@ -13,13 +13,13 @@ from streambank.bank.personalization.progress import (
     TOLD_MAX,
     Told,
     budget_progress,
-    counts_alike,
     months_left,
     pace,
     remembered,
     savings_progress,
     spending_progress,
 )
+from streambank.bank.plans import counts_alike
 
 D = date.fromisoformat
 BASE: dict[str, Any] = {"goal_id": "g", "name": "n", "currency": EUR, "target_minor": 400}
@@ -206,3 +206,10 @@ def test_what_changes_the_counting(changes: dict[str, Any], alike: bool) -> None
 def test_a_date_does_not_change_what_was_saved() -> None:
     assert counts_alike(saving(), saving(target_date=None))
     assert not counts_alike(saving(), saving(account_ids=("b",)))
+
+
+def test_another_end_leaves_what_was_spent() -> None:
+    trip = SpendingGoal(**BASE, starts_on=D("2026-01-10"), ends_on=D("2026-02-10"))
+    assert counts_alike(trip, msgspec.structs.replace(trip, ends_on=D("2026-03-10"), again_after_refund=True))
+    assert not counts_alike(trip, msgspec.structs.replace(trip, starts_on=D("2026-01-01")))
+    assert not counts_alike(trip, saving())

@@ -113,6 +113,24 @@ def test_only_so_much_is_read_and_told(bench: Bench, monkeypatch: pytest.MonkeyP
     assert answer.count < 3
 
 
+#   log:  from 6 days ago on, one a day: 20,000  5,000  20,000  5,000  20,000  5,000 | one that is late | nine of today
+def test_a_time_long_ago_is_found_whatever_came_since(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(bench, *walk(20_000, 5_000, 20_000, 5_000, 20_000, 5_000))
+    put(bench, balance(7, 5_000, 4_000, days_ago=2.5))
+    put(bench, *(balance(n, 4_000, 4_000, days_ago=0.5) for n in range(8, 17)))
+    monkeypatch.setattr(what_if, "READ_RECORDS", 1)
+    monkeypatch.setattr(what_if, "RECORDS_MAX", 3)
+    answer = bench.what_if(from_time=NOON - timedelta(days=6), to_time=NOON - timedelta(days=4))
+    assert ([one.entry_id for one in answer.fired], answer.entry_count, answer.complete) == (["everyday/2"], 3, True)
+    # More than can be read: the end of the time.
+    answer = bench.what_if(from_time=NOON - timedelta(days=6), to_time=NOON - timedelta(days=1))
+    assert ([one.entry_id for one in answer.fired], answer.complete) == (["everyday/6"], False)
+    # What came late is found behind it, if not too late.
+    monkeypatch.setattr(what_if, "RECORDS_MAX", 4)
+    late = bench.what_if(from_time=NOON - timedelta(days=3), to_time=NOON - timedelta(days=1.5))
+    assert (late.entry_count, late.complete) == (3, True)
+
+
 def test_only_a_few_ask_at_once(bench: Bench) -> None:
     for _ in range(2):
         assert bench.service._what_ifs.acquire(blocking=False)

@@ -104,8 +104,11 @@ def test_days_months_and_categories_add_up(driver: TopologyTestDriver) -> None:
     assert spent(driver) == {
         "ada:EUR:2026-03-01:wages": -1_000,
         "ada:EUR:2026-03-01:food": 280,
+        "ada:EUR:2026-03-01:*": 300,
         "ada:EUR:2026-04-01:": 7,
+        "ada:EUR:2026-04-01:*": 7,
         "ada:USD:2026-03-01:": 5,
+        "ada:USD:2026-03-01:*": 5,
     }
 
 
@@ -119,7 +122,23 @@ def test_what_only_moves_is_no_income_and_no_spending(driver: TopologyTestDriver
 
 def test_without_a_category_only_a_refund_lowers_what_was_spent(driver: TopologyTestDriver) -> None:
     book(driver, entry(1, -300, FIRST), entry(2, 2_000, FIRST), entry(3, 40, FIRST, kind="REFUND"))
-    assert spent(driver) == {"ada:EUR:2026-03-01:": 260}
+    assert spent(driver) == {"ada:EUR:2026-03-01:": 260, "ada:EUR:2026-03-01:*": 260}
+
+
+def test_another_choice_of_categories_leaves_what_was_spent_in_all(driver: TopologyTestDriver) -> None:
+    wages, food = entry(1, 3_000, FIRST), entry(2, -300, FIRST)
+    book(driver, wages, food)
+    driver.pipe(ENTRY_CATEGORISED, "giro", categorised(wages, {None: 3_000}, {"wages": 3_000}))
+    driver.pipe(ENTRY_CATEGORISED, "giro", categorised(food, {None: -300}, {"food": -200, "fun": -100}))
+    assert {key[len("ada:EUR:2026-03-01:") :]: minor for key, minor in spent(driver).items()} == {
+        "": 0,
+        "*": 300,
+        "wages": -3_000,
+        "food": 200,
+        "fun": 100,
+    }
+    told = [item.value.spending for item in driver.read(USER_FEED) if item.value.spending is not None]
+    assert {day.category for day in told} == {None, "wages", "food", "fun"}
 
 
 def test_what_is_pending_does_not_count(driver: TopologyTestDriver) -> None:

@@ -9,8 +9,9 @@ from tests.bank.topologies.samples import EUR
 
 from streambank.bank.events import Budget, MoneyError, Period, SavingsGoal, SpendingGoal
 from streambank.bank.events.money import INT64_MAX
+from streambank.bank.plans import Plan
 from streambank.bank.topologies import goal_progress
-from streambank.bank.topologies.goal_progress import Plan, Standing, begin, change, move_on, spend, target_minor, tell
+from streambank.bank.topologies.goal_progress import Standing, begin, change, move_on, spend, target_minor, tell
 
 MONTH = Budget(
     goal_id="g", name="Food", currency=EUR, target_minor=100, starts_on=date(2026, 1, 1), period=Period.MONTH
@@ -199,6 +200,7 @@ def test_a_period_never_goes_back() -> None:
         pytest.param({"target_minor": 300}, 70, (), id="another target: its marks are to come"),
         pytest.param({"target_minor": 10}, 70, (50, 80, 100), id="a target that is passed already"),
         pytest.param({"marks": (10, 90)}, 70, (10,), id="other marks"),
+        pytest.param({"again_after_refund": True}, 70, (50, 80), id="marks again"),
         pytest.param({"carry_over": False}, 0, (50, 80, 100), id="nothing carried over any more"),
         pytest.param({"starts_on": date(2026, 2, 1)}, 0, (50, 80, 100), id="another start"),
     ],
@@ -211,6 +213,34 @@ def test_a_goal_that_is_changed(changes: dict[str, Any], carried: int, told: tup
     changed = change(CARRY, replace(CARRY, **changes), world.standing, world.between, date(2026, 2, 3), 7)
     assert (changed.amount_minor, changed.carried_minor, changed.told) == (140, carried, told)
     assert changed.defined_ms == (0 if "name" in changes else 7)
+
+
+#   spent:  | 40 (January) | 30 (June) | today, in July | 20 (dated ahead)
+#   of January and the like only whole months are known, of the months before last year nothing
+@pytest.mark.parametrize(
+    ("changes", "amount", "told"),
+    [
+        pytest.param({"again_after_refund": True}, 70, (50,), id="marks again"),
+        pytest.param({"name": "Trip", "target_minor": 80}, 70, (50, 80), id="another target"),
+        pytest.param({"ends_on": date(2026, 8, 10)}, 90, (50, 80), id="a later end adds what lies behind the former"),
+        pytest.param({"ends_on": date(2026, 6, 14)}, 40, (), id="an earlier end takes away what lies behind it"),
+        pytest.param({"starts_on": date(2026, 6, 1)}, 30, (), id="another start counts anew"),
+    ],
+)
+def test_what_is_not_known_any_more_stays_counted(changes: dict[str, Any], amount: int, told: tuple[int, ...]) -> None:
+    plan = replace(HOLIDAY, ends_on=date(2026, 7, 20))
+    world = World(plan, "2026-01-10")
+    for day, minor in (("2026-01-15", 40), ("2026-06-15", 30), ("2026-08-01", 20)):
+        world.enter(day, minor, now=min(day, "2026-07-01"))
+    del world.spent[0]
+    changed = change(plan, replace(plan, **changes), world.standing, world.between, date(2026, 7, 1), 7)
+    assert (changed.amount_minor, changed.told, changed.defined_ms) == (amount, told, 7)
+
+
+def test_another_date_or_marks_again_leave_what_is_saved() -> None:
+    standing = begin(HOUSE, 85, SECOND, 0)
+    for changes in ({"target_date": date(2027, 1, 1)}, {"again_after_refund": True}):
+        assert change(HOUSE, replace(HOUSE, **changes), standing, 85, SECOND, 7) == replace(standing, defined_ms=7)
 
 
 #   saved:  30     60     40 (withdrawn)   60     100

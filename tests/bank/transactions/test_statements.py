@@ -6,6 +6,7 @@ import pytest
 from tests.bank.transactions.support import Bench, caller
 
 from streambank.bank.transactions.schemas import Statement
+from streambank.service.http.cursors import encode_cursor
 from streambank.service.http.problems import Problem
 
 
@@ -69,6 +70,7 @@ def test_refusals(bench: Bench, account: str) -> None:
         ((account, "2026-11-02", "2026-11-01"), 422),
         (("nothing", "2026-11-01", "2026-11-01"), 404),
         ((account, "2026-11-01", "2026-11-01", "WzVd"), 400),
+        ((account, "2026-11-01", "2026-11-01", encode_cursor("2026-11-01\0", 1)), 400),
     ):
         with pytest.raises(Problem) as refused:
             statement(bench, *arguments)

@@ -7,6 +7,7 @@ from tests.bank.transactions.support import NOON_MS, records
 from tests.bank.views.support import EUR, JPY, TODAY, USD, Bench, caller, categorised, entry
 
 from streambank.bank.events import (
+    ACCOUNT,
     BALANCE_CHANGED,
     CASH_FLOW_MONTH,
     NET_WORTH_DAY,
@@ -15,6 +16,7 @@ from streambank.bank.events import (
     CreditDebit,
 )
 from streambank.bank.views.schemas import Every
+from streambank.service.http.cursors import encode_cursor
 from streambank.service.http.problems import Problem
 
 ADA, BOB = caller("ada"), caller("bob")
@@ -133,7 +135,7 @@ def test_spending_beside_what_is_usual(bench: Bench) -> None:
     # 401 / 2 = 200.5 is rounded to the even one.
     assert (food.spent_minor, food.usual_minor, food.month_before_minor) == (30, 200, 200)
     assert (none.category_id, none.spent_minor, none.usual_minor) == (None, 70, 0)
-    assert [(one.spent_minor, one.usual_minor) for one in body.totals] == [(100, 200)]
+    assert [(one.spent_minor, one.usual_minor) for one in body.totals] == [(120, 200)]
     body = bench.body(lambda c: bench.service.spending(c, ADA, None, date(2026, 10, 1)))
     assert (body.until, body.usual_months, body.categories[0].spent_minor) == (date(2026, 10, 31), 1, 301)
 
@@ -144,6 +146,20 @@ def test_spending_follows_another_choice_of_categories(bench: Bench) -> None:
     bench.categorise(categorised(change, {None: -90}, {"food": -60, "fun": -30}))
     body = bench.body(lambda c: bench.service.spending(c, ADA, None, None))
     assert [(one.category_id, one.spent_minor) for one in body.categories] == [("food", 60), ("fun", 30)]
+
+
+def test_income_in_a_category_lowers_no_total(bench: Bench) -> None:
+    bench.book(-90, category="food")
+    bench.book(3_000, category="wages")
+    bench.book(500, category="wages", account_id="dollars", currency=USD)
+    bench.book(20, category="food", kind="REFUND")
+    body = bench.body(lambda c: bench.service.spending(c, ADA, None, None))
+    assert [(one.currency, one.category_id, one.spent_minor) for one in body.categories] == [
+        ("EUR", "food", 70),
+        ("EUR", "wages", -3_000),
+        ("USD", "wages", -500),
+    ]
+    assert [(one.currency, one.spent_minor) for one in body.totals] == [("EUR", 70), ("USD", 0)]
 
 
 def test_what_recurs_is_found_named_and_paged(bench: Bench) -> None:
@@ -182,8 +198,15 @@ def test_who_is_erased_leaves_nothing_here_nor_in_the_compacted_topics(bench: Be
     bench.open("giro")
     for month in (8, 9, 10):
         bench.book(-9_99, date(2026, month, 3), counterparty="Streamflix", category="fun")
+    # Nothing recurs here any more; what says so names her all the same.
+    for month in (8, 9, 10):
+        lent = bench.book(-5_00, date(2026, month, 5), counterparty="Lender", category="fun")
+    bench.book(5_00, date(2026, 10, 6), counterparty="Lender", category="fun", reverses_entry_id=lent)
     bench.book(1, user_id="bob", account_id="bobs")
     bench.forget("ada")
+    # On its way when she was erased.
+    for month in (8, 9, 10):
+        bench.book(-7_77, date(2026, month, 7), counterparty="Late", category="late")
     with pytest.raises(Problem, match="erased"):
         bench.look(lambda c: bench.service.recurring(c, ADA, None, 50))
     for topic in (NET_WORTH_DAY, CASH_FLOW_MONTH, SPENDING_DAY, RECURRING_FOUND):
@@ -194,9 +217,22 @@ def test_who_is_erased_leaves_nothing_here_nor_in_the_compacted_topics(bench: Be
     bench.book(-5, TODAY)
     with bench.database.read() as connection:
         assert connection.exec_driver_sql("SELECT DISTINCT user_id FROM net_worth_day").scalars().all() == ["bob"]
-        for table in ("account", "balance", "spending_day", "cash_flow_month", "recurring"):
+        for table in ("account", "recurring_group", "spending_day", "cash_flow_month", "recurring"):
             left = connection.exec_driver_sql(f"SELECT user_id FROM {table}").scalars().all()
             assert "ada" not in left
+
+
+def test_a_balance_goes_with_its_account_not_with_its_owner(bench: Bench) -> None:
+    bench.open("giro")
+    bench.book(700)
+    # Who shared the account inherits it.
+    bench.forget("ada")
+    bench.open("giro", "bob")
+    body = bench.body(lambda c: bench.service.balances(c, BOB, None))
+    assert [(one.account_id, one.balance_minor) for one in body.accounts] == [("giro", 700)]
+    bench.write(ACCOUNT, "giro", None)
+    with bench.database.read() as connection:
+        assert connection.exec_driver_sql("SELECT account_id FROM balance").all() == []
 
 
 def test_a_database_that_is_new_shows_the_same(bench: Bench, tmp_path: object) -> None:
@@ -209,6 +245,13 @@ def test_a_database_that_is_new_shows_the_same(bench: Bench, tmp_path: object) -
     bench.service.close()
     bench.settle()
     assert worth(bench, TODAY, TODAY) == before
+
+
+@pytest.mark.parametrize("place", [("2026-11-01\0", "r"), ("2026-11-01", "\0"), ("2026-11-01",)])
+def test_a_cursor_that_was_made_up_is_refused(bench: Bench, place: tuple[str, ...]) -> None:
+    with pytest.raises(Problem) as raised:
+        bench.look(lambda c: bench.service.recurring(c, ADA, encode_cursor(*place), 1))
+    assert (raised.value.status, raised.value.slug) == (400, "bad-cursor")
 
 
 def test_texts_of_any_kind_stop_nothing(bench: Bench) -> None:

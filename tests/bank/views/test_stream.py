@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.bank.transactions.support import NOON, NOON_MS, key_of
@@ -28,8 +29,9 @@ from streambank.bank.events import (
     TransferState,
 )
 from streambank.bank.events.personal import seal
-from streambank.bank.views import live
-from streambank.bank.views.live import BUFFER_RECORDS_MAX, LISTENERS_OF_USER_MAX, Item, LiveFeed
+from streambank.bank.views import live, repository
+from streambank.bank.views.live import BUFFER_RECORDS_MAX, LISTENERS_OF_USER_MAX, Item, Listener, LiveFeed
+from streambank.log import TopicPartition, Watermarks
 from streambank.log.embedded import EmbeddedLog
 from streambank.service.http.problems import Problem
 
@@ -171,6 +173,47 @@ def test_it_ends_when_its_user_is_erased(web: Web) -> None:
     assert web.get("/v1/stream").status_code == 403
 
 
+def test_it_ends_when_another_process_erases_its_user(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streambank.bank.views.endpoints.HEARTBEAT_S", 0.05)
+    with web.follow() as ada:
+        ada.until("ready")
+        with web.bench.database.begin() as connection:
+            repository.erase(connection, "ada", NOON_MS)
+        assert ada.until("end")[-1].data == {"reason": "erased"}
+        assert ada.next() is None
+
+
+def test_who_is_refused_holds_no_place(web: Web) -> None:
+    web.bench.forget("ada")
+    for _ in range(LISTENERS_OF_USER_MAX + 1):
+        assert web.get("/v1/stream").status_code == 403
+
+
+#   missed:  a b | c d e ...        the token runs out, the stream is cut off, or its user erased, after the first batch
+@pytest.mark.parametrize("why", ["token-expired", "slow", "erased", "stopping"])
+def test_it_ends_while_what_was_missed_is_told(web: Web, monkeypatch: pytest.MonkeyPatch, why: Any) -> None:
+    monkeypatch.setattr(live, "READ_RECORDS", 1)
+    with web.follow() as ada:
+        place = ada.until("ready")[0].id
+    for minor in (1, 2, 4):
+        web.bench.book(minor)
+    missed = LiveFeed.missed
+
+    def end_after(feed: LiveFeed, listener: Listener, offset: int) -> tuple[list[Item], int]:
+        if why == "token-expired":
+            web.bench.clock.now_ms += 600_000
+        else:
+            listener.loop.call_soon_threadsafe(listener.end, why)
+        return missed(feed, listener, offset)
+
+    monkeypatch.setattr(LiveFeed, "missed", end_after)
+    with web.follow(last_id=place) as ada:
+        *told, end = ada.until("end")
+    assert end.data == {"reason": why}
+    assert balances(told) == [1]
+    assert "ready" not in {event.kind for event in told}
+
+
 @pytest.mark.parametrize(("scopes", "status"), [(("transactions:read",), 403), (("users:read",), 403)])
 def test_it_takes_the_right_scope(web: Web, scopes: tuple[str, ...], status: int) -> None:
     assert web.get("/v1/stream", "ada", *scopes).status_code == status
@@ -244,6 +287,35 @@ async def test_joining_while_others_listen_leaves_no_gap(hub: Hub) -> None:
     third = hub.live.listen("ada", asyncio.get_running_loop(), hub.live.id_of(first.start - 1))
     missed, offset = hub.live.missed(third, third.since)
     assert ([item.offset for item in missed], offset) == (heard[0], third.start)
+
+
+async def test_who_heard_more_elsewhere_hears_only_what_is_new(hub: Hub) -> None:
+    # The reader of another process was faster: what it told its client has not been read here yet.
+    first = hub.live.listen("ada", asyncio.get_running_loop(), None)
+    hub.tell("ada", "ada")
+    ahead = hub.live.listen("ada", asyncio.get_running_loop(), hub.live.id_of(first.start + 1))
+    unknown = hub.live.listen("ada", asyncio.get_running_loop(), hub.live.id_of(first.start + 2))
+    assert (ahead.is_complete, unknown.is_complete) == (True, False)
+    hub.live.step()
+    assert await ahead.next(0.05) == []
+    hub.tell("ada")
+    hub.live.step()
+    assert [item.offset for item in await ahead.next(1)] == [first.start + 2]
+    assert len(await first.next(1)) == 3
+
+
+async def test_the_lock_is_free_while_the_log_is_asked(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    watermarks, locked = hub.log.watermarks, list[bool]()
+
+    def asked(place: TopicPartition) -> Watermarks:
+        locked.append(hub.live._lock.locked())
+        return watermarks(place)
+
+    monkeypatch.setattr(hub.log, "watermarks", asked)
+    hub.live.listen("ada", asyncio.get_running_loop(), None)
+    hub.live.listen("ada", asyncio.get_running_loop(), hub.live.id_of(0))
+    assert locked
+    assert not any(locked)
 
 
 async def test_nobody_reads_while_nobody_listens(hub: Hub) -> None:

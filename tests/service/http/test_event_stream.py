@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import httpx
 import pytest
@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Message
 
 from streambank.service.http.event_stream import HEARTBEAT, EventStream, event
 from streambank.service.http.server import HttpServer
@@ -93,6 +94,24 @@ def test_a_client_that_takes_nothing_is_left() -> None:
     with serving(chunks, send_s=0.2) as server, socket.create_connection((server.host, server.port)) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         assert chunks.closed.wait(10)
+
+
+@pytest.mark.parametrize("error", [None, OSError("the connection is gone")], ids=["taken by nobody", "cut off"])
+async def test_one_that_never_began_is_closed_too(error: OSError | None) -> None:
+    async def forever() -> Message:
+        await asyncio.sleep(60)
+        return {}
+
+    async def send(_: Message) -> None:
+        if error is not None:
+            raise error
+        await forever()
+
+    chunks, closed = Endless(10, 0), list[bool]()
+    stream = EventStream(chunks(), send_s=0.05, on_close=lambda: closed.append(True))
+    with nullcontext() if error is None else pytest.raises(OSError, match="gone"):
+        await asyncio.wait_for(stream({}, forever, send), 5)
+    assert (closed, chunks.closed.is_set()) == ([True], False)
 
 
 @pytest.mark.parametrize("size_bytes", [10, 100_000], ids=["that reads", "that takes nothing"])

@@ -49,7 +49,7 @@ class CashFlowMonth(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
 class SpendingDay(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """What a day's entries cost in a category, less refunds. Topic ``spending.day``, key ``figure_id``, compacted.
 
-    ``category`` None: of what has none.
+    ``category`` None: of what has none; ``*``: of all, which income in a category does not lower.
     """
 
     event_id: str

@@ -21,7 +21,6 @@ from streambank.bank.personalization.models import GOAL
 from streambank.bank.personalization.progress import (
     Told,
     budget_progress,
-    counts_alike,
     remembered,
     savings_progress,
     spending_progress,
@@ -38,6 +37,7 @@ from streambank.bank.personalization.schemas import (
     SpendingGoalList,
     SpendingGoalView,
 )
+from streambank.bank.plans import counts_alike
 from streambank.clock import to_datetime
 from streambank.service.http.answers import check_version
 from streambank.service.http.problems import conflict, not_found, unprocessable

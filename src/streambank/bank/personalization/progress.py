@@ -45,13 +45,6 @@ def remembered(before: Sequence[Told], news: GoalProgress) -> tuple[Told, ...]:
     return tuple(sorted([*others, told], key=lambda one: one.period_start or date.min)[-TOLD_MAX:])
 
 
-def counts_alike(before: Budget | SavingsGoal | SpendingGoal, after: Budget | SavingsGoal | SpendingGoal) -> bool:
-    """Whether what was told of a goal before it was changed is still so: only name, target and marks differ."""
-    free = {"name": "", "target_minor": 0, "marks": (), "again_after_refund": False}
-    free |= {"target_date": None} if isinstance(after, SavingsGoal) else {}
-    return msgspec.structs.replace(before, **free) == msgspec.structs.replace(after, **free)
-
-
 def budget_progress(budget: Budget, told: Sequence[Told], today: date) -> BudgetProgress:
     """How a budget stands. Before its first day: as it will begin."""
     first, last = period_of(budget.period, max(today, budget.starts_on))

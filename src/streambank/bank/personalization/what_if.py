@@ -44,7 +44,14 @@ class Question(msgspec.Struct, frozen=True, gc=False):
 
 
 class Past(msgspec.Struct, frozen=True, gc=False):
-    """Where the balances of a scope lie in the log. ``complete``: from the beginning of the time that was asked of."""
+    """Where the balances of a scope lie in the log. ``complete``: from the beginning of the time that was asked of.
+
+                since            until                   high
+    log:   . . . |---- the time ---|. . late ones . . . . |
+                 |- start                       end -|          at most ``RECORDS_MAX`` records
+
+    Entries that came later than that many records are not looked for.
+    """
 
     place: TopicPartition
     start: int
@@ -54,7 +61,7 @@ class Past(msgspec.Struct, frozen=True, gc=False):
 
 def answer(log: EventLog, question: Question) -> WhatIfAnswer:
     """When the threshold would have fired."""
-    past = past_of(log, question.topic, question.scope_id, to_millis(question.from_time))
+    past = past_of(log, question)
     balances = [] if past is None else balances_of(log, question.topic, question.scope_id, past)
     fired, seen = replay(balances, question.threshold, question.from_time, question.to_time)
     return WhatIfAnswer(
@@ -93,17 +100,19 @@ def replay(
     return fired, seen
 
 
-def past_of(log: EventLog, topic: Topic[str, Balance], scope_id: str, from_ms: int) -> Past | None:
-    """Where the balances of a scope since a moment are; None where the topic is not there yet."""
+def past_of(log: EventLog, question: Question) -> Past | None:
+    """Where the balances of that time are; None where the topic is not there yet."""
+    topic = question.topic
     config = log.topics().get(topic.name)
     if config is None:
         return None
-    place = TopicPartition(topic.name, partition_for(topic.key.serialize(scope_id), config.partitions))
+    place = TopicPartition(topic.name, partition_for(topic.key.serialize(question.scope_id), config.partitions))
     low, high = log.watermarks(place)
     # All that lies before it is older, however late it came.
-    since = max(log.offset_for_time(place, from_ms), low)
-    start = max(since, high - RECORDS_MAX)
-    return Past(place, start, high, complete=start == since)
+    since = max(log.offset_for_time(place, to_millis(question.from_time)), low)
+    until = max(log.offset_for_time(place, to_millis(question.to_time) + 1), since)
+    start = max(since, until - RECORDS_MAX)
+    return Past(place, start, min(high, start + RECORDS_MAX), complete=start == since)
 
 
 def balances_of(log: EventLog, topic: Topic[str, Balance], scope_id: str, past: Past) -> Iterator[Balance]:

@@ -10,7 +10,7 @@ from streambank.bank.days import entry_day
 from streambank.bank.events import BalanceChanged, EntryCategorised, EntryStatus, UserProfile
 from streambank.bank.events.money import Minor
 from streambank.bank.events.types import Event
-from streambank.bank.spending import MOVED_ABOUT, spent_in_all, spent_in_category
+from streambank.bank.spending import ALL, MOVED_ABOUT, spent_in_all, spent_in_category
 
 
 class Dated(msgspec.Struct, frozen=True, gc=False):
@@ -77,15 +77,16 @@ def flow(dated: Dated) -> Iterator[Part]:
 
 
 def spent(dated: Dated) -> Iterator[Part]:
-    """What an entry costs in its category."""
+    """What an entry costs in its category, and in all."""
     change = dated.change
-    cost_minor = _cost(change, change.category, change.signed_minor)
-    if cost_minor:
-        yield _part(change, change.entry_id, dated.day, out_minor=cost_minor, category=change.category)
+    for category in (change.category, ALL):
+        cost_minor = _cost(change, category, change.signed_minor)
+        if cost_minor:
+            yield _part(change, change.entry_id, dated.day, out_minor=cost_minor, category=category)
 
 
 def respent(dated: DatedChange) -> Iterator[Part]:
-    """What another choice of categories takes from the former ones, and adds to the new ones."""
+    """What another choice of categories takes from the former ones, and adds to the new ones; all stays."""
     change = dated.change
     costs: dict[str | None, int] = {}
     for sign, parts in ((-1, change.before), (1, change.after)):
@@ -99,7 +100,7 @@ def respent(dated: DatedChange) -> Iterator[Part]:
 
 def _cost(event: BalanceChanged | EntryCategorised, category: str | None, signed_minor: int) -> int:
     """What is in no category is like spending as a whole: what comes in may be a salary."""
-    if category is not None:
+    if category not in (None, ALL):
         return spent_in_category(signed_minor, event.kind)
     return spent_in_all(signed_minor, event.kind, is_reversal=event.reverses_entry_id is not None)
 

@@ -18,15 +18,14 @@ from msgspec.structs import replace
 from streambank.bank.days import entry_day, local_day
 from streambank.bank.events import EntrySummary, GoalMarked, GoalProgress, Origin, SavingsGoal, UserGoals, UserProfile
 from streambank.bank.events.money import within_int64
+from streambank.bank.plans import Plan
+from streambank.bank.spending import ALL
 from streambank.bank.topologies import goal_progress
-from streambank.bank.topologies.goal_progress import Plan, Spending, Standing
+from streambank.bank.topologies.goal_progress import Spending, Standing
 from streambank.bank.topologies.spent import Spent, add, between, is_kept
 from streambank.clock import to_datetime, to_millis
 from streambank.ids import derived_id
 from streambank.streams import STRING, JsonSerde, ProcessorContext, StoreSpec
-
-ALL = "*"
-"""Stands for all that is spent, where a category's id does; "" for what has none."""
 
 
 class Person(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

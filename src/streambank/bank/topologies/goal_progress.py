@@ -27,9 +27,8 @@ from msgspec.structs import replace
 from streambank.bank.events import Budget, GoalKind, Period, SavingsGoal, SpendingGoal
 from streambank.bank.events.money import within_int64
 from streambank.bank.periods import DAY, next_start, start_of
+from streambank.bank.plans import Plan, counts_alike
 from streambank.bank.topologies.spent import first_day, first_of_months
-
-Plan: TypeAlias = Budget | SpendingGoal | SavingsGoal
 
 Spending: TypeAlias = Callable[[date, date], int]
 """What was spent of a goal's categories from one day to another, both included."""
@@ -88,12 +87,20 @@ def begin(plan: Plan, amount: Spending | int, today: date, defined_ms: int) -> S
 
 
 def change(old: Plan, new: Plan, standing: Standing, amount: Spending | int, today: date, defined_ms: int) -> Standing:
-    """A goal that is defined again. Another name changes nothing; another target or marks keep what was carried."""
+    """A goal that is defined again. Another name changes nothing; what counts the same keeps what was counted.
+
+    Of long ago that is more than could be counted again, since what was spent is only kept for a time. With another
+    end, just what lies between the two ends comes or goes.
+    """
     if replace(old, name=new.name) == new:
         return standing
-    if replace(old, name=new.name, target_minor=new.target_minor, marks=new.marks) == new:
-        return replace(standing, told=_reached(new, standing), defined_ms=defined_ms)
-    return begin(new, amount, today, defined_ms)
+    if not counts_alike(old, new):
+        return begin(new, amount, today, defined_ms)
+    if isinstance(old, SpendingGoal) and isinstance(new, SpendingGoal) and not isinstance(amount, int):
+        more = amount(old.ends_on + DAY, new.ends_on) if new.ends_on > old.ends_on else 0
+        less = amount(new.ends_on + DAY, old.ends_on) if new.ends_on < old.ends_on else 0
+        standing = replace(standing, amount_minor=within_int64(standing.amount_minor + more - less))
+    return replace(standing, told=_reached(new, standing), defined_ms=defined_ms)
 
 
 def _first_start(plan: Budget, today: date) -> date:

@@ -33,8 +33,8 @@ from streambank.bank.events import (
     UserProfile,
 )
 from streambank.bank.events.money import within_int64
-from streambank.bank.spending import spent_in_all, spent_in_category
-from streambank.bank.topologies.goal_keeping import ALL, STORES, Cause, Entered, Keeper, Told
+from streambank.bank.spending import ALL, spent_in_all, spent_in_category
+from streambank.bank.topologies.goal_keeping import STORES, Cause, Entered, Keeper, Told
 from streambank.streams import LONG, STRING, ProcessorContext, Record, StoreSpec, StreamBuilder, Topology
 
 HELD = StoreSpec("goal-account-balance", STRING, LONG)

@@ -1,7 +1,7 @@
 """The views service over HTTP."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import date
 from typing import Annotated, Any, TypeAlias
 
@@ -130,37 +130,54 @@ def _stream(service: ViewsService, http: ServiceHttp) -> APIRouter:
         """
         loop = asyncio.get_running_loop()
 
-        def begin() -> tuple[Reader, Listener]:
+        def known() -> Reader:
             with http.database.read() as connection:
-                reader = service.reader(connection, read.caller)
-            return reader, service.live.listen(read.caller.user_id, loop, last_event_id)
+                return service.reader(connection, read.caller)
+
+        def begin() -> tuple[Reader, Listener]:
+            # In this order: of who is erased in between, the stream is ended.
+            listener = service.live.listen(read.caller.user_id, loop, last_event_id)
+            try:
+                return known(), listener
+            except BaseException:
+                service.live.leave(listener)
+                raise
 
         reader, listener = await run_in_threadpool(begin)
-        return EventStream(_chunks(service.live, listener, reader, http.clock, read.caller.expires_at * 1000))
+        chunks = _chunks(service.live, listener, reader, known, http.clock, read.caller.expires_at * 1000)
+        return EventStream(chunks, on_close=lambda: service.live.leave(listener))
 
     return api
 
 
 async def _chunks(
-    live: LiveFeed, listener: Listener, reader: Reader, clock: Clock, expires_ms: int
+    live: LiveFeed, listener: Listener, reader: Reader, known: Callable[[], Reader], clock: Clock, expires_ms: int
 ) -> AsyncGenerator[bytes, None]:
-    try:
-        offset, complete = listener.since, listener.is_complete
-        while complete and offset < listener.start:
+    """What was missed, ``ready``, and what comes; at any time the end. Another process may be the one that erases."""
+    time_s = asyncio.get_running_loop().time
+    offset, complete, is_ready, known_s = listener.since, listener.is_complete, False, time_s()
+    while listener.ended is None and (left_s := (expires_ms - clock()) / 1000) > 0:
+        if complete and offset < listener.start:
             try:
                 items, offset = await run_in_threadpool(live.missed, listener, offset)
             except OffsetOutOfRangeError:
                 complete = False
             else:
                 yield _events(live, items, reader)
-        yield event("ready" if complete else "reset", b"{}", live.id_of(listener.start - 1))
-        while listener.ended is None and (left_s := (expires_ms - clock()) / 1000) > 0:
+        elif not is_ready:
+            is_ready = True
+            place = max(listener.start, listener.since) - 1
+            yield event("ready" if complete else "reset", b"{}", live.id_of(place))
+        else:
             items = await listener.next(min(HEARTBEAT_S, left_s))
             yield _events(live, items, reader) or HEARTBEAT
-        why = listener.ended or "token-expired"
-        yield event("end", f'{{"reason":"{why}"}}'.encode())
-    finally:
-        live.leave(listener)
+        if time_s() - known_s >= HEARTBEAT_S:
+            try:
+                reader, known_s = await run_in_threadpool(known), time_s()
+            except Problem:
+                listener.end("erased")
+    why = listener.ended or "token-expired"
+    yield event("end", f'{{"reason":"{why}"}}'.encode())
 
 
 def _events(live: LiveFeed, items: Sequence[Item], reader: Reader) -> bytes:

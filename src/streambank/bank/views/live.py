@@ -56,6 +56,7 @@ class Item(NamedTuple):
 class Listener:
     """One client. ``start`` is the first offset that it hears live; ``since`` the one its client goes on from.
 
+    That is behind ``start`` where the client has heard more from another process, whose reader was faster.
     ``is_complete``: nothing lies between what the client knows and ``since``.
     """
 
@@ -82,12 +83,14 @@ class Listener:
         return items
 
     def push(self, items: Sequence[Item]) -> None:
-        """Take what has come. Called in the loop's thread."""
+        """Take what has come, but for what the client knows. Called in the loop's thread."""
+        items = [item for item in items if item.offset >= self.since]
         if len(self._items) + len(items) > BUFFER_RECORDS_MAX:
             self.end("slow")
         if self.ended is None:
             self._items.extend(items)
-            self._ready.set()
+            if items:
+                self._ready.set()
 
     def end(self, why: End) -> None:
         """Hear no more. Called in the loop's thread."""
@@ -142,6 +145,9 @@ class LiveFeed:
         """
         key = USER_FEED.key.serialize(user_id)
         place = TopicPartition(USER_FEED.name, partition_for(key, self._log.topics()[USER_FEED.name].partitions))
+        # Asked before the lock is taken, which the event loop takes too.
+        known = self._log.watermarks(place)
+        ends = {} if self._listeners else self._ends()
         with self._lock:
             mine = self._listeners.get(key, [])
             if self._stopping or sum(map(len, self._listeners.values())) >= LISTENERS_MAX:
@@ -150,10 +156,11 @@ class LiveFeed:
             if len(mine) >= LISTENERS_OF_USER_MAX:
                 detail = f"you have {LISTENERS_OF_USER_MAX} streams open: close one"
                 raise Problem(429, "too-many-streams", detail, headers={"Retry-After": "60"})
-            if not self._listeners:
-                self._positions = self._ends()
+            # Where the last ones have left since, the reader is where it was a moment ago.
+            if not self._listeners and ends:
+                self._positions = ends
             start = self._positions[place]
-            since = self._since(place, last_id, start)
+            since = self._since(last_id, start, known.low, known.high)
             listener = Listener(user_id, place, start, start if since is None else since, since is not None, loop)
             self._listeners.setdefault(key, []).append(listener)
         self._wake.set()
@@ -224,7 +231,7 @@ class LiveFeed:
         for listener in everybody:
             _in_loop(listener, listener.end, why)
 
-    def _since(self, place: TopicPartition, last_id: str | None, start: int) -> int | None:
+    def _since(self, last_id: str | None, start: int, low: int, high: int) -> int | None:
         """Where a client goes on; None where that cannot be told, or is too far back."""
         if last_id is None:
             return start
@@ -232,8 +239,7 @@ class LiveFeed:
             log_id, since = decode_cursor(last_id, str, int)
         except Problem:
             return None
-        low = self._log.watermarks(place).low
-        known = log_id == self._log.log_id and isinstance(since, int) and low <= since <= start
+        known = log_id == self._log.log_id and low <= int(since) <= max(start, high)
         return int(since) if known and start - int(since) <= CATCH_UP_RECORDS_MAX else None
 
     def _ends(self) -> dict[TopicPartition, int]:

@@ -42,12 +42,14 @@ BALANCE = Table(
     "balance",
     METADATA,
     Column("account_id", String(64), primary_key=True),
-    Column("user_id", String(64), nullable=False),
     Column("currency", String(3), nullable=False),
     Column("booked_minor", BigInteger, nullable=False),
     Column("changed_at", BigInteger, nullable=False),
 )
-"""Of each account after its latest entry. ``changed_at`` is when that happened, in ms since the epoch."""
+"""Of each account after its latest entry, whoever owns it. ``changed_at`` is when that happened, in ms since the epoch.
+
+It goes with the account, not with its owner: an account that is shared passes on to somebody else.
+"""
 
 NET_WORTH_DAY = Table(
     "net_worth_day",
@@ -96,6 +98,14 @@ RECURRING = Table(
 )
 """``payment`` is the whole RecurringPayment as JSON."""
 
+RECURRING_GROUP = Table(
+    "recurring_group",
+    METADATA,
+    Column("group_id", String(36), primary_key=True),
+    Column("user_id", String(64), nullable=False),
+)
+"""Every group that something was found in once: its record stays in the topic, also where nothing recurs any more."""
+
 RATE = Table(
     "rate",
     METADATA,
@@ -108,11 +118,11 @@ RATE = Table(
 
 INDEXES = (
     Index("account_by_user", ACCOUNT.c.user_id),
-    Index("balance_by_user", BALANCE.c.user_id),
     Index("net_worth_day_by_user", NET_WORTH_DAY.c.user_id, NET_WORTH_DAY.c.day),
     Index("cash_flow_month_by_user", CASH_FLOW_MONTH.c.user_id, CASH_FLOW_MONTH.c.month),
     Index("spending_day_by_user", SPENDING_DAY.c.user_id, SPENDING_DAY.c.day),
     Index("recurring_by_user", RECURRING.c.user_id, RECURRING.c.next_on, RECURRING.c.recurring_id),
     Index("recurring_by_group", RECURRING.c.group_id),
+    Index("recurring_group_by_user", RECURRING_GROUP.c.user_id),
     Index("rate_by_pair", RATE.c.base, RATE.c.quote, RATE.c.day),
 )

@@ -1,5 +1,6 @@
 """Who is known, and how they are forgotten."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
@@ -17,7 +18,7 @@ _PUBLISHED: tuple[tuple[str, Column[str]], ...] = (
     (NET_WORTH_DAY.name, models.NET_WORTH_DAY.c.figure_id),
     (CASH_FLOW_MONTH.name, models.CASH_FLOW_MONTH.c.figure_id),
     (SPENDING_DAY.name, models.SPENDING_DAY.c.figure_id),
-    (RECURRING_FOUND.name, models.RECURRING.c.group_id),
+    (RECURRING_FOUND.name, models.RECURRING_GROUP.c.group_id),
 )
 """The compacted topics that have records of a user, and where their keys are found."""
 
@@ -58,10 +59,15 @@ def reader(connection: Connection, user_id: str, now_ms: int) -> Reader:
 
 def erase(connection: Connection, outbox: Outbox, user_id: str, now_ms: int) -> None:
     """Delete all that is known of somebody, and take their figures out of the compacted topics."""
-    tombstones = [
-        OutgoingRecord(topic, key.encode(), None, None, now_ms)
-        for topic, column in _PUBLISHED
-        for key in repository.keys_of(connection, column, user_id)
-    ]
-    outbox.add(connection, tombstones)
+    for topic, column in _PUBLISHED:
+        take_back(connection, outbox, topic, repository.keys_of(connection, column, user_id), now_ms)
     repository.erase(connection, user_id, now_ms)
+
+
+def take_back(connection: Connection, outbox: Outbox, topic: str, keys: Iterable[str], now_ms: int) -> None:
+    """Take figures of somebody who was erased out of a topic, if it is one of figures.
+
+    Entries that were on their way make some after the erasure, too.
+    """
+    if any(topic == one for one, _ in _PUBLISHED):
+        outbox.add(connection, [OutgoingRecord(topic, key.encode(), None, None, now_ms) for key in keys])

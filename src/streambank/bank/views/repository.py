@@ -33,10 +33,11 @@ from streambank.bank.views.models import (
     PERSON,
     RATE,
     RECURRING,
+    RECURRING_GROUP,
     SPENDING_DAY,
 )
 
-OF_A_USER = (ACCOUNT, BALANCE, NET_WORTH_DAY, CASH_FLOW_MONTH, SPENDING_DAY, RECURRING)
+OF_A_USER = (ACCOUNT, NET_WORTH_DAY, CASH_FLOW_MONTH, SPENDING_DAY, RECURRING, RECURRING_GROUP)
 """Every table with rows of somebody."""
 
 _PERSON = select(PERSON).where(PERSON.c.user_id == bindparam("of_user"))
@@ -90,14 +91,25 @@ def remove(connection: Connection, table: Table, keys: Collection[str]) -> None:
         connection.execute(delete(table).where(key == bindparam("gone")), [{"gone": one} for one in keys])
 
 
-def put_recurring(connection: Connection, groups: Mapping[str, Sequence[Mapping[str, object]]]) -> None:
-    """Store what recurs in each group, in the place of what did."""
-    gone = [{"gone": group_id} for group_id in groups]
-    if gone:
-        connection.execute(delete(RECURRING).where(RECURRING.c.group_id == bindparam("gone")), gone)
+def put_recurring(
+    connection: Connection, owners: Mapping[str, str], groups: Mapping[str, Sequence[Mapping[str, object]]]
+) -> None:
+    """Store whose each group is and what recurs in it, in the place of what did."""
+    remove_recurring(connection, owners.keys())
+    if owners:
+        found = [{"group_id": group_id, "user_id": user_id} for group_id, user_id in owners.items()]
+        connection.execute(insert(RECURRING_GROUP), found)
     rows = [dict(row) for group in groups.values() for row in group]
     if rows:
         connection.execute(insert(RECURRING), rows)
+
+
+def remove_recurring(connection: Connection, group_ids: Collection[str]) -> None:
+    """Delete groups, and what recurs in them."""
+    gone = [{"gone": group_id} for group_id in group_ids]
+    if gone:
+        for table in (RECURRING, RECURRING_GROUP):
+            connection.execute(delete(table).where(table.c.group_id == bindparam("gone")), gone)
 
 
 def accounts(connection: Connection, user_id: str) -> Sequence[Row[Any]]:

@@ -56,7 +56,6 @@ def balance(event: Balance) -> tuple[str, Row]:
     """An account's balance."""
     return event.scope_id, {
         "account_id": event.scope_id,
-        "user_id": event.user_id,
         "currency": event.currency.value,
         "booked_minor": event.after_minor,
         "changed_at": event.timestamp,

@@ -25,6 +25,7 @@ from streambank.bank.events import (
     USER_PROFILE,
     AccountKind,
     CreditDebit,
+    RecurringFound,
     RecurringPayment,
     UserKey,
     UserProfile,
@@ -127,17 +128,17 @@ class ViewsService:
 
     def _subscriptions(self) -> list[Subscription[Any]]:
         figures_of = (
-            _figures(NET_WORTH_DAY, models.NET_WORTH_DAY, rows.net_worth_day),
-            _figures(CASH_FLOW_MONTH, models.CASH_FLOW_MONTH, rows.cash_flow_month),
-            _figures(SPENDING_DAY, models.SPENDING_DAY, rows.spending_day),
-            _figures(ACCOUNT, models.ACCOUNT, rows.account),
-            _figures(ACCOUNT_BALANCE, models.BALANCE, rows.balance),
-            _figures(FX_RATE, models.RATE, rows.rate),
+            self._figures(NET_WORTH_DAY, models.NET_WORTH_DAY, rows.net_worth_day),
+            self._figures(CASH_FLOW_MONTH, models.CASH_FLOW_MONTH, rows.cash_flow_month),
+            self._figures(SPENDING_DAY, models.SPENDING_DAY, rows.spending_day),
+            self._figures(ACCOUNT, models.ACCOUNT, rows.account, models.BALANCE),
+            self._figures(ACCOUNT_BALANCE, models.BALANCE, rows.balance),
+            self._figures(FX_RATE, models.RATE, rows.rate),
         )
         return [
             Subscription(USER_KEY, self._learn_keys, self._erase),
             Subscription(USER_PROFILE, self._learn_zones, _nothing),
-            Subscription(RECURRING_FOUND, _store_recurring, _remove_recurring),
+            Subscription(RECURRING_FOUND, self._store_recurring, _remove_recurring),
             *figures_of,
         ]
 
@@ -155,6 +156,36 @@ class ViewsService:
                 user_id = USER_KEY.key.deserialize(record.key)
                 people.erase(connection, self._outbox, user_id, self._clock())
                 self.live.end(user_id)
+
+    def _figures(self, topic: Topic[Any, Any], table: Table, row_of: Any, *others: Table) -> Subscription[Any]:
+        """A topic whose records are rows of a table, by the records' keys. A tombstone is of ``others``, too."""
+
+        def apply(connection: Connection, received: Sequence[Received[Any]]) -> None:
+            latest = dict(row_of(item.value) for item in received)
+            owners = {key: str(row["user_id"]) for key, row in latest.items() if "user_id" in row}
+            gone = self._taken_back(connection, topic, owners)
+            repository.put(connection, table, {key: row for key, row in latest.items() if key not in gone})
+
+        def remove(connection: Connection, tombstones: Sequence[Record]) -> None:
+            keys = [topic.key.deserialize(record.key) for record in tombstones if record.key is not None]
+            for one in (table, *others):
+                repository.remove(connection, one, keys)
+
+        return Subscription(topic, apply, remove if topic.config.compacted else None)
+
+    def _store_recurring(self, connection: Connection, received: Sequence[Received[RecurringFound]]) -> None:
+        latest = {item.value.group_id: item.value for item in received}
+        owners = {group_id: found.user_id for group_id, found in latest.items()}
+        for group_id in self._taken_back(connection, RECURRING_FOUND, owners):
+            del latest[group_id], owners[group_id]
+        repository.put_recurring(connection, owners, {key: rows.recurring(found) for key, found in latest.items()})
+
+    def _taken_back(self, connection: Connection, topic: Topic[Any, Any], owners: Mapping[str, str]) -> set[str]:
+        """The keys of those whose owners were erased; they are taken out of the topic."""
+        erased = repository.erased(connection, set(owners.values())) if owners else set()
+        gone = {key for key, user_id in owners.items() if user_id in erased}
+        people.take_back(connection, self._outbox, topic.name, sorted(gone), self._clock())
+        return gone
 
     # What people see
 
@@ -287,32 +318,9 @@ class ViewsService:
         return repository.rates(connection, {currency, *others}, since or until, until)
 
 
-def _figures(topic: Topic[Any, Any], table: Table, row_of: Any) -> Subscription[Any]:
-    """A topic whose records are rows of a table, by the records' keys."""
-
-    def apply(connection: Connection, received: Sequence[Received[Any]]) -> None:
-        latest = dict(row_of(item.value) for item in received)
-        owners = {str(row["user_id"]) for row in latest.values() if "user_id" in row}
-        gone = repository.erased(connection, owners) if owners else set()
-        kept = {key: row for key, row in latest.items() if row.get("user_id") not in gone}
-        repository.put(connection, table, kept)
-
-    def remove(connection: Connection, tombstones: Sequence[Record]) -> None:
-        keys = [topic.key.deserialize(record.key) for record in tombstones if record.key is not None]
-        repository.remove(connection, table, keys)
-
-    return Subscription(topic, apply, remove if topic.config.compacted else None)
-
-
-def _store_recurring(connection: Connection, received: Sequence[Received[Any]]) -> None:
-    gone = repository.erased(connection, {item.value.user_id for item in received})
-    groups = {item.value.group_id: rows.recurring(item.value) for item in received if item.value.user_id not in gone}
-    repository.put_recurring(connection, groups)
-
-
 def _remove_recurring(connection: Connection, tombstones: Sequence[Record]) -> None:
     keys = [RECURRING_FOUND.key.deserialize(record.key) for record in tombstones if record.key is not None]
-    repository.put_recurring(connection, dict.fromkeys(keys, ()))
+    repository.remove_recurring(connection, keys)
 
 
 def _nothing(connection: Connection, tombstones: Sequence[Record]) -> None:

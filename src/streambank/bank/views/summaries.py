@@ -7,6 +7,7 @@ from datetime import date
 from iso4217 import Currency
 
 from streambank.bank.days import add_months, month_end
+from streambank.bank.spending import ALL
 from streambank.bank.views.conversion import Converted, Rates, Sum
 from streambank.bank.views.schemas import (
     Every,
@@ -209,17 +210,22 @@ def spending(
     currency: Currency | None,
     rates: Rates,
 ) -> tuple[list[SpentOnCategory], list[Spent]]:
-    """What was spent in each category and in all, by currency, or in one. What is all 0 is left out."""
+    """What was spent in each category and in all, by currency, or in one. Categories that are all 0 are left out.
+
+    All is a row of its own: what comes in lowers its category, and no income lowers what was spent in all.
+    """
     by_category: dict[tuple[str | None, Currency], _Spent] = {}
     totals: dict[Currency, _Spent] = {}
     for of, day, category, minor in rows:
         shown = of if currency is None else currency
-        if (category, shown) not in by_category:
-            by_category[category, shown] = _Spent(shown, rates, compared)
         if shown not in totals:
             totals[shown] = _Spent(shown, rates, compared)
+        if category == ALL:
+            totals[shown].add(minor, of, day)
+            continue
+        if (category, shown) not in by_category:
+            by_category[category, shown] = _Spent(shown, rates, compared)
         by_category[category, shown].add(minor, of, day)
-        totals[shown].add(minor, of, day)
     found = [
         SpentOnCategory(category_id=category, **sums.result().model_dump())
         for (category, _), sums in by_category.items()

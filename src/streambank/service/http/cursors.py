@@ -37,10 +37,15 @@ def decode_cursor(text: str, *kinds: type) -> tuple[str | int, ...]:
     except (binascii.Error, ValueError):
         parts = []
     right = len(parts) == len(kinds) and all(type(part) is kind for part, kind in zip(parts, kinds, strict=True))
-    if not right or any(isinstance(part, int) and not -(2**63) <= part < 2**63 for part in parts):
+    if not right or not all(map(_is_storable, parts)):
         detail = "not a cursor of this list: leave it out to begin at the first page"
         raise Problem(400, "bad-cursor", detail, errors=[FieldProblem("cursor", detail, "query")])
     return tuple(parts)
+
+
+def _is_storable(part: str | int) -> bool:
+    """Whether databases can have such a value at all: PostgreSQL has no text with U+0000 in it."""
+    return "\0" not in part if isinstance(part, str) else -(2**63) <= part < 2**63
 
 
 class _AnyPage(BaseModel):

@@ -1,7 +1,7 @@
 """Server-Sent Events (the HTML standard, section 9.2): an answer that goes on, for whoever reads it as it comes."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 
 from starlette.responses import Response
@@ -25,17 +25,24 @@ def event(kind: str, data: bytes, id_: str | None = None) -> bytes:
 class EventStream(Response):
     """An answer made of chunks of events, until there are no more or the client has gone or takes none.
 
-    ``chunks`` is closed in any case.
+    ``chunks`` is closed in any case, and then ``on_close`` called: a generator that never began has no end of its own.
     """
 
     media_type = MEDIA_TYPE
 
-    def __init__(self, chunks: AsyncGenerator[bytes, None], *, send_s: float = SEND_S) -> None:
+    def __init__(
+        self,
+        chunks: AsyncGenerator[bytes, None],
+        *,
+        send_s: float = SEND_S,
+        on_close: Callable[[], None] = lambda: None,
+    ) -> None:
         # What gathers answers on their way would keep events back.
         super().__init__(None, 200, {"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._chunks = chunks
         self._send_s = send_s
+        self._on_close = on_close
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See :class:`starlette.responses.Response`."""
@@ -46,15 +53,19 @@ class EventStream(Response):
         finally:
             for task in (pump, gone):
                 task.cancel()
-            await asyncio.gather(pump, gone, return_exceptions=True)
-            await self._chunks.aclose()
+            try:
+                await asyncio.gather(pump, gone, return_exceptions=True)
+                await self._chunks.aclose()
+            finally:
+                self._on_close()
         if not pump.cancelled() and (error := pump.exception()) is not None:
             raise error
 
     async def _pump(self, send: Send) -> None:
         # Who takes nothing for too long is left; the server closes the connection of an answer that has no end.
         with suppress(TimeoutError):
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            begin = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+            await asyncio.wait_for(send(begin), self._send_s)
             async for chunk in self._chunks:
                 message = {"type": "http.response.body", "body": chunk, "more_body": True}
                 await asyncio.wait_for(send(message), self._send_s)
