@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select
-from tests.bank.payments.support import Bank, profile
+from tests.bank.payments.support import Bank, profile, share
 from tests.bank.transactions.support import TODAY
 
-from streambank.bank.events import USER_PROFILE, TransferState
+from streambank.bank.events import USER_PROFILE, Role, TransferState
 from streambank.bank.payments.models import STANDING_ORDER
 from streambank.bank.payments.settings import DAY_MS
 from streambank.service.http.problems import Problem
@@ -175,6 +175,16 @@ def test_between_own_accounts_and_to_an_alias(bank: Bank) -> None:
     bank.open("cleo")
     until(bank, "2026-11-26T00:00")
     assert (bank.booked(savings), bank.booked(bob, "bob")) == (100, 20)
+
+
+def test_an_account_that_is_shared_meanwhile_is_limited(bank: Bank) -> None:
+    giro, savings = bank.open("ada", 1_000), bank.open("ada")
+    bank.limit(per_transfer_minor=50)
+    order = bank.order(giro, 100, None, creditor_account_id=savings, every="week", starts_on=TODAY, count=2)
+    bank.settle()
+    share(bank, "ada", savings, "bob", Role.OWNER)
+    until(bank, "2026-12-02T00:00")
+    assert [state for _, state, _ in made(bank, order.id)] == ["posted", "rejected"]
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select
 from tests.bank.payments.conftest import NewDatabases
-from tests.bank.payments.support import SETTINGS, Bank, caller, made, profile
+from tests.bank.payments.support import SETTINGS, Bank, caller, made, profile, share
 from tests.bank.transactions.support import NOON_MS, opened, records
 
 from streambank.bank.events import TRANSFER_OUTCOME, TRANSFER_STATUS, USER_PROFILE, Role, TransferState, Verdict
 from streambank.bank.payments.models import METADATA
 from streambank.bank.payments.settings import DAY_MS
-from streambank.bank.transactions.schemas import MemberBody
 from streambank.service.http.problems import Problem
 
 
@@ -173,6 +172,29 @@ def test_between_own_accounts(bank: Bank) -> None:
     refused("forbidden", lambda: bank.refund(view.id, "ada"))
 
 
+def test_an_account_that_others_may_pay_from_is_limited_as_they_are(bank: Bank) -> None:
+    giro, mine, theirs = bank.open("ada", 1_000), bank.open("ada"), bank.open("bob")
+    bank.limit(per_transfer_minor=1)
+    share(bank, "ada", mine, "bob", Role.VIEWER)
+    assert bank.paid(giro, 5, None, creditor_account_id=mine).state is TransferState.POSTED
+    share(bank, "ada", mine, "bob", Role.OWNER)
+    # Nobody asked ada for this one.
+    share(bank, "bob", theirs, "ada", Role.OWNER)
+    for account_id in (mine, theirs):
+        refused("limit-exceeded", lambda a=account_id: bank.pay(giro, 5, None, creditor_account_id=a))  # type: ignore[misc]
+    own = bank.paid(giro, 1, None, creditor_account_id=mine)
+    assert (own.state, own.direction) == (TransferState.POSTED, "own")
+    refused("forbidden", lambda: bank.refund(own.id, "ada"))
+    given = bank.paid(giro, 1, None, creditor_account_id=theirs)
+    assert (given.state, given.direction, given.counterparty) == (TransferState.POSTED, "outgoing", "Bob")
+    assert bank.ledger.entry(given.entry_id or "").kind == "TRANSFER"
+    assert bank.transfer(given.id, "bob").direction == "incoming"
+    bank.refund(given.id)
+    bank.settle()
+    assert bank.booked(giro) == 994
+    faultless(bank)
+
+
 @pytest.mark.parametrize(
     ("body", "slug"),
     [
@@ -208,9 +230,7 @@ def test_what_cannot_be_asked_for(bank: Bank, body: dict[str, str], slug: str) -
 def test_a_viewer_does_not_pay(bank: Bank) -> None:
     ada, _ = bank.open("ada", 1_000), bank.open("bob")
     for role, slug in ((Role.VIEWER, "forbidden"), (Role.OWNER, None)):
-        body = MemberBody(role=role)
-        bank.ledger.do(lambda c, b=body: bank.ledger.service.set_member(c, caller(), ada, "cleo", b, None))  # type: ignore[misc]
-        bank.settle()
+        share(bank, "ada", ada, "cleo", role)
         if slug is not None:
             refused(slug, lambda: bank.pay(ada, 5, "bob@example.org", "cleo"))
     assert bank.paid(ada, 5, "bob@example.org", "cleo").state is TransferState.POSTED
@@ -352,8 +372,12 @@ class TestLimits:
     def test_without_any_of_ones_own_the_service_has_some(self, bank: Bank) -> None:
         ada = bank.open("ada", 10**9)
         refused("limit-exceeded", lambda: bank.pay(ada, 10_000_01, "bob@example.org"))
-        bank.limit()
+        # One that is set replaces its own kind only.
+        bank.limit(per_transfer_minor=15_000_00)
+        assert "new-payee" in refused("limit-exceeded", lambda: bank.pay(ada, 10_000_01, "bob@example.org"))
+        bank.limit(per_transfer_minor=15_000_00, new_payee_minor=15_000_00)
         bank.pay(ada, 10_000_01, "bob@example.org")
+        assert "per-day" in refused("limit-exceeded", lambda: bank.pay(ada, 10_000_00, "cleo@example.org"))
 
 
 class TestScreening:

@@ -80,6 +80,17 @@ def owned(connection: Connection, user_id: str, account_id: str, currency: str, 
         raise unprocessable(field, f"the account holds {row.currency}")
 
 
+def owners(connection: Connection, account_id: str) -> tuple[str | None, set[str]]:
+    """Who opened an account, and all who may pay from it; None and nobody for one that is not known."""
+    found = (
+        select(ACCOUNT.c.opener_id, ACCOUNT_MEMBER.c.user_id)
+        .join(ACCOUNT_MEMBER, ACCOUNT_MEMBER.c.account_id == ACCOUNT.c.account_id)
+        .where(ACCOUNT.c.account_id == account_id, ACCOUNT_MEMBER.c.role == Role.OWNER.value)
+    )
+    rows = connection.execute(found).all()
+    return (rows[0].opener_id if rows else None), {row.user_id for row in rows}
+
+
 def receiving(connection: Connection, user_id: str, currency: str, *, other_than: str | None = None) -> str | None:
     """Where a user is paid to in a currency: what they chose, else the first checking account that they opened."""
     chosen = connection.scalar(

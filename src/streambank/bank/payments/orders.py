@@ -181,7 +181,7 @@ def _make(connection: Connection, saga: Saga, row: AnyRow, now_ms: int) -> None:
         rejected = Reason.OVER_LIMIT if over is not None else None
         if row.due_at < now_ms - saga.settings.catch_up_ms:
             rejected = Reason.TOO_LATE
-        elif wish.payee.user_id == row.user_id and wish.payee.kind != "own":
+        elif wish.payee.user_id == row.user_id and wish.payee.kind == "address":
             # The address has come to be the payer's own.
             rejected = Reason.UNKNOWN_PAYEE
         transfers.begin(connection, saga, payer, wish, is_new_payee=is_new, rejected=rejected)
@@ -190,10 +190,13 @@ def _make(connection: Connection, saga: Saga, row: AnyRow, now_ms: int) -> None:
 
 
 def _payee(connection: Connection, row: AnyRow) -> Payee:
+    """Whom this occurrence is for: who has the address now, and who may pay from the account now."""
+    if row.creditor_account_id is not None:
+        return transfers.account_payee(connection, row.user_id, row.creditor_account_id)
     user_id = row.creditor_user_id
     if row.payee_kind == "address":
         user_id = people.find(connection, Handle("address", row.payee_text, row.payee_key))
-    return Payee(row.payee_kind, row.payee_text, row.payee_key or row.user_id, user_id, row.creditor_account_id)
+    return Payee(row.payee_kind, row.payee_text, row.payee_key or row.user_id, user_id)
 
 
 def _check(body: NewOrder, today: date) -> None:

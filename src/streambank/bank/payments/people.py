@@ -37,9 +37,13 @@ class Person:
         return None if text is None else seal(self.key, self.user_id, text)
 
     def limit(self, currency: Currency, settings: PaymentsSettings) -> PaymentLimit:
-        """The limits that hold for them: their own in the currency, or else the service's."""
+        """The limits that hold for them: each their own in the currency, if they have set it, or else the service's."""
+        default = settings.default_limit(currency)
         own = next((limit for limit in self.limits if limit.currency is currency), None)
-        return settings.default_limit(currency) if own is None else own
+        if own is None:
+            return default
+        told = {name: value for name, value in msgspec.structs.asdict(own).items() if value is not None}
+        return msgspec.structs.replace(default, **told)
 
 
 _PERSON = select(PERSON).where(PERSON.c.user_id == bindparam("of_user"))

@@ -22,9 +22,11 @@ from streambank.service.http.problems import conflict, forbidden, not_found, unp
 
 @dataclass(frozen=True, slots=True)
 class Payee:
-    """Whom a transfer is for. ``kind``: ``address``, ``alias``, ``own`` (an account of the payer's) or ``known``.
+    """Whom a transfer is for.
 
-    ``key`` names them wherever they are counted; ``user_id`` is None for an address that nobody has yet.
+    ``kind``: ``address``, ``alias``, ``own`` (an account of the payer's alone), ``shared`` (an account of the payer's
+    that somebody else may pay from, too) or ``known``. ``key`` names them wherever they are counted; ``user_id`` is
+    None for an address that nobody has yet.
     """
 
     kind: str
@@ -90,7 +92,16 @@ def payee_of(
         return find_payee(connection, user_id, payee)
     account_id = str(creditor_account_id)
     accounts.owned(connection, user_id, account_id, currency, "/creditor_account_id", saga.clock())
-    return Payee("own", None, user_id, user_id, account_id)
+    return account_payee(connection, user_id, account_id)
+
+
+def account_payee(connection: Connection, user_id: str, account_id: str) -> Payee:
+    """An account of the payer's. One that others may pay from is as limited as they are, and its opener is paid."""
+    opener_id, owners = accounts.owners(connection, account_id)
+    if owners == {user_id}:
+        return Payee("own", None, user_id, user_id, account_id)
+    # To who is no owner any more the ledger says no.
+    return Payee("shared", None, account_id, opener_id if user_id in owners else user_id, account_id)
 
 
 def create(connection: Connection, saga: Saga, user_id: str, body: NewTransfer) -> AnyRow:
@@ -198,7 +209,7 @@ def refund(connection: Connection, saga: Saga, user_id: str, transfer_id: str, r
     """Give back all of a transfer that was got, by another from the account that got it. Once."""
     payer = people.caller(connection, user_id)
     row = one(connection, user_id, transfer_id)
-    if row.creditor_user_id != user_id or row.payee_kind == "own":
+    if row.creditor_user_id != user_id or row.debtor_user_id == user_id:
         raise forbidden("only who was paid by another can refund")
     if row.refunds_id is not None:
         raise conflict("transfer-is-refund", "a refund is not refunded: pay anew")
@@ -233,7 +244,7 @@ def steps_of(state: TransferState | None) -> list[str] | None:
 def view(connection: Connection, row: AnyRow, user_id: str) -> TransferView:
     """A transfer as one of its sides sees it."""
     pays = row.debtor_user_id == user_id
-    direction: Direction = "own" if row.payee_kind == "own" else "outgoing" if pays else "incoming"
+    direction: Direction = "own" if row.debtor_user_id == row.creditor_user_id else "outgoing" if pays else "incoming"
     sides = Sides.of(connection, row.debtor_user_id, row.creditor_user_id)
     payer_name = None if sides.debtor is None else sides.debtor.name
     return TransferView(
@@ -242,7 +253,7 @@ def view(connection: Connection, row: AnyRow, user_id: str) -> TransferView:
         state=STATES[Step(row.step)],
         amount=MoneyView(amount_minor=row.amount_minor, currency=row.currency),
         account_id=row.debtor_account_id if pays else row.creditor_account_id,
-        other_account_id=row.creditor_account_id if direction == "own" else None,
+        other_account_id=row.creditor_account_id if pays and row.payee_kind in ("own", "shared") else None,
         counterparty=payee_name(row, sides.creditor) if pays else payer_name,
         remittance=row.remittance,
         end_to_end_id=row.end_to_end_id,
