@@ -360,6 +360,26 @@ class TestLimits:
         bank.wait(1)
         bank.pay(eve, 1, "bob@example.org", "eve")
 
+    def test_moving_begins_no_new_day(self, bank: Bank) -> None:
+        bank.know("eve", timezone="Europe/Prague")
+        eve = bank.open("eve", 10_000)
+        bank.limit("eve", per_day_count=1)
+        bank.paid(eve, 1, "bob@example.org", "eve")
+        # 14:00 UTC, and 1:00 of the next day there.
+        bank.wait(2 * 3_600_000)
+        bank.know("eve", timezone="Pacific/Guadalcanal")
+        refused("limit-exceeded", lambda: bank.pay(eve, 1, "bob@example.org", "eve"))
+        bank.wait(DAY_MS)
+        bank.pay(eve, 1, "bob@example.org", "eve")
+
+    def test_another_alias_is_no_new_payee(self, bank: Bank) -> None:
+        ada = bank.open("ada", 10_000)
+        bank.limit(new_payee_minor=100)
+        bank.alias("bobby")
+        bank.pay(ada, 100, "@bobby")
+        bank.alias("ray")
+        assert "new-payee" in refused("limit-exceeded", lambda: bank.pay(ada, 1, "@ray"))
+
     def test_a_payee_is_known_after_a_day(self, bank: Bank) -> None:
         ada = bank.open("ada", 10_000)
         bank.limit(new_payee_minor=100, new_payee_hours=24)

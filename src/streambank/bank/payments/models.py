@@ -37,13 +37,15 @@ PERSON = Table(
     Column("address_key", Text),
     Column("verified", Boolean, nullable=False),
     Column("name", Text),
-    Column("timezone", Text, nullable=False),
+    Column("timezone", Text),
+    Column("zone_changed_at", BigInteger),
     Column("alias", String(30)),
     Column("alias_key", String(30), unique=True),
 )
 """Who is known, from ``user.key``, ``user.profile`` and ``user.limits``: the last events as they came.
 
-``address_key``, ``verified``, ``name`` and ``timezone`` are the profile opened with the key, once both are there.
+``address_key``, ``verified``, ``name`` and ``timezone`` are the profile opened with the key, once both are there;
+``zone_changed_at``: when another profile last had another time zone than the one before.
 """
 
 PERSON_BY_ADDRESS = Index("person_by_address", PERSON.c.address_key)

@@ -23,7 +23,10 @@ logger = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who is known, with the key of their personal data. ``limits`` are those that they have set."""
+    """Somebody who is known, with the key of their personal data.
+
+    ``limits`` are those that they have set; ``zone_changed_ms``: when they last moved to another time zone.
+    """
 
     user_id: str
     key: bytes
@@ -31,6 +34,7 @@ class Person:
     timezone: ZoneInfo
     alias: str | None
     limits: tuple[PaymentLimit, ...]
+    zone_changed_ms: int | None = None
 
     def sealed(self, text: str | None) -> str | None:
         """A text that only who has this user's key can read; None stays None."""
@@ -58,9 +62,10 @@ def known(connection: Connection, user_id: str | None) -> Person | None:
         user_id=row.user_id,
         key=bytes(row.key),
         name=row.name,
-        timezone=zone_of(row.timezone),
+        timezone=zone_of(row.timezone or "UTC"),
         alias=row.alias,
         limits=() if row.limits is None else _LIMITS.decode(bytes(row.limits)),
+        zone_changed_ms=row.zone_changed_at,
     )
 
 
@@ -88,21 +93,21 @@ def find(connection: Connection, handle: Handle) -> str | None:
     return user_id
 
 
-def learn_key(connection: Connection, user: UserKey) -> bool:
+def learn_key(connection: Connection, user: UserKey, now_ms: int) -> bool:
     """A user's key has arrived. Who was erased stays so. Whether anything is new."""
     row = _made(connection, user.user_id)
     if row.erased_at is not None or (row.key is not None and bytes(row.key) == user.key):
         return False
     _set(connection, user.user_id, key=user.key)
-    return _open_profile(connection, user.user_id)
+    return _open_profile(connection, user.user_id, now_ms)
 
 
-def learn_profile(connection: Connection, profile: UserProfile) -> bool:
+def learn_profile(connection: Connection, profile: UserProfile, now_ms: int) -> bool:
     """A user's profile has arrived; it may have to wait for the key. Whether the user can be read now."""
     if _made(connection, profile.user_id).erased_at is not None:
         return False
     _set(connection, profile.user_id, profile=USER_PROFILE.value.serialize(profile))
-    return _open_profile(connection, profile.user_id)
+    return _open_profile(connection, profile.user_id, now_ms)
 
 
 def forget_profile(connection: Connection, user_id: str) -> None:
@@ -136,13 +141,13 @@ def set_alias(connection: Connection, user_id: str, alias: str | None, key: str 
 
 
 _LIMITS = msgspec.json.Decoder(tuple[PaymentLimit, ...])
-_NO_PROFILE = {"profile": None, "address_key": None, "verified": False, "name": None, "timezone": "UTC"}
+_NO_PROFILE = {"profile": None, "address_key": None, "verified": False, "name": None, "timezone": None}
 
 
 def _made(connection: Connection, user_id: str) -> "repository.AnyRow":
     row = connection.execute(_PERSON, {"of_user": user_id}).one_or_none()
     if row is None:
-        connection.execute(insert(PERSON), {"user_id": user_id, "verified": False, "timezone": "UTC"})
+        connection.execute(insert(PERSON), {"user_id": user_id, "verified": False})
         row = connection.execute(_PERSON, {"of_user": user_id}).one()
     return row
 
@@ -151,7 +156,7 @@ def _set(connection: Connection, user_id: str, **values: object) -> None:
     connection.execute(update(PERSON).where(PERSON.c.user_id == user_id).values(**values))
 
 
-def _open_profile(connection: Connection, user_id: str) -> bool:
+def _open_profile(connection: Connection, user_id: str, now_ms: int) -> bool:
     row = connection.execute(_PERSON, {"of_user": user_id}).one()
     if row.key is None or row.profile is None:
         return False
@@ -163,6 +168,7 @@ def _open_profile(connection: Connection, user_id: str) -> bool:
         # The key of another life of this profile: the one that fits is on its way.
         logger.warning("a profile cannot be opened with the user's key", user_id=user_id)
         return False
+    has_moved = row.timezone is not None and row.timezone != profile.timezone
     _set(
         connection,
         user_id,
@@ -170,5 +176,6 @@ def _open_profile(connection: Connection, user_id: str) -> bool:
         verified=profile.email_verified,
         name=name,
         timezone=profile.timezone,
+        zone_changed_at=now_ms if has_moved else row.zone_changed_at,
     )
     return True

@@ -75,10 +75,11 @@ def forget_texts(connection: Connection, user_id: str) -> None:
     connection.execute(update(TRANSFER).where(got).values(payee_text=None, payee_key=None))
 
 
-def used(connection: Connection, user_id: str, currency: str, day_start_ms: int, payee_key: str) -> Used:
+def used(connection: Connection, user_id: str, currency: str, from_ms: int, payee_key: str) -> Used:
     """What counts into a user's limits already: transfers of the day, and those to a payee at any time.
 
-    A payee is who was named: that an address and an alias are the same person's is not for the payer to find out.
+    A payee is the address that was named, or who has the alias: that both are the same person's is not for the payer
+    to find out.
     """
     counted = (
         (TRANSFER.c.debtor_user_id == user_id)
@@ -87,7 +88,7 @@ def used(connection: Connection, user_id: str, currency: str, day_start_ms: int,
         & TRANSFER.c.step.not_in(_FAILED)
     )
     total = func.coalesce(func.sum(TRANSFER.c.amount_minor), 0)
-    day = connection.execute(select(total, func.count()).where(counted, TRANSFER.c.created_at >= day_start_ms)).one()
+    day = connection.execute(select(total, func.count()).where(counted, TRANSFER.c.created_at >= from_ms)).one()
     first = func.min(TRANSFER.c.created_at)
     to_payee = connection.execute(select(total, first).where(counted, TRANSFER.c.payee_key == payee_key)).one()
     return Used(int(day[0]), int(day[1]), int(to_payee[0]), to_payee[1])

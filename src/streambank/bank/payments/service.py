@@ -170,12 +170,12 @@ class PaymentsService:
 
     def _learn_keys(self, connection: Connection, received: Sequence[Received[UserKey]]) -> None:
         for item in received:
-            if people.learn_key(connection, item.value):
+            if people.learn_key(connection, item.value, self.saga.clock()):
                 self._found(connection, item.value.user_id)
 
     def _learn_profiles(self, connection: Connection, received: Sequence[Received[UserProfile]]) -> None:
         for item in received:
-            if people.learn_profile(connection, item.value):
+            if people.learn_profile(connection, item.value, self.saga.clock()):
                 self._found(connection, item.value.user_id)
 
     def _found(self, connection: Connection, user_id: str) -> None:

@@ -79,7 +79,9 @@ def find_payee(connection: Connection, user_id: str, text: str, pointer: str = "
         raise unprocessable(pointer, "nobody has this alias", "unknown-payee")
     if found == user_id:
         raise unprocessable(pointer, "that is yourself: name the account of yours that is to receive instead")
-    return Payee(handle.kind, handle.text, handle.key, found)
+    # An alias may be changed as often as one likes: what counts is whose it is.
+    key = found if handle.kind == "alias" and found is not None else handle.key
+    return Payee(handle.kind, handle.text, key, found)
 
 
 def payee_of(
@@ -143,7 +145,8 @@ def check_limits(connection: Connection, saga: Saga, payer: Person, wish: Wish) 
     now_ms, currency = saga.clock(), wish.currency
     limit = payer.limit(currency, saga.settings)
     day_start_ms = begins_ms(to_datetime(now_ms).astimezone(payer.timezone).date(), payer.timezone)
-    used = repository.used(connection, payer.user_id, currency.value, day_start_ms, wish.payee.key)
+    from_ms = limits.counts_from_ms(day_start_ms, payer.zone_changed_ms, now_ms)
+    used = repository.used(connection, payer.user_id, currency.value, from_ms, wish.payee.key)
     return limits.exceeded(limit, wish.amount_minor, used, now_ms), limits.is_new_payee(limit, used, now_ms)
 
 

@@ -39,7 +39,8 @@ def _people() -> None:
         sa.Column("address_key", sa.Text),
         sa.Column("verified", sa.Boolean, nullable=False),
         sa.Column("name", sa.Text),
-        sa.Column("timezone", sa.Text, nullable=False),
+        sa.Column("timezone", sa.Text),
+        _number("zone_changed_at", required=False),
         sa.Column("alias", sa.String(30)),
         sa.Column("alias_key", sa.String(30), unique=True),
     )
