@@ -128,6 +128,7 @@ def test_an_address_that_nobody_has_yet(bank: Bank) -> None:
     assert {name for name in there if there[name] != nobody[name]} == {"id", "counterparty"}
     bank.know("dora")
     assert listed(bank, "dora") == [nobody["id"]]
+    assert bank.request(nobody["id"]).model_dump() == nobody
     dora = bank.open("dora", 1_000)
     bank.pay_request(nobody["id"], dora, "dora")
     bank.settle()

@@ -113,6 +113,13 @@ def test_who_has_no_account_yet_sees_what_waits_for_them(bank: Bank) -> None:
     assert bank.booked(bob, "bob") == 300
 
 
+def test_what_waits_does_not_tell_that_its_payee_has_signed_up(bank: Bank) -> None:
+    view = bank.paid(bank.open("ada", 1_000), 300, "dora@example.org")
+    bank.know("dora")
+    assert bank.transfer(view.id, "dora").state is TransferState.RESERVED
+    assert bank.transfer(view.id) == view
+
+
 def test_money_for_who_does_not_come_goes_back(bank: Bank) -> None:
     ada = bank.open("ada", 1_000)
     view = bank.paid(ada, 300, "dora@example.org")
@@ -340,14 +347,28 @@ class TestLimits:
         assert "per-day-count limit" in refused("limit-exceeded", lambda: bank.pay(ada, 1, "cleo@example.org"))
 
     def test_what_failed_does_not_count(self, bank: Bank) -> None:
-        ada = bank.open("ada", 400)
-        bank.limit(per_day_count=1)
-        assert bank.paid(ada, 500, "bob@example.org").state is TransferState.REJECTED
-        view = bank.paid(ada, 100, "dora@example.org")
+        ada = bank.open("ada")
+        bank.limit(per_day_minor=100, per_day_count=1)
+        bank.alias("bobby")
+        assert bank.paid(ada, 99, "bob@example.org").state is TransferState.REJECTED
+        bank.ledger.post(ada, 400)
+        bank.settle()
+        view = bank.paid(ada, 100, "@bobby")
         refused("limit-exceeded", lambda: bank.pay(ada, 1, "bob@example.org"))
         bank.cancel(view.id)
         bank.settle()
-        bank.pay(ada, 100, "dora@example.org")
+        bank.pay(ada, 100, "bob@example.org")
+
+    def test_addresses_are_not_tried_out_one_by_one(self, bank: Bank) -> None:
+        ada = bank.open("ada", 400)
+        bank.limit(per_day_minor=100, per_day_count=2)
+        for address in ("bob@example.org", "dora@example.org"):
+            view = bank.paid(ada, 100, address)
+            bank.cancel(view.id)
+            bank.settle()
+        assert "per-day-count" in refused("limit-exceeded", lambda: bank.pay(ada, 1, "cleo@example.org"))
+        bank.wait(DAY_MS)
+        bank.pay(ada, 100, "cleo@example.org")
 
     def test_a_day_is_the_payers(self, bank: Bank) -> None:
         bank.know("eve", timezone="Pacific/Auckland")

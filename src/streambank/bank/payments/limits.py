@@ -25,6 +25,9 @@ DAY_MS = 24 * HOUR_MS
 class Used:
     """What counts already: transfers of the day, and all to this payee. Those that failed do not.
 
+    But ``day_count`` has those to an address that failed once the money was held for it: to pay and to cancel tells
+    whether somebody has the address, and would do so for any number of them.
+
     ``first_to_payee_ms``: when the first transfer to the payee was asked for; None: this is it.
     """
 

@@ -174,7 +174,8 @@ def find_asked(connection: Connection, saga: Saga, user_id: str, address_key: st
     asked = (PAYMENT_REQUEST.c.payer_key == address_key) & PAYMENT_REQUEST.c.debtor_user_id.is_(None)
     found = select(PAYMENT_REQUEST).where(asked, PAYMENT_REQUEST.c.state == _OPEN)
     for row in connection.execute(found.where(PAYMENT_REQUEST.c.creditor_user_id != user_id)).all():
-        _tell(connection, saga, _change(connection, row, {"debtor_user_id": user_id}))
+        # The asker could read from the version that somebody has signed up.
+        _tell(connection, saga, _change(connection, row, {"debtor_user_id": user_id}, version=row.version))
 
 
 def forget(connection: Connection, saga: Saga, user_id: str) -> None:
@@ -240,8 +241,10 @@ def _get(connection: Connection, request_id: str) -> AnyRow | None:
     return connection.execute(select(PAYMENT_REQUEST).where(PAYMENT_REQUEST.c.request_id == request_id)).one_or_none()
 
 
-def _change(connection: Connection, row: AnyRow, values: dict[str, object]) -> AnyRow:
+def _change(connection: Connection, row: AnyRow, values: dict[str, object], *, version: int | None = None) -> AnyRow:
+    """Change a row; its version is counted up unless it is given."""
+    new = {**values, "version": row.version + 1 if version is None else version}
     place = (PAYMENT_REQUEST.c.request_id == row.request_id) & (PAYMENT_REQUEST.c.version == row.version)
-    changed = connection.execute(update(PAYMENT_REQUEST).where(place).values({**values, "version": row.version + 1}))
+    changed = connection.execute(update(PAYMENT_REQUEST).where(place).values(new))
     check(changed.rowcount == 1, f"request {row.request_id} was changed while it was being changed")
     return connection.execute(select(PAYMENT_REQUEST).where(PAYMENT_REQUEST.c.request_id == row.request_id)).one()

@@ -108,8 +108,8 @@ class Saga:
         if account_id is not None:
             more = {"creditor_user_id": user_id, "creditor_account_id": account_id}
             return self.advance(connection, row, Happening.PAYEE_FOUND, **more)
-        if user_id != row.creditor_user_id:
-            row = repository.change(connection, row, {"creditor_user_id": user_id})
+        if user_id is not None and user_id != row.creditor_user_id:
+            row = repository.note_creditor(connection, row, user_id)
         repository.set_due(connection, row.transfer_id, row.expires_at)
         return row
 
