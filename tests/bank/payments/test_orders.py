@@ -227,6 +227,16 @@ def test_erasure_takes_the_orders_along(bank: Bank) -> None:
     assert bank.transfers("bob") == []
 
 
+def test_erasure_of_who_has_the_address_ends_it(bank: Bank) -> None:
+    ada, _ = bank.open("ada", 1_000), bank.open("bob")
+    order = bank.order(ada, 100, BOB, every="week", starts_on=date(2026, 12, 1))
+    bank.erase("bob")
+    ended = bank.get_order(order.id)
+    assert (ended.payee, ended.next_on) == (None, None)
+    until(bank, "2026-12-02T00:00")
+    assert bank.transfers() == []
+
+
 def test_to_an_address_that_nobody_has(bank: Bank) -> None:
     ada = bank.open("ada", 1_000)
     bank.order(ada, 100, "dora@example.org", every="once", starts_on=TODAY)

@@ -155,6 +155,15 @@ def test_lists(bank: Bank) -> None:
     assert listed(bank, "cleo") == []
 
 
+def test_erasure_takes_the_address_off_what_ended_before_they_came(bank: Bank) -> None:
+    asked = bank.ask("dora@example.org", 5)
+    bank.do(lambda c: bank.payments.cancel_request(c, caller("bob"), asked.id))
+    bank.know("dora")
+    assert bank.request(asked.id).counterparty == "dora@example.org"
+    bank.erase("dora")
+    assert bank.request(asked.id).counterparty is None
+
+
 def test_erasure(bank: Bank) -> None:
     bank.open("bob")
     by_ada, to_ada = bank.ask("bob@example.org", 5, "ada", remittance="secret"), bank.ask(ADA, 5)

@@ -120,6 +120,34 @@ def test_what_waits_does_not_tell_that_its_payee_has_signed_up(bank: Bank) -> No
     assert bank.transfer(view.id) == view
 
 
+def test_money_does_not_go_to_who_had_the_address_before(bank: Bank) -> None:
+    ada = bank.open("ada", 1_000)
+    view = bank.paid(ada, 300, "bob@example.org")
+    assert bank.transfer(view.id, "bob").state is TransferState.RESERVED
+    bank.know("bob", email="robert@example.org")
+    bob = bank.open("bob")
+    assert bank.transfer(view.id).state is TransferState.RESERVED
+    bank.know("cleo", email="bob@example.org")
+    cleo = bank.open("cleo")
+    assert bank.transfer(view.id).state is TransferState.POSTED
+    assert (bank.booked(bob, "bob"), bank.booked(cleo, "cleo")) == (0, 300)
+    refused("not-found", lambda: bank.transfer(view.id, "bob"))
+
+
+def test_erasure_takes_the_address_off_what_ended_and_ends_what_waits(bank: Bank) -> None:
+    ada = bank.open("ada", 1_000)
+    ended, waits = bank.paid(ada, 300, "dora@example.org"), bank.paid(ada, 400, "dora@example.org")
+    bank.cancel(ended.id)
+    bank.know("dora")
+    assert bank.transfer(ended.id).counterparty == "dora@example.org"
+    # Asked for, and the ledger has not answered.
+    late = bank.pay(ada, 5, "dora@example.org")
+    bank.erase("dora")
+    assert [bank.transfer(one.id).counterparty for one in (ended, waits, late)] == [None] * 3
+    assert [bank.transfer(one.id).state.value for one in (ended, waits, late)] == ["cancelled", "rejected", "rejected"]
+    assert bank.available(ada) == 1_000
+
+
 def test_money_for_who_does_not_come_goes_back(bank: Bank) -> None:
     ada = bank.open("ada", 1_000)
     view = bank.paid(ada, 300, "dora@example.org")

@@ -142,6 +142,12 @@ def forget(connection: Connection, user_id: str) -> None:
     connection.execute(update(STANDING_ORDER).where(paying).values(payee_text=None, payee_key=None, due_at=None))
 
 
+def forget_address(connection: Connection, address_key: str) -> None:
+    """End the standing orders that pay an address whose owner is erased, and take it off them."""
+    paying = (STANDING_ORDER.c.payee_kind == "address") & (STANDING_ORDER.c.payee_key == address_key)
+    connection.execute(update(STANDING_ORDER).where(paying).values(payee_text=None, payee_key=None, due_at=None))
+
+
 def view(row: AnyRow) -> OrderView:
     """A standing order as its payer sees it."""
     return OrderView(

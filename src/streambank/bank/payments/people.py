@@ -93,6 +93,14 @@ def find(connection: Connection, handle: Handle) -> str | None:
     return user_id
 
 
+def verified_address_key(connection: Connection, user_id: str) -> str | None:
+    """The key of the address that a user has verified."""
+    key: str | None = connection.scalar(
+        select(PERSON.c.address_key).where(PERSON.c.user_id == user_id, PERSON.c.verified)
+    )
+    return key
+
+
 def learn_key(connection: Connection, user: UserKey, now_ms: int) -> bool:
     """A user's key has arrived. Who was erased stays so. Whether anything is new."""
     row = _made(connection, user.user_id)

@@ -82,6 +82,15 @@ def forget_texts(connection: Connection, user_id: str) -> None:
     connection.execute(update(TRANSFER).where(got).values(payee_text=None, payee_key=None))
 
 
+def forget_address(connection: Connection, user_id: str, address_key: str) -> None:
+    """Take an address whose owner is erased off the transfers that ended; those on their way will end with the user."""
+    named = (TRANSFER.c.payee_kind == "address") & (TRANSFER.c.payee_key == address_key)
+    ended = TRANSFER.c.due_at.is_(None)
+    connection.execute(update(TRANSFER).where(named, ended).values(payee_text=None, payee_key=None))
+    unpaid = ~ended & TRANSFER.c.creditor_account_id.is_(None)
+    connection.execute(update(TRANSFER).where(named, unpaid).values(creditor_user_id=user_id))
+
+
 def used(connection: Connection, user_id: str, currency: str, from_ms: int, payee_key: str) -> Used:
     """What counts into a user's limits already: transfers of the day, and those to a payee at any time.
 

@@ -191,6 +191,12 @@ def forget(connection: Connection, saga: Saga, user_id: str) -> None:
     connection.execute(update(PAYMENT_REQUEST).where(asking).values(no_text))
 
 
+def forget_address(connection: Connection, address_key: str) -> None:
+    """Take an address whose owner is erased off the requests that ended before they were known."""
+    asked = (PAYMENT_REQUEST.c.payer_key == address_key) & (PAYMENT_REQUEST.c.state != _OPEN)
+    connection.execute(update(PAYMENT_REQUEST).where(asked).values(payer_text=None, payer_key=None))
+
+
 def views(connection: Connection, rows: Sequence[AnyRow], user_id: str) -> list[RequestView]:
     """Requests as one of their sides sees them."""
     return [view(connection, row, user_id) for row in rows]

@@ -203,8 +203,9 @@ def _payee(connection: Connection, row: AnyRow) -> tuple[str | None, str | None]
     if row.creditor_account_id is not None:
         return row.creditor_user_id, row.creditor_account_id
     user_id = row.creditor_user_id
-    if user_id is None and row.payee_kind == "address" and row.payee_key is not None:
-        user_id = people.find(connection, Handle("address", row.payee_text or "", row.payee_key))
+    if row.payee_kind == "address":
+        # Anew each time: it may have come to be somebody else's.
+        user_id = people.find(connection, Handle("address", row.payee_text or "", row.payee_key or ""))
     if user_id is None:
         return None, None
     found = accounts.receiving(connection, user_id, row.currency, other_than=row.debtor_account_id)

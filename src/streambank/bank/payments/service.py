@@ -35,7 +35,7 @@ from streambank.bank.events import (
 )
 from streambank.bank.payments import accounts, orders, payees, people, repository, requests, transfers
 from streambank.bank.payments.models import PAYMENT_REQUEST as PAYMENT_REQUEST_TABLE
-from streambank.bank.payments.models import PERSON, STANDING_ORDER, TRANSFER
+from streambank.bank.payments.models import STANDING_ORDER, TRANSFER
 from streambank.bank.payments.saga import Saga
 from streambank.bank.payments.schemas import (
     AliasBody,
@@ -121,7 +121,7 @@ class PaymentsService:
             group=NAME,
             subscriptions=[
                 Subscription(USER_KEY, self._learn_keys, self._erase),
-                Subscription(USER_PROFILE, self._learn_profiles, _each(USER_PROFILE.key, people.forget_profile)),
+                Subscription(USER_PROFILE, self._learn_profiles, _each(USER_PROFILE.key, self._forget_profile)),
                 Subscription(USER_LIMITS, self._learn_limits, _each(USER_LIMITS.key, people.forget_limits)),
                 Subscription(ACCOUNT, self._learn_accounts, _each(ACCOUNT.key, accounts.forget)),
                 Subscription(TRANSFER_SCREENED, self._screened),
@@ -180,13 +180,23 @@ class PaymentsService:
 
     def _found(self, connection: Connection, user_id: str) -> None:
         """Somebody can be paid, at another address or in another time zone than before."""
-        address_key = connection.scalar(
-            select(PERSON.c.address_key).where(PERSON.c.user_id == user_id, PERSON.c.verified)
-        )
+        address_key = people.verified_address_key(connection, user_id)
         repository.hurry(connection, user_id, address_key, self.saga.clock())
         if address_key is not None:
             requests.find_asked(connection, self.saga, user_id, address_key)
         orders.move_days(connection, user_id)
+
+    def _forget_profile(self, connection: Connection, user_id: str) -> None:
+        self._forget_address(connection, user_id)
+        people.forget_profile(connection, user_id)
+
+    def _forget_address(self, connection: Connection, user_id: str) -> None:
+        """Take the address of who is erased off what others made for it. It is known for as long as the profile is."""
+        address_key = people.verified_address_key(connection, user_id)
+        if address_key is not None:
+            orders.forget_address(connection, address_key)
+            requests.forget_address(connection, address_key)
+            repository.forget_address(connection, user_id, address_key)
 
     def _learn_limits(self, connection: Connection, received: Sequence[Received[UserLimits]]) -> None:
         for item in received:
@@ -209,6 +219,7 @@ class PaymentsService:
             if record.key is None:
                 continue
             user_id = USER_KEY.key.deserialize(record.key)
+            self._forget_address(connection, user_id)
             orders.forget(connection, user_id)
             requests.forget(connection, self.saga, user_id)
             if not people.forget(connection, user_id, self.saga.clock()):
