@@ -1,16 +1,27 @@
 """Transfers through both services: who is paid, who is not, what is told of it and to whom."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import Connection, select
 from tests.bank.payments.conftest import NewDatabases
 from tests.bank.payments.support import SETTINGS, Bank, caller, made, profile, share
-from tests.bank.transactions.support import NOON_MS, opened, records
+from tests.bank.transactions.support import NOON, NOON_MS, opened, records
 
-from streambank.bank.events import TRANSFER_OUTCOME, TRANSFER_STATUS, USER_PROFILE, Role, TransferState, Verdict
+from streambank.bank.events import (
+    ACCOUNT,
+    TRANSFER_OUTCOME,
+    TRANSFER_STATUS,
+    USER_PROFILE,
+    Role,
+    TransferState,
+    Verdict,
+)
+from streambank.bank.payments import accounts
 from streambank.bank.payments.models import METADATA
 from streambank.bank.payments.settings import DAY_MS
 from streambank.service.http.problems import Problem
@@ -197,6 +208,19 @@ def test_where_one_is_paid_to(bank: Bank) -> None:
     refused("invalid-field", lambda: bank.receive(first, currency="CZK"))
 
 
+def test_the_first_account_is_the_one_that_was_opened_first(bank: Bank) -> None:
+    first = bank.open("bob")
+    bank.wait(1_000)
+    second = bank.open("bob")
+    told = [ACCOUNT.value.deserialize(record.value or b"") for record in records(bank.log, ACCOUNT.name)]
+    with bank.database.begin() as connection:
+        # To a new database a compacted log tells of each account's last change only, and of the first one's later.
+        accounts.forget(connection, first)
+        [account] = [one for one in told if one.account_id == first]
+        accounts.learn(connection, replace(account, occurred_at=NOON + timedelta(days=1)))
+        assert accounts.receiving(connection, "bob", "EUR") == first != second
+
+
 def test_between_own_accounts(bank: Bank) -> None:
     giro, savings = bank.open("ada", 1_000), bank.open("ada", kind="savings")
     bank.limit(per_transfer_minor=1)
@@ -332,6 +356,17 @@ class TestRefunds:
         refused("transfer-is-refund", lambda: bank.refund(back.id, "ada"))
         assert bank.statuses(back.id)[-1].refunds_transfer_id == view.id
         assert bank.states(view.id)[-1] == "refunded"
+
+    def test_to_where_the_payer_is_paid_when_the_account_is_closed(self, bank: Bank) -> None:
+        first, second = bank.open("ada", 300), bank.open("ada")
+        bank.open("bob")
+        view = bank.paid(first, 300, "bob@example.org")
+        bank.ledger.do(lambda c: bank.ledger.service.close_account(c, caller(), first, None))
+        bank.settle()
+        back = bank.refund(view.id)
+        bank.settle()
+        assert bank.transfer(back.id).state is TransferState.POSTED
+        assert (bank.booked(second), bank.transfer(view.id).state) == (300, TransferState.REFUNDED)
 
     def test_again_when_it_failed(self, bank: Bank) -> None:
         ada, bob = bank.open("ada", 1_000), bank.open("bob")

@@ -57,10 +57,9 @@ ACCOUNT = Table(
     Column("opener_id", String(64), nullable=False),
     Column("currency", String(3), nullable=False),
     Column("kind", String(12), nullable=False),
-    Column("known_since", BigInteger, nullable=False),
     Column("closed", Boolean, nullable=False),
 )
-"""Accounts, from ``account``. ``known_since``: when the first of its events happened."""
+"""Accounts, from ``account``. Their ids are UUIDv7: by id they are in the order in which they were opened."""
 
 ACCOUNT_BY_OPENER = Index("account_by_opener", ACCOUNT.c.opener_id, ACCOUNT.c.currency)
 

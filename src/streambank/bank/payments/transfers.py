@@ -225,10 +225,13 @@ def refund(connection: Connection, saga: Saga, user_id: str, transfer_id: str, r
     debtor = people.known(connection, row.debtor_user_id)
     if debtor is None:
         raise conflict("payer-gone", "the payer has left the bank")
+    # Back to where it came from, or else to where the payer is paid to.
+    is_there = accounts.is_payable(connection, row.debtor_user_id, row.debtor_account_id)
+    back_to = row.debtor_account_id if is_there else None
     wish = Wish(
         transfer_id=saga.new_id(),
         debtor_account_id=row.creditor_account_id,
-        payee=Payee("known", debtor.name, row.debtor_user_id, row.debtor_user_id, row.debtor_account_id),
+        payee=Payee("known", debtor.name, row.debtor_user_id, row.debtor_user_id, back_to),
         amount_minor=row.amount_minor,
         currency=Currency(row.currency),
         remittance=remittance,

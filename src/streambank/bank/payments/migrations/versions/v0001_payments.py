@@ -51,7 +51,6 @@ def _people() -> None:
         _id("opener_id"),
         sa.Column("currency", sa.String(3), nullable=False),
         sa.Column("kind", sa.String(12), nullable=False),
-        _number("known_since"),
         sa.Column("closed", sa.Boolean, nullable=False),
     )
     op.create_index("account_by_opener", "account", ["opener_id", "currency"])
