@@ -6,10 +6,14 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.event import listen
+from tests.bank.payments.conftest import NewDatabases
 from tests.bank.payments.support import Bank, profile, share
+from tests.bank.payments.support import made as made_bank
 from tests.bank.transactions.support import TODAY
 
 from streambank.bank.events import USER_PROFILE, Role, TransferState
+from streambank.bank.payments import orders, repository, requests
 from streambank.bank.payments.models import STANDING_ORDER
 from streambank.bank.payments.settings import DAY_MS
 from streambank.service.http.problems import Problem
@@ -235,6 +239,20 @@ def test_erasure_of_who_has_the_address_ends_it(bank: Bank) -> None:
     assert (ended.payee, ended.next_on) == (None, None)
     until(bank, "2026-12-02T00:00")
     assert bank.transfers() == []
+
+
+def test_what_is_looked_for_often_or_at_erasure_has_an_index(sqlite_databases: NewDatabases) -> None:
+    with made_bank(None, *sqlite_databases(), "ada") as bank, bank.database.begin() as connection:
+        ran: list[tuple[str, Any]] = []
+        listen(connection, "before_cursor_execute", lambda *event: ran.append((event[2], event[3])))
+        repository.used(connection, "ada", "EUR", 0, "bob@example.org")
+        orders.forget(connection, "ada")
+        orders.forget_address(connection, "bob@example.org")
+        requests.forget_address(connection, "bob@example.org")
+        repository.forget_address(connection, "bob", "bob@example.org")
+        plans = [str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", told).all()) for sql, told in list(ran)]
+    assert [plan for plan in plans if "SCAN" in plan] == []
+    assert "transfer_to_payee" in plans[2]
 
 
 def test_to_an_address_that_nobody_has(bank: Bank) -> None:

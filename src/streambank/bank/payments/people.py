@@ -1,5 +1,6 @@
 """Whom the service knows: keys, profiles and limits from the log, and what is left when somebody is erased."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -56,8 +57,17 @@ _PERSON = select(PERSON).where(PERSON.c.user_id == bindparam("of_user"))
 def known(connection: Connection, user_id: str | None) -> Person | None:
     """A user; None where they are not known, or were erased."""
     row = connection.execute(_PERSON, {"of_user": user_id}).one_or_none()
-    if row is None or row.key is None:
-        return None
+    return None if row is None or row.key is None else _person(row)
+
+
+def known_among(connection: Connection, user_ids: Iterable[str | None]) -> dict[str, Person]:
+    """Those of the users who are known, by their ids. For a page of rows, so at most some hundreds."""
+    wanted = {user_id for user_id in user_ids if user_id is not None}
+    found = select(PERSON).where(PERSON.c.user_id.in_(sorted(wanted)), PERSON.c.key.is_not(None))
+    return {row.user_id: _person(row) for row in connection.execute(found)}
+
+
+def _person(row: "repository.AnyRow") -> Person:
     return Person(
         user_id=row.user_id,
         key=bytes(row.key),

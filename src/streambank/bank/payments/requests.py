@@ -18,6 +18,7 @@ from streambank.bank.events import RequestState
 from streambank.bank.payments import accounts, people, transfers
 from streambank.bank.payments.events import Sides, payment_requested
 from streambank.bank.payments.models import PAYMENT_REQUEST
+from streambank.bank.payments.people import Person
 from streambank.bank.payments.repository import AnyRow
 from streambank.bank.payments.saga import Saga
 from streambank.bank.payments.schemas import MoneyView, NewRequest, PayRequest, RequestView
@@ -156,7 +157,12 @@ def settle(connection: Connection, saga: Saga, transfer: AnyRow) -> None:
     if step is Step.POSTED:
         _end(connection, saga, row, RequestState.PAID)
     elif step in FAILED:
-        _change(connection, row, {"transfer_id": None})
+        row = _change(connection, row, {"transfer_id": None})
+        # One of them may have been erased meanwhile.
+        if people.known(connection, row.creditor_user_id) is None:
+            _end(connection, saga, row, RequestState.CANCELLED)
+        elif people.known(connection, row.debtor_user_id) is None:
+            _end(connection, saga, row, RequestState.DECLINED)
 
 
 def expire_due(connection: Connection, saga: Saga) -> int:
@@ -179,9 +185,13 @@ def find_asked(connection: Connection, saga: Saga, user_id: str, address_key: st
 
 
 def forget(connection: Connection, saga: Saga, user_id: str) -> None:
-    """A user is erased: what is open ends, and nothing of it names them."""
+    """A user is erased: what is open ends, and nothing of it names them.
+
+    Their transfers have been told before. A request with one that is still on its way ends with that.
+    """
     either = or_(PAYMENT_REQUEST.c.creditor_user_id == user_id, PAYMENT_REQUEST.c.debtor_user_id == user_id)
-    for row in connection.execute(select(PAYMENT_REQUEST).where(either, PAYMENT_REQUEST.c.state == _OPEN)).all():
+    ends = (PAYMENT_REQUEST.c.state == _OPEN) & PAYMENT_REQUEST.c.transfer_id.is_(None)
+    for row in connection.execute(select(PAYMENT_REQUEST).where(either, ends)).all():
         asks = row.creditor_user_id == user_id
         _end(connection, saga, row, RequestState.CANCELLED if asks else RequestState.DECLINED)
     asked = PAYMENT_REQUEST.c.debtor_user_id == user_id
@@ -199,13 +209,17 @@ def forget_address(connection: Connection, address_key: str) -> None:
 
 def views(connection: Connection, rows: Sequence[AnyRow], user_id: str) -> list[RequestView]:
     """Requests as one of their sides sees them."""
-    return [view(connection, row, user_id) for row in rows]
+    askers = people.known_among(connection, (row.creditor_user_id for row in rows))
+    return [_view(row, user_id, askers.get(row.creditor_user_id)) for row in rows]
 
 
 def view(connection: Connection, row: AnyRow, user_id: str) -> RequestView:
     """A request as one of its sides sees it."""
+    return views(connection, [row], user_id)[0]
+
+
+def _view(row: AnyRow, user_id: str, asker: Person | None) -> RequestView:
     asks = row.creditor_user_id == user_id
-    asker = None if asks else people.known(connection, row.creditor_user_id)
     is_seen = not asks or row.state == RequestState.PAID.value
     return RequestView(
         id=row.request_id,

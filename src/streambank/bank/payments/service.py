@@ -120,7 +120,7 @@ class PaymentsService:
             outbox,
             group=NAME,
             subscriptions=[
-                Subscription(USER_KEY, self._learn_keys, self._erase),
+                Subscription(USER_KEY, self._learn_keys, _each(USER_KEY.key, self.erase)),
                 Subscription(USER_PROFILE, self._learn_profiles, _each(USER_PROFILE.key, self._forget_profile)),
                 Subscription(USER_LIMITS, self._learn_limits, _each(USER_LIMITS.key, people.forget_limits)),
                 Subscription(ACCOUNT, self._learn_accounts, _each(ACCOUNT.key, accounts.forget)),
@@ -213,19 +213,14 @@ class PaymentsService:
     def _answered(self, connection: Connection, received: Sequence[Received[TransferOutcome]]) -> None:
         self.saga.answered(connection, [item.value for item in received])
 
-    def _erase(self, connection: Connection, tombstones: Sequence[Record]) -> None:
-        """Users were erased: what is on its way ends, and what names them goes."""
-        for record in tombstones:
-            if record.key is None:
-                continue
-            user_id = USER_KEY.key.deserialize(record.key)
-            self._forget_address(connection, user_id)
-            orders.forget(connection, user_id)
-            requests.forget(connection, self.saga, user_id)
-            if not people.forget(connection, user_id, self.saga.clock()):
-                continue
+    def erase(self, connection: Connection, user_id: str) -> None:
+        """A user was erased: what is on its way ends, and what names them goes."""
+        self._forget_address(connection, user_id)
+        orders.forget(connection, user_id)
+        if people.forget(connection, user_id, self.saga.clock()):
             for row in repository.of_user(connection, user_id):
                 self.saga.advance(connection, row, Happening.ERASED)
+            requests.forget(connection, self.saga, user_id)
             repository.forget_texts(connection, user_id)
             idempotency.forget(connection, user_id)
 
@@ -257,7 +252,7 @@ class PaymentsService:
         following = (
             encode_cursor(rows[limit - 1].created_at, rows[limit - 1].transfer_id) if len(rows) > limit else None
         )
-        return [transfers.view(connection, row, caller.user_id) for row in rows[:limit]], following
+        return transfers.views(connection, rows[:limit], caller.user_id), following
 
     def get_transfer(self, connection: Connection, caller: Caller, transfer_id: str) -> Answer:
         """One transfer."""
@@ -329,7 +324,7 @@ class PaymentsService:
         place = _place(cursor)
         rows = requests.page(connection, caller.user_id, incoming=incoming, state=state, before=place, limit=limit + 1)
         following = encode_cursor(rows[limit - 1].request_id) if len(rows) > limit else None
-        return [requests.view(connection, row, caller.user_id) for row in rows[:limit]], following
+        return requests.views(connection, rows[:limit], caller.user_id), following
 
     def get_request(self, connection: Connection, caller: Caller, request_id: str) -> Answer:
         """One request."""

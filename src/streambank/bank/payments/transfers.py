@@ -1,5 +1,6 @@
 """Transfers as people ask for them: made, listed, cancelled and refunded."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from iso4217 import Currency
@@ -249,9 +250,18 @@ def steps_of(state: TransferState | None) -> list[str] | None:
 
 def view(connection: Connection, row: AnyRow, user_id: str) -> TransferView:
     """A transfer as one of its sides sees it."""
+    return views(connection, [row], user_id)[0]
+
+
+def views(connection: Connection, rows: Sequence[AnyRow], user_id: str) -> list[TransferView]:
+    """Transfers as one of their sides sees them."""
+    folk = people.known_among(connection, (one for row in rows for one in (row.debtor_user_id, row.creditor_user_id)))
+    return [_view(row, user_id, Sides(folk.get(row.debtor_user_id), folk.get(row.creditor_user_id))) for row in rows]
+
+
+def _view(row: AnyRow, user_id: str, sides: Sides) -> TransferView:
     pays = row.debtor_user_id == user_id
     direction: Direction = "own" if row.debtor_user_id == row.creditor_user_id else "outgoing" if pays else "incoming"
-    sides = Sides.of(connection, row.debtor_user_id, row.creditor_user_id)
     payer_name = None if sides.debtor is None else sides.debtor.name
     return TransferView(
         id=row.transfer_id,
