@@ -23,6 +23,7 @@ from streambank.bank.events import (
     USER_PROFILE,
     PaymentLimit,
     PaymentRequested,
+    Role,
     TransferChanged,
     TransferScreened,
     UserLimits,
@@ -47,6 +48,7 @@ from streambank.bank.payments.schemas import (
 from streambank.bank.payments.service import PaymentsService
 from streambank.bank.payments.settings import PaymentsSettings
 from streambank.bank.transactions.models import DATABASE as LEDGER_DATABASE
+from streambank.bank.transactions.schemas import MemberBody
 from streambank.log import EventLog, TopicPartition
 from streambank.log.embedded import EmbeddedLog
 from streambank.service.backoff import Backoff
@@ -271,6 +273,13 @@ class Bank:
     def close(self) -> None:
         self.payments.close()
         self.ledger.service.close()
+
+
+def share(bank: Bank, user_id: str, account_id: str, member_id: str, role: Role) -> None:
+    """Let another use an account, or look at it."""
+    body = MemberBody(role=role)
+    bank.ledger.do(lambda c: bank.ledger.service.set_member(c, caller(user_id), account_id, member_id, body, None))
+    bank.settle()
 
 
 def count_records(log: EventLog, topics: Sequence[str]) -> int:

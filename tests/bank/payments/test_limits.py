@@ -2,7 +2,7 @@ import pytest
 from iso4217 import Currency
 
 from streambank.bank.events import PaymentLimit
-from streambank.bank.payments.limits import HOUR_MS, Used, exceeded, is_new_payee
+from streambank.bank.payments.limits import DAY_MS, HOUR_MS, Used, counts_from_ms, exceeded, is_new_payee
 
 EUR = Currency("EUR")
 ALL = PaymentLimit(
@@ -41,6 +41,21 @@ OLD_MS = NOW_MS - 24 * HOUR_MS
 def test_limits(limit: PaymentLimit, amount: int, used: Used, over: str | None) -> None:
     found = exceeded(limit, amount, used, NOW_MS)
     assert (None if found is None else found.limit) == over
+
+
+@pytest.mark.parametrize(
+    ("day_start_ms", "zone_changed_ms", "counts_from"),
+    [
+        (NOW_MS - 5, None, NOW_MS - 5),
+        (NOW_MS - 5, NOW_MS, NOW_MS - DAY_MS),
+        (NOW_MS - 5, NOW_MS - DAY_MS + 1, NOW_MS - DAY_MS),
+        (NOW_MS - 5, NOW_MS - DAY_MS, NOW_MS - 5),
+        # The clocks were put back: this day has 25 hours.
+        (NOW_MS - 25 * HOUR_MS + 1, NOW_MS, NOW_MS - 25 * HOUR_MS + 1),
+    ],
+)
+def test_a_new_day_does_not_begin_by_moving(day_start_ms: int, zone_changed_ms: int | None, counts_from: int) -> None:
+    assert counts_from_ms(day_start_ms, zone_changed_ms, NOW_MS) == counts_from
 
 
 def test_a_limit_is_said_in_words() -> None:

@@ -6,10 +6,14 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select
-from tests.bank.payments.support import Bank, profile
+from sqlalchemy.event import listen
+from tests.bank.payments.conftest import NewDatabases
+from tests.bank.payments.support import Bank, profile, share
+from tests.bank.payments.support import made as made_bank
 from tests.bank.transactions.support import TODAY
 
-from streambank.bank.events import USER_PROFILE, TransferState
+from streambank.bank.events import USER_PROFILE, Role, TransferState
+from streambank.bank.payments import orders, repository, requests
 from streambank.bank.payments.models import STANDING_ORDER
 from streambank.bank.payments.settings import DAY_MS
 from streambank.service.http.problems import Problem
@@ -177,6 +181,16 @@ def test_between_own_accounts_and_to_an_alias(bank: Bank) -> None:
     assert (bank.booked(savings), bank.booked(bob, "bob")) == (100, 20)
 
 
+def test_an_account_that_is_shared_meanwhile_is_limited(bank: Bank) -> None:
+    giro, savings = bank.open("ada", 1_000), bank.open("ada")
+    bank.limit(per_transfer_minor=50)
+    order = bank.order(giro, 100, None, creditor_account_id=savings, every="week", starts_on=TODAY, count=2)
+    bank.settle()
+    share(bank, "ada", savings, "bob", Role.OWNER)
+    until(bank, "2026-12-02T00:00")
+    assert [state for _, state, _ in made(bank, order.id)] == ["posted", "rejected"]
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -215,6 +229,30 @@ def test_erasure_takes_the_orders_along(bank: Bank) -> None:
     until(bank, "2026-12-02T00:00")
     assert bank.booked(bob, "bob") == 1_000
     assert bank.transfers("bob") == []
+
+
+def test_erasure_of_who_has_the_address_ends_it(bank: Bank) -> None:
+    ada, _ = bank.open("ada", 1_000), bank.open("bob")
+    order = bank.order(ada, 100, BOB, every="week", starts_on=date(2026, 12, 1))
+    bank.erase("bob")
+    ended = bank.get_order(order.id)
+    assert (ended.payee, ended.next_on) == (None, None)
+    until(bank, "2026-12-02T00:00")
+    assert bank.transfers() == []
+
+
+def test_what_is_looked_for_often_or_at_erasure_has_an_index(sqlite_databases: NewDatabases) -> None:
+    with made_bank(None, *sqlite_databases(), "ada") as bank, bank.database.begin() as connection:
+        ran: list[tuple[str, Any]] = []
+        listen(connection, "before_cursor_execute", lambda *event: ran.append((event[2], event[3])))
+        repository.used(connection, "ada", "EUR", 0, "bob@example.org")
+        orders.forget(connection, "ada")
+        orders.forget_address(connection, "bob@example.org")
+        requests.forget_address(connection, "bob@example.org")
+        repository.forget_address(connection, "bob", "bob@example.org")
+        plans = [str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", told).all()) for sql, told in list(ran)]
+    assert [plan for plan in plans if "SCAN" in plan] == []
+    assert "transfer_to_payee" in plans[2]
 
 
 def test_to_an_address_that_nobody_has(bank: Bank) -> None:

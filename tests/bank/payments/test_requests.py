@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from sqlalchemy.event import listen
 from tests.bank.payments.support import SETTINGS, Bank, caller
 from tests.bank.transactions.support import NOON, opened
 
@@ -128,6 +129,7 @@ def test_an_address_that_nobody_has_yet(bank: Bank) -> None:
     assert {name for name in there if there[name] != nobody[name]} == {"id", "counterparty"}
     bank.know("dora")
     assert listed(bank, "dora") == [nobody["id"]]
+    assert bank.request(nobody["id"]).model_dump() == nobody
     dora = bank.open("dora", 1_000)
     bank.pay_request(nobody["id"], dora, "dora")
     bank.settle()
@@ -152,6 +154,64 @@ def test_lists(bank: Bank) -> None:
     assert listed(bank, "ada", incoming=False) == incoming[::-1]
     assert listed(bank, "ada", state=RequestState.PAID) == []
     assert listed(bank, "cleo") == []
+
+
+def test_erasure_takes_the_address_off_what_ended_before_they_came(bank: Bank) -> None:
+    asked = bank.ask("dora@example.org", 5)
+    bank.do(lambda c: bank.payments.cancel_request(c, caller("bob"), asked.id))
+    bank.know("dora")
+    assert bank.request(asked.id).counterparty == "dora@example.org"
+    bank.erase("dora")
+    assert bank.request(asked.id).counterparty is None
+
+
+def test_erasure_leaves_to_the_ledger_what_it_was_asked_to_post(bank: Bank) -> None:
+    ada, _ = bank.open("ada", 1_000), bank.open("bob")
+    asked = bank.ask(ADA, 300)
+    transfer = bank.pay_request(asked.id, ada)
+    while bank.transfer(transfer.id).state is not TransferState.CONFIRMED:
+        bank.ledger.service.step()
+        bank.payments.step()
+    # Payments hears of the erasure while the ledger posts.
+    with bank.database.begin() as connection:
+        bank.payments.erase(connection, "bob")
+    assert bank.request(asked.id, "ada").state is RequestState.OPEN
+    bank.settle()
+    assert bank.transfer(transfer.id).state is TransferState.POSTED
+    assert bank.request(asked.id, "ada").state is RequestState.PAID
+
+
+@pytest.mark.parametrize("gone", ["ada", "bob"])
+def test_erasure_ends_what_is_being_paid(bank: Bank, gone: str) -> None:
+    ada = bank.open("ada", 1_000)
+    asked = bank.ask(ADA, 300)
+    # Bob has no account to be paid to.
+    transfer = bank.pay_request(asked.id, ada)
+    bank.settle()
+    assert bank.transfer(transfer.id).state is TransferState.RESERVED
+    bank.erase(gone)
+    stays, state = ("bob", RequestState.DECLINED) if gone == "ada" else ("ada", RequestState.CANCELLED)
+    assert bank.request(asked.id, stays).state is state
+    assert bank.requests_told(asked.id)[-1].state is state
+
+
+def test_a_page_takes_as_many_statements_as_one_request(bank: Bank) -> None:
+    def count() -> int:
+        seen: list[str] = []
+        told = {"state": None, "incoming": None, "cursor": None, "limit": 50}
+        with bank.database.read() as connection:
+            listen(connection, "before_cursor_execute", lambda *event: seen.append(event[2]))
+            bank.payments.list_requests(connection, caller("ada"), **told)  # type: ignore[arg-type]
+            bank.payments.list_transfers(connection, caller("ada"), **told)  # type: ignore[arg-type]
+        return len(seen)
+
+    ada = bank.open("ada", 1_000)
+    bank.ask(ADA, 1, "bob")
+    bank.pay(ada, 1, "bob@example.org")
+    one = count()
+    bank.ask(ADA, 1, "cleo")
+    bank.pay(ada, 1, "cleo@example.org")
+    assert count() == one
 
 
 def test_erasure(bank: Bank) -> None:

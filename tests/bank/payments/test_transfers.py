@@ -1,19 +1,29 @@
 """Transfers through both services: who is paid, who is not, what is told of it and to whom."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import Connection, select
 from tests.bank.payments.conftest import NewDatabases
-from tests.bank.payments.support import SETTINGS, Bank, caller, made, profile
-from tests.bank.transactions.support import NOON_MS, opened, records
+from tests.bank.payments.support import SETTINGS, Bank, caller, made, profile, share
+from tests.bank.transactions.support import NOON, NOON_MS, opened, records
 
-from streambank.bank.events import TRANSFER_OUTCOME, TRANSFER_STATUS, USER_PROFILE, Role, TransferState, Verdict
+from streambank.bank.events import (
+    ACCOUNT,
+    TRANSFER_OUTCOME,
+    TRANSFER_STATUS,
+    USER_PROFILE,
+    Role,
+    TransferState,
+    Verdict,
+)
+from streambank.bank.payments import accounts
 from streambank.bank.payments.models import METADATA
 from streambank.bank.payments.settings import DAY_MS
-from streambank.bank.transactions.schemas import MemberBody
 from streambank.service.http.problems import Problem
 
 
@@ -114,6 +124,41 @@ def test_who_has_no_account_yet_sees_what_waits_for_them(bank: Bank) -> None:
     assert bank.booked(bob, "bob") == 300
 
 
+def test_what_waits_does_not_tell_that_its_payee_has_signed_up(bank: Bank) -> None:
+    view = bank.paid(bank.open("ada", 1_000), 300, "dora@example.org")
+    bank.know("dora")
+    assert bank.transfer(view.id, "dora").state is TransferState.RESERVED
+    assert bank.transfer(view.id) == view
+
+
+def test_money_does_not_go_to_who_had_the_address_before(bank: Bank) -> None:
+    ada = bank.open("ada", 1_000)
+    view = bank.paid(ada, 300, "bob@example.org")
+    assert bank.transfer(view.id, "bob").state is TransferState.RESERVED
+    bank.know("bob", email="robert@example.org")
+    bob = bank.open("bob")
+    assert bank.transfer(view.id).state is TransferState.RESERVED
+    bank.know("cleo", email="bob@example.org")
+    cleo = bank.open("cleo")
+    assert bank.transfer(view.id).state is TransferState.POSTED
+    assert (bank.booked(bob, "bob"), bank.booked(cleo, "cleo")) == (0, 300)
+    refused("not-found", lambda: bank.transfer(view.id, "bob"))
+
+
+def test_erasure_takes_the_address_off_what_ended_and_ends_what_waits(bank: Bank) -> None:
+    ada = bank.open("ada", 1_000)
+    ended, waits = bank.paid(ada, 300, "dora@example.org"), bank.paid(ada, 400, "dora@example.org")
+    bank.cancel(ended.id)
+    bank.know("dora")
+    assert bank.transfer(ended.id).counterparty == "dora@example.org"
+    # Asked for, and the ledger has not answered.
+    late = bank.pay(ada, 5, "dora@example.org")
+    bank.erase("dora")
+    assert [bank.transfer(one.id).counterparty for one in (ended, waits, late)] == [None] * 3
+    assert [bank.transfer(one.id).state.value for one in (ended, waits, late)] == ["cancelled", "rejected", "rejected"]
+    assert bank.available(ada) == 1_000
+
+
 def test_money_for_who_does_not_come_goes_back(bank: Bank) -> None:
     ada = bank.open("ada", 1_000)
     view = bank.paid(ada, 300, "dora@example.org")
@@ -163,6 +208,19 @@ def test_where_one_is_paid_to(bank: Bank) -> None:
     refused("invalid-field", lambda: bank.receive(first, currency="CZK"))
 
 
+def test_the_first_account_is_the_one_that_was_opened_first(bank: Bank) -> None:
+    first = bank.open("bob")
+    bank.wait(1_000)
+    second = bank.open("bob")
+    told = [ACCOUNT.value.deserialize(record.value or b"") for record in records(bank.log, ACCOUNT.name)]
+    with bank.database.begin() as connection:
+        # To a new database a compacted log tells of each account's last change only, and of the first one's later.
+        accounts.forget(connection, first)
+        [account] = [one for one in told if one.account_id == first]
+        accounts.learn(connection, replace(account, occurred_at=NOON + timedelta(days=1)))
+        assert accounts.receiving(connection, "bob", "EUR") == first != second
+
+
 def test_between_own_accounts(bank: Bank) -> None:
     giro, savings = bank.open("ada", 1_000), bank.open("ada", kind="savings")
     bank.limit(per_transfer_minor=1)
@@ -171,6 +229,29 @@ def test_between_own_accounts(bank: Bank) -> None:
     assert (bank.booked(giro), bank.booked(savings)) == (600, 400)
     assert [one.id for one in bank.transfers()] == [view.id]
     refused("forbidden", lambda: bank.refund(view.id, "ada"))
+
+
+def test_an_account_that_others_may_pay_from_is_limited_as_they_are(bank: Bank) -> None:
+    giro, mine, theirs = bank.open("ada", 1_000), bank.open("ada"), bank.open("bob")
+    bank.limit(per_transfer_minor=1)
+    share(bank, "ada", mine, "bob", Role.VIEWER)
+    assert bank.paid(giro, 5, None, creditor_account_id=mine).state is TransferState.POSTED
+    share(bank, "ada", mine, "bob", Role.OWNER)
+    # Nobody asked ada for this one.
+    share(bank, "bob", theirs, "ada", Role.OWNER)
+    for account_id in (mine, theirs):
+        refused("limit-exceeded", lambda a=account_id: bank.pay(giro, 5, None, creditor_account_id=a))  # type: ignore[misc]
+    own = bank.paid(giro, 1, None, creditor_account_id=mine)
+    assert (own.state, own.direction) == (TransferState.POSTED, "own")
+    refused("forbidden", lambda: bank.refund(own.id, "ada"))
+    given = bank.paid(giro, 1, None, creditor_account_id=theirs)
+    assert (given.state, given.direction, given.counterparty) == (TransferState.POSTED, "outgoing", "Bob")
+    assert bank.ledger.entry(given.entry_id or "").kind == "TRANSFER"
+    assert bank.transfer(given.id, "bob").direction == "incoming"
+    bank.refund(given.id)
+    bank.settle()
+    assert bank.booked(giro) == 994
+    faultless(bank)
 
 
 @pytest.mark.parametrize(
@@ -208,9 +289,7 @@ def test_what_cannot_be_asked_for(bank: Bank, body: dict[str, str], slug: str) -
 def test_a_viewer_does_not_pay(bank: Bank) -> None:
     ada, _ = bank.open("ada", 1_000), bank.open("bob")
     for role, slug in ((Role.VIEWER, "forbidden"), (Role.OWNER, None)):
-        body = MemberBody(role=role)
-        bank.ledger.do(lambda c, b=body: bank.ledger.service.set_member(c, caller(), ada, "cleo", b, None))  # type: ignore[misc]
-        bank.settle()
+        share(bank, "ada", ada, "cleo", role)
         if slug is not None:
             refused(slug, lambda: bank.pay(ada, 5, "bob@example.org", "cleo"))
     assert bank.paid(ada, 5, "bob@example.org", "cleo").state is TransferState.POSTED
@@ -278,6 +357,17 @@ class TestRefunds:
         assert bank.statuses(back.id)[-1].refunds_transfer_id == view.id
         assert bank.states(view.id)[-1] == "refunded"
 
+    def test_to_where_the_payer_is_paid_when_the_account_is_closed(self, bank: Bank) -> None:
+        first, second = bank.open("ada", 300), bank.open("ada")
+        bank.open("bob")
+        view = bank.paid(first, 300, "bob@example.org")
+        bank.ledger.do(lambda c: bank.ledger.service.close_account(c, caller(), first, None))
+        bank.settle()
+        back = bank.refund(view.id)
+        bank.settle()
+        assert bank.transfer(back.id).state is TransferState.POSTED
+        assert (bank.booked(second), bank.transfer(view.id).state) == (300, TransferState.REFUNDED)
+
     def test_again_when_it_failed(self, bank: Bank) -> None:
         ada, bob = bank.open("ada", 1_000), bank.open("bob")
         view = bank.paid(ada, 300, "bob@example.org")
@@ -320,14 +410,28 @@ class TestLimits:
         assert "per-day-count limit" in refused("limit-exceeded", lambda: bank.pay(ada, 1, "cleo@example.org"))
 
     def test_what_failed_does_not_count(self, bank: Bank) -> None:
-        ada = bank.open("ada", 400)
-        bank.limit(per_day_count=1)
-        assert bank.paid(ada, 500, "bob@example.org").state is TransferState.REJECTED
-        view = bank.paid(ada, 100, "dora@example.org")
+        ada = bank.open("ada")
+        bank.limit(per_day_minor=100, per_day_count=1)
+        bank.alias("bobby")
+        assert bank.paid(ada, 99, "bob@example.org").state is TransferState.REJECTED
+        bank.ledger.post(ada, 400)
+        bank.settle()
+        view = bank.paid(ada, 100, "@bobby")
         refused("limit-exceeded", lambda: bank.pay(ada, 1, "bob@example.org"))
         bank.cancel(view.id)
         bank.settle()
-        bank.pay(ada, 100, "dora@example.org")
+        bank.pay(ada, 100, "bob@example.org")
+
+    def test_addresses_are_not_tried_out_one_by_one(self, bank: Bank) -> None:
+        ada = bank.open("ada", 400)
+        bank.limit(per_day_minor=100, per_day_count=2)
+        for address in ("bob@example.org", "dora@example.org"):
+            view = bank.paid(ada, 100, address)
+            bank.cancel(view.id)
+            bank.settle()
+        assert "per-day-count" in refused("limit-exceeded", lambda: bank.pay(ada, 1, "cleo@example.org"))
+        bank.wait(DAY_MS)
+        bank.pay(ada, 100, "cleo@example.org")
 
     def test_a_day_is_the_payers(self, bank: Bank) -> None:
         bank.know("eve", timezone="Pacific/Auckland")
@@ -339,6 +443,26 @@ class TestLimits:
         refused("limit-exceeded", lambda: bank.pay(eve, 1, "bob@example.org", "eve"))
         bank.wait(1)
         bank.pay(eve, 1, "bob@example.org", "eve")
+
+    def test_moving_begins_no_new_day(self, bank: Bank) -> None:
+        bank.know("eve", timezone="Europe/Prague")
+        eve = bank.open("eve", 10_000)
+        bank.limit("eve", per_day_count=1)
+        bank.paid(eve, 1, "bob@example.org", "eve")
+        # 14:00 UTC, and 1:00 of the next day there.
+        bank.wait(2 * 3_600_000)
+        bank.know("eve", timezone="Pacific/Guadalcanal")
+        refused("limit-exceeded", lambda: bank.pay(eve, 1, "bob@example.org", "eve"))
+        bank.wait(DAY_MS)
+        bank.pay(eve, 1, "bob@example.org", "eve")
+
+    def test_another_alias_is_no_new_payee(self, bank: Bank) -> None:
+        ada = bank.open("ada", 10_000)
+        bank.limit(new_payee_minor=100)
+        bank.alias("bobby")
+        bank.pay(ada, 100, "@bobby")
+        bank.alias("ray")
+        assert "new-payee" in refused("limit-exceeded", lambda: bank.pay(ada, 1, "@ray"))
 
     def test_a_payee_is_known_after_a_day(self, bank: Bank) -> None:
         ada = bank.open("ada", 10_000)
@@ -352,8 +476,12 @@ class TestLimits:
     def test_without_any_of_ones_own_the_service_has_some(self, bank: Bank) -> None:
         ada = bank.open("ada", 10**9)
         refused("limit-exceeded", lambda: bank.pay(ada, 10_000_01, "bob@example.org"))
-        bank.limit()
+        # One that is set replaces its own kind only.
+        bank.limit(per_transfer_minor=15_000_00)
+        assert "new-payee" in refused("limit-exceeded", lambda: bank.pay(ada, 10_000_01, "bob@example.org"))
+        bank.limit(per_transfer_minor=15_000_00, new_payee_minor=15_000_00)
         bank.pay(ada, 10_000_01, "bob@example.org")
+        assert "per-day" in refused("limit-exceeded", lambda: bank.pay(ada, 10_000_00, "cleo@example.org"))
 
 
 class TestScreening:

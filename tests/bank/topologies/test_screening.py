@@ -28,7 +28,8 @@ def requested(
         event_id=f"e{number}",
         transfer_id=f"t{number}",
         debtor_account_id="a",
-        creditor_user_id=payee,
+        creditor_user_id=more.get("creditor"),
+        payee_ref=payee,
         amount_minor=minor,
         currency=Currency(more.get("currency", "EUR")),
         is_new_payee=new,
@@ -74,7 +75,18 @@ def usual(count: int, minor: int = 1_000) -> list[TransferRequested]:
         ([requested(n, 5) for n in range(REPEATED_MAX)], requested(99, 5, minutes=9), False),
         ([requested(n, 5) for n in range(REPEATED_MAX)], requested(99, 6, minutes=9), True),
         ([requested(n, 5) for n in range(REPEATED_MAX)], requested(99, 5, minutes=10), True),
-        # Whether two unknown payees are the same is not known.
+        # Who the payee is makes no difference.
+        (
+            [requested(n, 5, creditor="bob") for n in range(REPEATED_MAX)],
+            requested(99, 5, minutes=9, creditor="cleo"),
+            False,
+        ),
+        (
+            [requested(n, 5, payee=f"p{n}", creditor="bob") for n in range(REPEATED_MAX)],
+            requested(99, 5, payee="p99", creditor="bob"),
+            True,
+        ),
+        # Without a name for the payee it is not known whether two are the same.
         ([requested(n, 5, payee=None) for n in range(REPEATED_MAX)], requested(99, 5, payee=None), True),
     ],
 )

@@ -83,7 +83,7 @@ class UserGoals(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
 
 
 class PaymentLimit(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """How much a user lets go out in transfers of one currency; None: no limit of that kind.
+    """How much a user lets go out in transfers of one currency; None: what the bank lets everybody.
 
     A day is one in the user's time zone. A payee is new for ``new_payee_hours`` after the first transfer to them, and
     until then gets no more than ``new_payee_minor`` in all.

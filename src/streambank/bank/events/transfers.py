@@ -84,13 +84,16 @@ class TransferParty(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_de
 class TransferRequested(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """Somebody wants to pay. Topic ``transfer.requested``, key ``transfer_id``. ``user_id`` is the payer.
 
-    Whoever screens transfers answers with a TransferScreened by ``respond_by``.
+    Whoever screens transfers answers with a TransferScreened by ``respond_by``. ``payee_ref`` is equal where a payer
+    names the same payee again, whether or not anybody has the address: a verdict that went by ``creditor_user_id``
+    would tell the payer who has an account.
     """
 
     event_id: str
     transfer_id: str
     debtor_account_id: str
     creditor_user_id: str | None = None
+    payee_ref: str | None = None
     amount_minor: Amount
     currency: Currency
     is_new_payee: bool

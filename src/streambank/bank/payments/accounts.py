@@ -5,7 +5,6 @@ from sqlalchemy import Connection, delete, insert, select, update
 from streambank.bank.events import Account, AccountKind, Role
 from streambank.bank.payments.models import ACCOUNT, ACCOUNT_MEMBER, RECEIVING_ACCOUNT
 from streambank.bank.payments.repository import AnyRow
-from streambank.clock import to_millis
 from streambank.service.http.problems import Problem, conflict, forbidden, not_found, unprocessable
 
 FRESH_MS = 10_000
@@ -24,8 +23,7 @@ def learn(connection: Connection, account: Account) -> None:
     }
     place = ACCOUNT.c.account_id == account.account_id
     if connection.execute(update(ACCOUNT).where(place).values(values)).rowcount == 0:
-        first = {"account_id": account.account_id, "known_since": to_millis(account.occurred_at)}
-        connection.execute(insert(ACCOUNT), {**first, **values})
+        connection.execute(insert(ACCOUNT), {"account_id": account.account_id, **values})
     connection.execute(delete(ACCOUNT_MEMBER).where(ACCOUNT_MEMBER.c.account_id == account.account_id))
     roles = {member.user_id: member.role for member in account.members} | {account.user_id: Role.OWNER}
     connection.execute(
@@ -80,6 +78,28 @@ def owned(connection: Connection, user_id: str, account_id: str, currency: str, 
         raise unprocessable(field, f"the account holds {row.currency}")
 
 
+def owners(connection: Connection, account_id: str) -> tuple[str | None, set[str]]:
+    """Who opened an account, and all who may pay from it; None and nobody for one that is not known."""
+    found = (
+        select(ACCOUNT.c.opener_id, ACCOUNT_MEMBER.c.user_id)
+        .join(ACCOUNT_MEMBER, ACCOUNT_MEMBER.c.account_id == ACCOUNT.c.account_id)
+        .where(ACCOUNT.c.account_id == account_id, ACCOUNT_MEMBER.c.role == Role.OWNER.value)
+    )
+    rows = connection.execute(found).all()
+    return (rows[0].opener_id if rows else None), {row.user_id for row in rows}
+
+
+def is_payable(connection: Connection, user_id: str, account_id: str) -> bool:
+    """Whether an account is open, and a user may pay from it and be paid to it."""
+    found = (
+        select(ACCOUNT.c.account_id)
+        .join(ACCOUNT_MEMBER, ACCOUNT_MEMBER.c.account_id == ACCOUNT.c.account_id)
+        .where(ACCOUNT.c.account_id == account_id, ACCOUNT.c.closed.is_(False))
+        .where(ACCOUNT_MEMBER.c.user_id == user_id, ACCOUNT_MEMBER.c.role == Role.OWNER.value)
+    )
+    return connection.scalar(found) is not None
+
+
 def receiving(connection: Connection, user_id: str, currency: str, *, other_than: str | None = None) -> str | None:
     """Where a user is paid to in a currency: what they chose, else the first checking account that they opened."""
     chosen = connection.scalar(
@@ -96,7 +116,7 @@ def receiving(connection: Connection, user_id: str, currency: str, *, other_than
         select(ACCOUNT.c.account_id)
         .where(ACCOUNT.c.opener_id == user_id, ACCOUNT.c.currency == currency, ACCOUNT.c.closed.is_(False))
         .where(ACCOUNT.c.kind == AccountKind.CHECKING.value, ACCOUNT.c.account_id != (other_than or ""))
-        .order_by(ACCOUNT.c.known_since, ACCOUNT.c.account_id)
+        .order_by(ACCOUNT.c.account_id)
         .limit(1)
     )
     return first

@@ -23,6 +23,7 @@ from streambank.bank.payments.people import Person
 from streambank.bank.payments.repository import AnyRow
 from streambank.bank.payments.states import STATES, Step
 from streambank.clock import to_datetime
+from streambank.ids import derived_id
 from streambank.service.outbox import OutgoingRecord, outgoing
 
 _TOLD = frozenset({Step.POSTING, Step.POSTED, Step.REFUNDED})
@@ -61,6 +62,7 @@ def transfer_requested(row: AnyRow, event_id: str, now_ms: int) -> OutgoingRecor
         transfer_id=row.transfer_id,
         debtor_account_id=row.debtor_account_id,
         creditor_user_id=row.creditor_user_id,
+        payee_ref=derived_id("payee", row.debtor_user_id, row.payee_key),
         amount_minor=row.amount_minor,
         currency=Currency(row.currency),
         is_new_payee=bool(row.is_new_payee),

@@ -4,6 +4,9 @@
 day:         0:00 . . . . t . . t . . . . . . . now            24:00
                           what was asked for today and has not failed counts
 
+moved:       |<--- 24 h --->|   until a day after a change of the time zone the last 24 hours count too, so that a new
+             t . 0:00 . t . now day does not begin by moving
+
 new payee:   first transfer to them |--- new_payee_hours ---| from here on only the day counts
                                     what goes to them in this time has a limit of its own
 """
@@ -15,11 +18,15 @@ from iso4217 import Currency
 from streambank.bank.events import PaymentLimit, to_decimal
 
 HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 
 
 @dataclass(frozen=True, slots=True)
 class Used:
     """What counts already: transfers of the day, and all to this payee. Those that failed do not.
+
+    But ``day_count`` has those to an address that failed once the money was held for it: to pay and to cancel tells
+    whether somebody has the address, and would do so for any number of them.
 
     ``first_to_payee_ms``: when the first transfer to the payee was asked for; None: this is it.
     """
@@ -36,6 +43,13 @@ class Exceeded:
 
     limit: str
     detail: str
+
+
+def counts_from_ms(day_start_ms: int, zone_changed_ms: int | None, now_ms: int) -> int:
+    """From when on a transfer counts into the day's limits. ``zone_changed_ms``: when the payer last moved."""
+    if zone_changed_ms is not None and now_ms < zone_changed_ms + DAY_MS:
+        return min(day_start_ms, now_ms - DAY_MS)
+    return day_start_ms
 
 
 def is_new_payee(limit: PaymentLimit, used: Used, now_ms: int) -> bool:

@@ -37,13 +37,15 @@ PERSON = Table(
     Column("address_key", Text),
     Column("verified", Boolean, nullable=False),
     Column("name", Text),
-    Column("timezone", Text, nullable=False),
+    Column("timezone", Text),
+    Column("zone_changed_at", BigInteger),
     Column("alias", String(30)),
     Column("alias_key", String(30), unique=True),
 )
 """Who is known, from ``user.key``, ``user.profile`` and ``user.limits``: the last events as they came.
 
-``address_key``, ``verified``, ``name`` and ``timezone`` are the profile opened with the key, once both are there.
+``address_key``, ``verified``, ``name`` and ``timezone`` are the profile opened with the key, once both are there;
+``zone_changed_at``: when another profile last had another time zone than the one before.
 """
 
 PERSON_BY_ADDRESS = Index("person_by_address", PERSON.c.address_key)
@@ -55,10 +57,9 @@ ACCOUNT = Table(
     Column("opener_id", String(64), nullable=False),
     Column("currency", String(3), nullable=False),
     Column("kind", String(12), nullable=False),
-    Column("known_since", BigInteger, nullable=False),
     Column("closed", Boolean, nullable=False),
 )
-"""Accounts, from ``account``. ``known_since``: when the first of its events happened."""
+"""Accounts, from ``account``. Their ids are UUIDv7: by id they are in the order in which they were opened."""
 
 ACCOUNT_BY_OPENER = Index("account_by_opener", ACCOUNT.c.opener_id, ACCOUNT.c.currency)
 
@@ -137,7 +138,8 @@ def _partial(name: str, condition: str, *columns: "Column[object] | ColumnElemen
 
 DUE = "due_at IS NOT NULL"
 TRANSFER_BY_DUE = _partial("transfer_by_due", DUE, TRANSFER.c.due_at)
-TRANSFER_BY_PAYEE = _partial("transfer_by_payee", DUE, TRANSFER.c.payee_key)
+TRANSFER_BY_PAYEE = Index("transfer_by_payee", TRANSFER.c.payee_key)
+TRANSFER_TO_PAYEE = Index("transfer_to_payee", TRANSFER.c.debtor_user_id, TRANSFER.c.payee_key, TRANSFER.c.created_at)
 
 STANDING_ORDER = Table(
     "standing_order",
@@ -167,6 +169,10 @@ STANDING_ORDER = Table(
 
 ORDER_BY_USER = Index("standing_order_by_user", STANDING_ORDER.c.user_id, STANDING_ORDER.c.order_id)
 ORDER_BY_DUE = _partial("standing_order_by_due", DUE, STANDING_ORDER.c.due_at)
+ORDER_BY_CREDITOR = _partial(
+    "standing_order_by_creditor", "creditor_user_id IS NOT NULL", STANDING_ORDER.c.creditor_user_id
+)
+ORDER_BY_PAYEE = Index("standing_order_by_payee", STANDING_ORDER.c.payee_key)
 
 PAYMENT_REQUEST = Table(
     "payment_request",
@@ -194,4 +200,4 @@ REQUEST_BY_CREDITOR = Index(
 REQUEST_BY_DEBTOR = Index("payment_request_by_debtor", PAYMENT_REQUEST.c.debtor_user_id, PAYMENT_REQUEST.c.request_id)
 OPEN = "state = 'open'"
 REQUEST_BY_EXPIRY = _partial("payment_request_by_expiry", OPEN, PAYMENT_REQUEST.c.expires_at)
-REQUEST_BY_PAYER = _partial("payment_request_by_payer", OPEN, PAYMENT_REQUEST.c.payer_key)
+REQUEST_BY_PAYER = Index("payment_request_by_payer", PAYMENT_REQUEST.c.payer_key)

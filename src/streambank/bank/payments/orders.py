@@ -142,6 +142,12 @@ def forget(connection: Connection, user_id: str) -> None:
     connection.execute(update(STANDING_ORDER).where(paying).values(payee_text=None, payee_key=None, due_at=None))
 
 
+def forget_address(connection: Connection, address_key: str) -> None:
+    """End the standing orders that pay an address whose owner is erased, and take it off them."""
+    paying = (STANDING_ORDER.c.payee_kind == "address") & (STANDING_ORDER.c.payee_key == address_key)
+    connection.execute(update(STANDING_ORDER).where(paying).values(payee_text=None, payee_key=None, due_at=None))
+
+
 def view(row: AnyRow) -> OrderView:
     """A standing order as its payer sees it."""
     return OrderView(
@@ -181,7 +187,7 @@ def _make(connection: Connection, saga: Saga, row: AnyRow, now_ms: int) -> None:
         rejected = Reason.OVER_LIMIT if over is not None else None
         if row.due_at < now_ms - saga.settings.catch_up_ms:
             rejected = Reason.TOO_LATE
-        elif wish.payee.user_id == row.user_id and wish.payee.kind != "own":
+        elif wish.payee.user_id == row.user_id and wish.payee.kind == "address":
             # The address has come to be the payer's own.
             rejected = Reason.UNKNOWN_PAYEE
         transfers.begin(connection, saga, payer, wish, is_new_payee=is_new, rejected=rejected)
@@ -190,10 +196,13 @@ def _make(connection: Connection, saga: Saga, row: AnyRow, now_ms: int) -> None:
 
 
 def _payee(connection: Connection, row: AnyRow) -> Payee:
+    """Whom this occurrence is for: who has the address now, and who may pay from the account now."""
+    if row.creditor_account_id is not None:
+        return transfers.account_payee(connection, row.user_id, row.creditor_account_id)
     user_id = row.creditor_user_id
     if row.payee_kind == "address":
         user_id = people.find(connection, Handle("address", row.payee_text, row.payee_key))
-    return Payee(row.payee_kind, row.payee_text, row.payee_key or row.user_id, user_id, row.creditor_account_id)
+    return Payee(row.payee_kind, row.payee_text, row.payee_key or row.user_id, user_id)
 
 
 def _check(body: NewOrder, today: date) -> None:

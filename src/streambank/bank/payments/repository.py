@@ -42,6 +42,13 @@ def change(connection: Connection, row: AnyRow, values: dict[str, object]) -> An
     return connection.execute(_BY_ID, {"id": row.transfer_id}).one()
 
 
+def note_creditor(connection: Connection, row: AnyRow, user_id: str) -> AnyRow:
+    """Note who the payee is; the row as it is now. Its version stays: the payer could read from it who signed up."""
+    place = TRANSFER.c.transfer_id == row.transfer_id
+    connection.execute(update(TRANSFER).where(place).values(creditor_user_id=user_id))
+    return connection.execute(_BY_ID, {"id": row.transfer_id}).one()
+
+
 def set_due(connection: Connection, transfer_id: str, due_ms: int) -> None:
     """Say when a transfer is to be looked at again."""
     connection.execute(update(TRANSFER).where(TRANSFER.c.transfer_id == transfer_id).values(due_at=due_ms))
@@ -75,22 +82,30 @@ def forget_texts(connection: Connection, user_id: str) -> None:
     connection.execute(update(TRANSFER).where(got).values(payee_text=None, payee_key=None))
 
 
-def used(connection: Connection, user_id: str, currency: str, day_start_ms: int, payee_key: str) -> Used:
+def forget_address(connection: Connection, user_id: str, address_key: str) -> None:
+    """Take an address whose owner is erased off the transfers that ended; those on their way will end with the user."""
+    named = (TRANSFER.c.payee_kind == "address") & (TRANSFER.c.payee_key == address_key)
+    ended = TRANSFER.c.due_at.is_(None)
+    connection.execute(update(TRANSFER).where(named, ended).values(payee_text=None, payee_key=None))
+    unpaid = ~ended & TRANSFER.c.creditor_account_id.is_(None)
+    connection.execute(update(TRANSFER).where(named, unpaid).values(creditor_user_id=user_id))
+
+
+def used(connection: Connection, user_id: str, currency: str, from_ms: int, payee_key: str) -> Used:
     """What counts into a user's limits already: transfers of the day, and those to a payee at any time.
 
-    A payee is who was named: that an address and an alias are the same person's is not for the payer to find out.
+    A payee is the address that was named, or who has the alias: that both are the same person's is not for the payer
+    to find out.
     """
-    counted = (
-        (TRANSFER.c.debtor_user_id == user_id)
-        & (TRANSFER.c.currency == currency)
-        & TRANSFER.c.limited
-        & TRANSFER.c.step.not_in(_FAILED)
-    )
-    total = func.coalesce(func.sum(TRANSFER.c.amount_minor), 0)
-    day = connection.execute(select(total, func.count()).where(counted, TRANSFER.c.created_at >= day_start_ms)).one()
-    first = func.min(TRANSFER.c.created_at)
+    asked = (TRANSFER.c.debtor_user_id == user_id) & (TRANSFER.c.currency == currency) & TRANSFER.c.limited
+    counted = asked & TRANSFER.c.step.not_in(_FAILED)
+    told = TRANSFER.c.reserved_at.is_not(None) & (TRANSFER.c.payee_kind == "address")
+    today = TRANSFER.c.created_at >= from_ms
+    total, first = func.coalesce(func.sum(TRANSFER.c.amount_minor), 0), func.min(TRANSFER.c.created_at)
+    day_minor = connection.scalar(select(total).where(counted, today))
+    day_count = connection.scalar(select(func.count()).where(asked, today, TRANSFER.c.step.not_in(_FAILED) | told))
     to_payee = connection.execute(select(total, first).where(counted, TRANSFER.c.payee_key == payee_key)).one()
-    return Used(int(day[0]), int(day[1]), int(to_payee[0]), to_payee[1])
+    return Used(int(day_minor or 0), int(day_count or 0), int(to_payee[0]), to_payee[1])
 
 
 def page(

@@ -18,6 +18,7 @@ from streambank.bank.events import RequestState
 from streambank.bank.payments import accounts, people, transfers
 from streambank.bank.payments.events import Sides, payment_requested
 from streambank.bank.payments.models import PAYMENT_REQUEST
+from streambank.bank.payments.people import Person
 from streambank.bank.payments.repository import AnyRow
 from streambank.bank.payments.saga import Saga
 from streambank.bank.payments.schemas import MoneyView, NewRequest, PayRequest, RequestView
@@ -156,7 +157,12 @@ def settle(connection: Connection, saga: Saga, transfer: AnyRow) -> None:
     if step is Step.POSTED:
         _end(connection, saga, row, RequestState.PAID)
     elif step in FAILED:
-        _change(connection, row, {"transfer_id": None})
+        row = _change(connection, row, {"transfer_id": None})
+        # One of them may have been erased meanwhile.
+        if people.known(connection, row.creditor_user_id) is None:
+            _end(connection, saga, row, RequestState.CANCELLED)
+        elif people.known(connection, row.debtor_user_id) is None:
+            _end(connection, saga, row, RequestState.DECLINED)
 
 
 def expire_due(connection: Connection, saga: Saga) -> int:
@@ -174,13 +180,18 @@ def find_asked(connection: Connection, saga: Saga, user_id: str, address_key: st
     asked = (PAYMENT_REQUEST.c.payer_key == address_key) & PAYMENT_REQUEST.c.debtor_user_id.is_(None)
     found = select(PAYMENT_REQUEST).where(asked, PAYMENT_REQUEST.c.state == _OPEN)
     for row in connection.execute(found.where(PAYMENT_REQUEST.c.creditor_user_id != user_id)).all():
-        _tell(connection, saga, _change(connection, row, {"debtor_user_id": user_id}))
+        # The asker could read from the version that somebody has signed up.
+        _tell(connection, saga, _change(connection, row, {"debtor_user_id": user_id}, version=row.version))
 
 
 def forget(connection: Connection, saga: Saga, user_id: str) -> None:
-    """A user is erased: what is open ends, and nothing of it names them."""
+    """A user is erased: what is open ends, and nothing of it names them.
+
+    Their transfers have been told before. A request with one that is still on its way ends with that.
+    """
     either = or_(PAYMENT_REQUEST.c.creditor_user_id == user_id, PAYMENT_REQUEST.c.debtor_user_id == user_id)
-    for row in connection.execute(select(PAYMENT_REQUEST).where(either, PAYMENT_REQUEST.c.state == _OPEN)).all():
+    ends = (PAYMENT_REQUEST.c.state == _OPEN) & PAYMENT_REQUEST.c.transfer_id.is_(None)
+    for row in connection.execute(select(PAYMENT_REQUEST).where(either, ends)).all():
         asks = row.creditor_user_id == user_id
         _end(connection, saga, row, RequestState.CANCELLED if asks else RequestState.DECLINED)
     asked = PAYMENT_REQUEST.c.debtor_user_id == user_id
@@ -190,15 +201,25 @@ def forget(connection: Connection, saga: Saga, user_id: str) -> None:
     connection.execute(update(PAYMENT_REQUEST).where(asking).values(no_text))
 
 
+def forget_address(connection: Connection, address_key: str) -> None:
+    """Take an address whose owner is erased off the requests that ended before they were known."""
+    asked = (PAYMENT_REQUEST.c.payer_key == address_key) & (PAYMENT_REQUEST.c.state != _OPEN)
+    connection.execute(update(PAYMENT_REQUEST).where(asked).values(payer_text=None, payer_key=None))
+
+
 def views(connection: Connection, rows: Sequence[AnyRow], user_id: str) -> list[RequestView]:
     """Requests as one of their sides sees them."""
-    return [view(connection, row, user_id) for row in rows]
+    askers = people.known_among(connection, (row.creditor_user_id for row in rows))
+    return [_view(row, user_id, askers.get(row.creditor_user_id)) for row in rows]
 
 
 def view(connection: Connection, row: AnyRow, user_id: str) -> RequestView:
     """A request as one of its sides sees it."""
+    return views(connection, [row], user_id)[0]
+
+
+def _view(row: AnyRow, user_id: str, asker: Person | None) -> RequestView:
     asks = row.creditor_user_id == user_id
-    asker = None if asks else people.known(connection, row.creditor_user_id)
     is_seen = not asks or row.state == RequestState.PAID.value
     return RequestView(
         id=row.request_id,
@@ -240,8 +261,10 @@ def _get(connection: Connection, request_id: str) -> AnyRow | None:
     return connection.execute(select(PAYMENT_REQUEST).where(PAYMENT_REQUEST.c.request_id == request_id)).one_or_none()
 
 
-def _change(connection: Connection, row: AnyRow, values: dict[str, object]) -> AnyRow:
+def _change(connection: Connection, row: AnyRow, values: dict[str, object], *, version: int | None = None) -> AnyRow:
+    """Change a row; its version is counted up unless it is given."""
+    new = {**values, "version": row.version + 1 if version is None else version}
     place = (PAYMENT_REQUEST.c.request_id == row.request_id) & (PAYMENT_REQUEST.c.version == row.version)
-    changed = connection.execute(update(PAYMENT_REQUEST).where(place).values({**values, "version": row.version + 1}))
+    changed = connection.execute(update(PAYMENT_REQUEST).where(place).values(new))
     check(changed.rowcount == 1, f"request {row.request_id} was changed while it was being changed")
     return connection.execute(select(PAYMENT_REQUEST).where(PAYMENT_REQUEST.c.request_id == row.request_id)).one()

@@ -108,8 +108,8 @@ class Saga:
         if account_id is not None:
             more = {"creditor_user_id": user_id, "creditor_account_id": account_id}
             return self.advance(connection, row, Happening.PAYEE_FOUND, **more)
-        if user_id != row.creditor_user_id:
-            row = repository.change(connection, row, {"creditor_user_id": user_id})
+        if user_id is not None and user_id != row.creditor_user_id:
+            row = repository.note_creditor(connection, row, user_id)
         repository.set_due(connection, row.transfer_id, row.expires_at)
         return row
 
@@ -203,8 +203,9 @@ def _payee(connection: Connection, row: AnyRow) -> tuple[str | None, str | None]
     if row.creditor_account_id is not None:
         return row.creditor_user_id, row.creditor_account_id
     user_id = row.creditor_user_id
-    if user_id is None and row.payee_kind == "address" and row.payee_key is not None:
-        user_id = people.find(connection, Handle("address", row.payee_text or "", row.payee_key))
+    if row.payee_kind == "address":
+        # Anew each time: it may have come to be somebody else's.
+        user_id = people.find(connection, Handle("address", row.payee_text or "", row.payee_key or ""))
     if user_id is None:
         return None, None
     found = accounts.receiving(connection, user_id, row.currency, other_than=row.debtor_account_id)

@@ -35,7 +35,7 @@ from streambank.bank.events import (
 )
 from streambank.bank.payments import accounts, orders, payees, people, repository, requests, transfers
 from streambank.bank.payments.models import PAYMENT_REQUEST as PAYMENT_REQUEST_TABLE
-from streambank.bank.payments.models import PERSON, STANDING_ORDER, TRANSFER
+from streambank.bank.payments.models import STANDING_ORDER, TRANSFER
 from streambank.bank.payments.saga import Saga
 from streambank.bank.payments.schemas import (
     AliasBody,
@@ -120,8 +120,8 @@ class PaymentsService:
             outbox,
             group=NAME,
             subscriptions=[
-                Subscription(USER_KEY, self._learn_keys, self._erase),
-                Subscription(USER_PROFILE, self._learn_profiles, _each(USER_PROFILE.key, people.forget_profile)),
+                Subscription(USER_KEY, self._learn_keys, _each(USER_KEY.key, self.erase)),
+                Subscription(USER_PROFILE, self._learn_profiles, _each(USER_PROFILE.key, self._forget_profile)),
                 Subscription(USER_LIMITS, self._learn_limits, _each(USER_LIMITS.key, people.forget_limits)),
                 Subscription(ACCOUNT, self._learn_accounts, _each(ACCOUNT.key, accounts.forget)),
                 Subscription(TRANSFER_SCREENED, self._screened),
@@ -170,23 +170,33 @@ class PaymentsService:
 
     def _learn_keys(self, connection: Connection, received: Sequence[Received[UserKey]]) -> None:
         for item in received:
-            if people.learn_key(connection, item.value):
+            if people.learn_key(connection, item.value, self.saga.clock()):
                 self._found(connection, item.value.user_id)
 
     def _learn_profiles(self, connection: Connection, received: Sequence[Received[UserProfile]]) -> None:
         for item in received:
-            if people.learn_profile(connection, item.value):
+            if people.learn_profile(connection, item.value, self.saga.clock()):
                 self._found(connection, item.value.user_id)
 
     def _found(self, connection: Connection, user_id: str) -> None:
         """Somebody can be paid, at another address or in another time zone than before."""
-        address_key = connection.scalar(
-            select(PERSON.c.address_key).where(PERSON.c.user_id == user_id, PERSON.c.verified)
-        )
+        address_key = people.verified_address_key(connection, user_id)
         repository.hurry(connection, user_id, address_key, self.saga.clock())
         if address_key is not None:
             requests.find_asked(connection, self.saga, user_id, address_key)
         orders.move_days(connection, user_id)
+
+    def _forget_profile(self, connection: Connection, user_id: str) -> None:
+        self._forget_address(connection, user_id)
+        people.forget_profile(connection, user_id)
+
+    def _forget_address(self, connection: Connection, user_id: str) -> None:
+        """Take the address of who is erased off what others made for it. It is known for as long as the profile is."""
+        address_key = people.verified_address_key(connection, user_id)
+        if address_key is not None:
+            orders.forget_address(connection, address_key)
+            requests.forget_address(connection, address_key)
+            repository.forget_address(connection, user_id, address_key)
 
     def _learn_limits(self, connection: Connection, received: Sequence[Received[UserLimits]]) -> None:
         for item in received:
@@ -203,18 +213,14 @@ class PaymentsService:
     def _answered(self, connection: Connection, received: Sequence[Received[TransferOutcome]]) -> None:
         self.saga.answered(connection, [item.value for item in received])
 
-    def _erase(self, connection: Connection, tombstones: Sequence[Record]) -> None:
-        """Users were erased: what is on its way ends, and what names them goes."""
-        for record in tombstones:
-            if record.key is None:
-                continue
-            user_id = USER_KEY.key.deserialize(record.key)
-            orders.forget(connection, user_id)
-            requests.forget(connection, self.saga, user_id)
-            if not people.forget(connection, user_id, self.saga.clock()):
-                continue
+    def erase(self, connection: Connection, user_id: str) -> None:
+        """A user was erased: what is on its way ends, and what names them goes."""
+        self._forget_address(connection, user_id)
+        orders.forget(connection, user_id)
+        if people.forget(connection, user_id, self.saga.clock()):
             for row in repository.of_user(connection, user_id):
                 self.saga.advance(connection, row, Happening.ERASED)
+            requests.forget(connection, self.saga, user_id)
             repository.forget_texts(connection, user_id)
             idempotency.forget(connection, user_id)
 
@@ -246,7 +252,7 @@ class PaymentsService:
         following = (
             encode_cursor(rows[limit - 1].created_at, rows[limit - 1].transfer_id) if len(rows) > limit else None
         )
-        return [transfers.view(connection, row, caller.user_id) for row in rows[:limit]], following
+        return transfers.views(connection, rows[:limit], caller.user_id), following
 
     def get_transfer(self, connection: Connection, caller: Caller, transfer_id: str) -> Answer:
         """One transfer."""
@@ -318,7 +324,7 @@ class PaymentsService:
         place = _place(cursor)
         rows = requests.page(connection, caller.user_id, incoming=incoming, state=state, before=place, limit=limit + 1)
         following = encode_cursor(rows[limit - 1].request_id) if len(rows) > limit else None
-        return [requests.view(connection, row, caller.user_id) for row in rows[:limit]], following
+        return requests.views(connection, rows[:limit], caller.user_id), following
 
     def get_request(self, connection: Connection, caller: Caller, request_id: str) -> Answer:
         """One request."""

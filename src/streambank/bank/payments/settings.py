@@ -63,7 +63,7 @@ class PaymentsSettings:
     Attributes:
         screening: ``topic``: each transfer waits for a TransferScreened, and is rejected without one. ``limits``: the
             payment limits are all that is looked at.
-        limits: those of users who have none of their own in a currency; other currencies have ``day_count`` only.
+        limits: those that users have not set themselves, by currency; other currencies have ``day_count`` only.
         day_count: transfers a day in a currency without any limits.
         screening_wait_ms: for screening's answer. A topology answers within a second; one that restarts, within ten.
         ledger_wait_ms: for the first answer of the ledger: a service that restarts is back by then, and a payer who
@@ -102,6 +102,6 @@ class PaymentsSettings:
             raise SettingsError("catch_up_ms and day_count are not less than 0")
 
     def default_limit(self, currency: Currency) -> PaymentLimit:
-        """The limits of a user who has none of their own in that currency."""
+        """The limits of a user who has set none of their own in that currency."""
         known = self.limits.get(currency)
         return PaymentLimit(currency=currency, per_day_count=self.day_count) if known is None else known

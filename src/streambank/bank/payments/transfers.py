@@ -1,5 +1,6 @@
 """Transfers as people ask for them: made, listed, cancelled and refunded."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from iso4217 import Currency
@@ -22,9 +23,11 @@ from streambank.service.http.problems import conflict, forbidden, not_found, unp
 
 @dataclass(frozen=True, slots=True)
 class Payee:
-    """Whom a transfer is for. ``kind``: ``address``, ``alias``, ``own`` (an account of the payer's) or ``known``.
+    """Whom a transfer is for.
 
-    ``key`` names them wherever they are counted; ``user_id`` is None for an address that nobody has yet.
+    ``kind``: ``address``, ``alias``, ``own`` (an account of the payer's alone), ``shared`` (an account of the payer's
+    that somebody else may pay from, too) or ``known``. ``key`` names them wherever they are counted; ``user_id`` is
+    None for an address that nobody has yet.
     """
 
     kind: str
@@ -77,7 +80,9 @@ def find_payee(connection: Connection, user_id: str, text: str, pointer: str = "
         raise unprocessable(pointer, "nobody has this alias", "unknown-payee")
     if found == user_id:
         raise unprocessable(pointer, "that is yourself: name the account of yours that is to receive instead")
-    return Payee(handle.kind, handle.text, handle.key, found)
+    # An alias may be changed as often as one likes: what counts is whose it is.
+    key = found if handle.kind == "alias" and found is not None else handle.key
+    return Payee(handle.kind, handle.text, key, found)
 
 
 def payee_of(
@@ -90,7 +95,16 @@ def payee_of(
         return find_payee(connection, user_id, payee)
     account_id = str(creditor_account_id)
     accounts.owned(connection, user_id, account_id, currency, "/creditor_account_id", saga.clock())
-    return Payee("own", None, user_id, user_id, account_id)
+    return account_payee(connection, user_id, account_id)
+
+
+def account_payee(connection: Connection, user_id: str, account_id: str) -> Payee:
+    """An account of the payer's. One that others may pay from is as limited as they are, and its opener is paid."""
+    opener_id, owners = accounts.owners(connection, account_id)
+    if owners == {user_id}:
+        return Payee("own", None, user_id, user_id, account_id)
+    # To who is no owner any more the ledger says no.
+    return Payee("shared", None, account_id, opener_id if user_id in owners else user_id, account_id)
 
 
 def create(connection: Connection, saga: Saga, user_id: str, body: NewTransfer) -> AnyRow:
@@ -132,7 +146,8 @@ def check_limits(connection: Connection, saga: Saga, payer: Person, wish: Wish) 
     now_ms, currency = saga.clock(), wish.currency
     limit = payer.limit(currency, saga.settings)
     day_start_ms = begins_ms(to_datetime(now_ms).astimezone(payer.timezone).date(), payer.timezone)
-    used = repository.used(connection, payer.user_id, currency.value, day_start_ms, wish.payee.key)
+    from_ms = limits.counts_from_ms(day_start_ms, payer.zone_changed_ms, now_ms)
+    used = repository.used(connection, payer.user_id, currency.value, from_ms, wish.payee.key)
     return limits.exceeded(limit, wish.amount_minor, used, now_ms), limits.is_new_payee(limit, used, now_ms)
 
 
@@ -198,7 +213,7 @@ def refund(connection: Connection, saga: Saga, user_id: str, transfer_id: str, r
     """Give back all of a transfer that was got, by another from the account that got it. Once."""
     payer = people.caller(connection, user_id)
     row = one(connection, user_id, transfer_id)
-    if row.creditor_user_id != user_id or row.payee_kind == "own":
+    if row.creditor_user_id != user_id or row.debtor_user_id == user_id:
         raise forbidden("only who was paid by another can refund")
     if row.refunds_id is not None:
         raise conflict("transfer-is-refund", "a refund is not refunded: pay anew")
@@ -211,10 +226,13 @@ def refund(connection: Connection, saga: Saga, user_id: str, transfer_id: str, r
     debtor = people.known(connection, row.debtor_user_id)
     if debtor is None:
         raise conflict("payer-gone", "the payer has left the bank")
+    # Back to where it came from, or else to where the payer is paid to.
+    is_there = accounts.is_payable(connection, row.debtor_user_id, row.debtor_account_id)
+    back_to = row.debtor_account_id if is_there else None
     wish = Wish(
         transfer_id=saga.new_id(),
         debtor_account_id=row.creditor_account_id,
-        payee=Payee("known", debtor.name, row.debtor_user_id, row.debtor_user_id, row.debtor_account_id),
+        payee=Payee("known", debtor.name, row.debtor_user_id, row.debtor_user_id, back_to),
         amount_minor=row.amount_minor,
         currency=Currency(row.currency),
         remittance=remittance,
@@ -232,9 +250,18 @@ def steps_of(state: TransferState | None) -> list[str] | None:
 
 def view(connection: Connection, row: AnyRow, user_id: str) -> TransferView:
     """A transfer as one of its sides sees it."""
+    return views(connection, [row], user_id)[0]
+
+
+def views(connection: Connection, rows: Sequence[AnyRow], user_id: str) -> list[TransferView]:
+    """Transfers as one of their sides sees them."""
+    folk = people.known_among(connection, (one for row in rows for one in (row.debtor_user_id, row.creditor_user_id)))
+    return [_view(row, user_id, Sides(folk.get(row.debtor_user_id), folk.get(row.creditor_user_id))) for row in rows]
+
+
+def _view(row: AnyRow, user_id: str, sides: Sides) -> TransferView:
     pays = row.debtor_user_id == user_id
-    direction: Direction = "own" if row.payee_kind == "own" else "outgoing" if pays else "incoming"
-    sides = Sides.of(connection, row.debtor_user_id, row.creditor_user_id)
+    direction: Direction = "own" if row.debtor_user_id == row.creditor_user_id else "outgoing" if pays else "incoming"
     payer_name = None if sides.debtor is None else sides.debtor.name
     return TransferView(
         id=row.transfer_id,
@@ -242,7 +269,7 @@ def view(connection: Connection, row: AnyRow, user_id: str) -> TransferView:
         state=STATES[Step(row.step)],
         amount=MoneyView(amount_minor=row.amount_minor, currency=row.currency),
         account_id=row.debtor_account_id if pays else row.creditor_account_id,
-        other_account_id=row.creditor_account_id if direction == "own" else None,
+        other_account_id=row.creditor_account_id if pays and row.payee_kind in ("own", "shared") else None,
         counterparty=payee_name(row, sides.creditor) if pays else payer_name,
         remittance=row.remittance,
         end_to_end_id=row.end_to_end_id,

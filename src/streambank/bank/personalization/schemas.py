@@ -254,7 +254,7 @@ class SpendingGoalList(BaseModel):
 
 
 class PaymentLimitBody(Body):
-    """How much may go out in transfers of a currency; null: no limit of that kind. All days are in your time zone.
+    """How much may go out in transfers of a currency; null: the bank's own limit. All days are in your time zone.
 
     A payee is new for ``new_payee_hours`` after the first transfer to them, and gets no more than ``new_payee_minor``
     until then.

@@ -7,6 +7,8 @@ Refused (FRAD), for a person to look into, is what taken-over accounts do:
 - ``unusual``: to a new payee goes :data:`UNUSUAL_TIMES` as much as the most that ever went out.
 - ``burst``: more than :data:`BURST_MAX` new payees within :data:`WINDOW_MS`.
 - ``repeated``: the same amount to the same payee more than :data:`REPEATED_MAX` times within :data:`WINDOW_MS`.
+
+No rule looks at who the payee is: to the payer the answer is the same whether or not an address has an account.
 """
 
 import msgspec
@@ -46,7 +48,7 @@ class Seen(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
     at_ms: int
     amount_minor: int
-    creditor_user_id: str | None
+    payee_ref: str | None
     is_new_payee: bool
 
 
@@ -66,7 +68,7 @@ def payer_and_currency(_transfer_id: str, request: TransferRequested) -> str:
 
 def after(_payer: str, request: TransferRequested, history: History) -> History:
     """The history with one more transfer, and the answer to it."""
-    seen = Seen(request.timestamp, request.amount_minor, request.creditor_user_id, request.is_new_payee)
+    seen = Seen(request.timestamp, request.amount_minor, request.payee_ref, request.is_new_payee)
     recent = (*(one for one in history.recent if one.at_ms > seen.at_ms - WINDOW_MS), seen)[-RECENT_MAX:]
     refused = suspicion(history, seen, recent) is not None
     answer = TransferScreened(
@@ -90,10 +92,8 @@ def suspicion(history: History, seen: Seen, recent: tuple[Seen, ...]) -> str | N
         return "unusual"
     if seen.is_new_payee and sum(one.is_new_payee for one in recent) > BURST_MAX:
         return "burst"
-    same = [
-        one for one in recent if (one.creditor_user_id, one.amount_minor) == (seen.creditor_user_id, seen.amount_minor)
-    ]
-    if seen.creditor_user_id is not None and len(same) > REPEATED_MAX:
+    same = [one for one in recent if (one.payee_ref, one.amount_minor) == (seen.payee_ref, seen.amount_minor)]
+    if seen.payee_ref is not None and len(same) > REPEATED_MAX:
         return "repeated"
     return None
 

@@ -13,7 +13,7 @@ from streambank.cli.output import Column, OutputOption, print_listing
 app = App(name="limit", help="How much may go out in transfers: list, set, remove.", help_format="plaintext")
 
 NONE = "none"
-"""What takes one limit away."""
+"""What takes one limit of one's own away: the bank's holds."""
 
 
 @app.command(name="ls")
@@ -63,7 +63,7 @@ def set_limit(
     new_payee_hours: int | None = None,
     server: ApiOption = USUAL_SERVER,
 ) -> None:
-    """Let no more than so much go out in transfers of a currency. What is not named stays; "none" takes a limit away.
+    """Let no more than so much go out in transfers of a currency. What is not named stays; "none": the bank's own.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def set_limit(
 
 @app.command(name="rm")
 def remove_limit(currency: str, /, *, server: ApiOption = USUAL_SERVER) -> None:
-    """Take all limits of a currency away.
+    """Take all your limits of a currency away: the bank's own hold.
 
     Parameters
     ----------

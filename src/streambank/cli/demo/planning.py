@@ -41,8 +41,15 @@ def make_plans(customer: Customer, seed: int, today: date) -> None:
                     target_date=today + timedelta(days=goal.within_days),
                 )
             )
-    # A day's count is high, and payees are known at once, since the demo's people live a day in a second.
-    limits = PaymentLimitBody(per_transfer_minor=one.salary_minor // 2, per_day_count=COUNT_MAX, new_payee_hours=0)
+    # A day's limits are high, and payees are known at once, since the demo's people live a day in a second.
+    most_minor = one.salary_minor // 2
+    limits = PaymentLimitBody(
+        per_transfer_minor=most_minor,
+        per_day_minor=most_minor * COUNT_MAX,
+        per_day_count=COUNT_MAX,
+        new_payee_minor=most_minor,
+        new_payee_hours=0,
+    )
     client.limits.set(client.limits.get(currency), limits)
 
 

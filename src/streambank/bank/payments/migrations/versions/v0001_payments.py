@@ -39,7 +39,8 @@ def _people() -> None:
         sa.Column("address_key", sa.Text),
         sa.Column("verified", sa.Boolean, nullable=False),
         sa.Column("name", sa.Text),
-        sa.Column("timezone", sa.Text, nullable=False),
+        sa.Column("timezone", sa.Text),
+        _number("zone_changed_at", required=False),
         sa.Column("alias", sa.String(30)),
         sa.Column("alias_key", sa.String(30), unique=True),
     )
@@ -50,7 +51,6 @@ def _people() -> None:
         _id("opener_id"),
         sa.Column("currency", sa.String(3), nullable=False),
         sa.Column("kind", sa.String(12), nullable=False),
-        _number("known_since"),
         sa.Column("closed", sa.Boolean, nullable=False),
     )
     op.create_index("account_by_opener", "account", ["opener_id", "currency"])
@@ -105,7 +105,8 @@ def _transfers() -> None:
     op.create_index("transfer_by_debtor", "transfer", ["debtor_user_id", "created_at", "transfer_id"])
     op.create_index("transfer_by_creditor", "transfer", ["creditor_user_id", "created_at", "transfer_id"])
     _partial("transfer_by_due", "transfer", ["due_at"], "due_at IS NOT NULL")
-    _partial("transfer_by_payee", "transfer", ["payee_key"], "due_at IS NOT NULL")
+    op.create_index("transfer_by_payee", "transfer", ["payee_key"])
+    op.create_index("transfer_to_payee", "transfer", ["debtor_user_id", "payee_key", "created_at"])
 
 
 def _orders() -> None:
@@ -134,6 +135,8 @@ def _orders() -> None:
     )
     op.create_index("standing_order_by_user", "standing_order", ["user_id", "order_id"])
     _partial("standing_order_by_due", "standing_order", ["due_at"], "due_at IS NOT NULL")
+    _partial("standing_order_by_creditor", "standing_order", ["creditor_user_id"], "creditor_user_id IS NOT NULL")
+    op.create_index("standing_order_by_payee", "standing_order", ["payee_key"])
 
 
 def _requests() -> None:
@@ -157,4 +160,4 @@ def _requests() -> None:
     op.create_index("payment_request_by_creditor", "payment_request", ["creditor_user_id", "request_id"])
     op.create_index("payment_request_by_debtor", "payment_request", ["debtor_user_id", "request_id"])
     _partial("payment_request_by_expiry", "payment_request", ["expires_at"], "state = 'open'")
-    _partial("payment_request_by_payer", "payment_request", ["payer_key"], "state = 'open'")
+    op.create_index("payment_request_by_payer", "payment_request", ["payer_key"])
