@@ -19,14 +19,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from tests.bank.notifications.conftest import Bench
 from tests.bank.notifications.support import NOON_MS, SETTINGS, goal_mark, notification, request, transfer
 from tests.bank.notifications.web import Hook, Web, hook_server, web_of
 from tests.postgres import Databases
 
 from streambank.bank.events import MailKind
-from streambank.bank.notifications import webhook_payloads, webhook_sender
+from streambank.bank.notifications import deliveries, webhook_payloads, webhook_sender
 from streambank.bank.notifications.deliveries import DISABLE_AFTER_MS, LEASE_MS, RETRY_AFTER_S
 from streambank.bank.notifications.models import DELIVERY
 from streambank.bank.notifications.webhook_signing import secret_text, signed_headers
@@ -291,8 +291,6 @@ def test_a_slow_one_holds_up_nobody_else(web: Web, hook: Hook, monkeypatch: pyte
 
 
 def test_a_claim_of_a_process_that_died_is_free_after_a_while(web: Web, hook: Hook) -> None:
-    from streambank.bank.notifications import deliveries
-
     add(web, hook.url)
     monkey = web.bench.service.webhook_sender
     original, monkey.send_due = monkey.send_due, lambda: 0  # type: ignore[method-assign]
@@ -320,6 +318,54 @@ def test_a_ping_is_sent_once(web: Web, hook: Hook) -> None:
     settle_hooks(web)
     assert len(hook.got) == 1
     assert log_of(web, made["id"])[0]["state"] == "failed"
+
+
+def test_of_a_webhook_one_test_waits_at_a_time(web: Web, hook: Hook) -> None:
+    made = add(web, hook.url)
+    web.done("POST", f"/v1/webhooks/{made['id']}:ping")
+    again = web("POST", f"/v1/webhooks/{made['id']}:ping")
+    assert (again.status_code, again.json()["type"]) == (409, "/problems/ping-pending")
+    settle_hooks(web)
+    web.done("POST", f"/v1/webhooks/{made['id']}:ping")
+
+
+def test_what_waits_for_a_webhook_has_a_bound(web: Web, hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliveries, "PENDING_MAX", 3)
+    made, other = add(web, hook.url), add(web, hook.url, "user-2")
+    hook.answers = [500] * 20
+    web.bench.happen(notification(1), notification(2))
+    settle_hooks(web)
+    web.bench.happen(notification(3), notification(4), notification(5, "user-2"))
+    settle_hooks(web)
+    states = [(entry["state"], entry["last_error"]) for entry in log_of(web, made["id"])]
+    assert states[0] == ("failed", deliveries.TOO_MANY)
+    assert [state for state, _ in states[1:]] == ["pending"] * 3
+    full = web("POST", f"/v1/webhooks/{made['id']}:ping")
+    assert (full.status_code, full.json()["type"]) == (409, "/problems/too-many-deliveries")
+    assert web.done("GET", f"/v1/webhooks/{other['id']}/deliveries", "user-2")["items"][0]["state"] == "pending"
+    # The inbox has what the webhook missed.
+    assert len(web.done("GET", "/v1/inbox")["items"]) == 4
+    hook.answers = []
+    web.bench.clock.now_ms += DAY_MS
+    settle_hooks(web)
+    web.bench.happen(notification(6))
+    settle_hooks(web)
+    assert log_of(web, made["id"])[0]["state"] == "delivered"
+
+
+def test_a_claim_does_not_take_the_square_of_what_waits(web: Web) -> None:
+    now = web.bench.clock()
+    made = add(web, "https://hooks.example.org/")
+    quick = add(web, "https://hooks.example.org/", "user-2")
+    with web.bench.database.begin() as connection:
+        rows = [deliveries.row(made["id"], f"notice-{n}", now - 1) for n in range(20_000)]
+        connection.execute(insert(DELIVERY), [*rows, deliveries.row(quick["id"], "notice-x", now)])
+        began = time.process_time()
+        first = deliveries.claim(connection, now, 16)
+        second = deliveries.claim(connection, now, 16)
+        assert time.process_time() - began < 1
+    assert [each.notice_id for each in first] == ["notice-0", "notice-x"]
+    assert second == []
 
 
 def test_while_a_secret_changes_both_sign(web: Web, hook: Hook) -> None:
