@@ -21,11 +21,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from sqlalchemy import insert, select
 from tests.bank.notifications.conftest import Bench
-from tests.bank.notifications.support import NOON_MS, SETTINGS, goal_mark, notification, request, transfer
+from tests.bank.notifications.support import NOON_MS, SETTINGS, goal_mark, notification, profile, request, transfer
 from tests.bank.notifications.web import Hook, Web, hook_server, web_of
 from tests.postgres import Databases
 
-from streambank.bank.events import MailKind
+from streambank.bank.events import Digest, MailKind
 from streambank.bank.notifications import deliveries, webhook_payloads, webhook_sender
 from streambank.bank.notifications.deliveries import DISABLE_AFTER_MS, LEASE_MS, RETRY_AFTER_S
 from streambank.bank.notifications.models import DELIVERY
@@ -171,6 +171,18 @@ def test_one_that_takes_nothing_for_days_is_switched_off_and_its_owner_told(web:
     web.bench.happen(notification(91))
     settle_hooks(web)
     assert len(hook.got) == sent + 1
+
+
+def test_that_one_is_switched_off_is_told_when_its_owner_wishes(web: Web, hook: Hook) -> None:
+    web.bench.happen(profile("user-1", digest=Digest.DAILY))
+    add(web, hook.url)
+    hook.answers = [410]
+    web.bench.happen(notification(1))
+    settle_hooks(web)
+    web.bench.pass_ms(20 * 3_600_000 - 1)
+    assert web.bench.mailer.sent == []
+    web.bench.pass_ms(1_001)
+    assert web.bench.subjects() == ["Since the last e-mail: 2 notices"]
 
 
 def test_gone_is_gone_at_once(web: Web, hook: Hook) -> None:

@@ -150,20 +150,32 @@ def next_due_at(connection: Connection, now_ms: int) -> int | None:
 def delivered(connection: Connection, delivery: Delivery, status: int, now_ms: int) -> None:
     """The webhook took it."""
     _settle(connection, delivery, DeliveryState.DELIVERED, now_ms, status, None)
-    if delivery.hook.failing_since is not None:
-        connection.execute(
-            update(WEBHOOK).where(WEBHOOK.c.webhook_id == delivery.hook.webhook_id).values(failing_since=None)
-        )
+    failing = (WEBHOOK.c.webhook_id == delivery.hook.webhook_id) & WEBHOOK.c.failing_since.is_not(None)
+    connection.execute(update(WEBHOOK).where(failing).values(failing_since=None))
 
 
 def given_up(connection: Connection, delivery: Delivery, status: int | None, reason: str, now_ms: int) -> None:
-    """It is not sent again."""
+    """It is not sent again. Where nothing else waits, the next failure begins another row of them."""
     _settle(connection, delivery, DeliveryState.FAILED, now_ms, status, reason)
+    hook_id = delivery.hook.webhook_id
+    if delivery.notice_id is not None and not pending(connection, [hook_id]):
+        connection.execute(update(WEBHOOK).where(WEBHOOK.c.webhook_id == hook_id).values(failing_since=None))
+
+
+def put_back(connection: Connection, delivery: Delivery, now_ms: int) -> None:
+    """It is due again at once, and that it was on its way counts for nothing."""
+    connection.execute(update(DELIVERY).where(_is(delivery)).values(due_at=now_ms, claimed_until=0))
+
+
+def hook_now(connection: Connection, webhook_id: str, now_ms: int) -> Hook | None:
+    """The webhook as it is now; None: it was removed."""
+    row = connection.execute(select(WEBHOOK).where(WEBHOOK.c.webhook_id == webhook_id)).one_or_none()
+    return _hook(row, now_ms) if row is not None else None
 
 
 def failed(connection: Connection, delivery: Delivery, status: int | None, reason: str, now_ms: int) -> None:
-    """It is sent again later, unless that was the last time. A test is sent once."""
-    if delivery.hook.failing_since is None:
+    """It is sent again later, unless that was the last time. A test is sent once, and proves nothing."""
+    if delivery.notice_id is not None:
         is_hook = WEBHOOK.c.webhook_id == delivery.hook.webhook_id
         connection.execute(
             update(WEBHOOK).where(is_hook, WEBHOOK.c.failing_since.is_(None)).values(failing_since=now_ms)

@@ -112,7 +112,12 @@ def _is_mailed_otherwise(each: Arrived) -> bool:
     return each.record.topic == MAIL_REQUESTED.name
 
 
-def tell(connection: Connection, notice: Notice, now_ms: int) -> None:
-    """Tell a user something that follows from no record: in their inbox, and by the next digest, which is due now."""
-    if inbox.unknown(connection, [notice]):
-        inbox.add(connection, [notice], {notice.notice_id: now_ms}, now_ms)
+def tell(connection: Connection, notice: Notice, emails_max: int, now_ms: int) -> None:
+    """Tell a user something that follows from no record: in their inbox, and by a digest, which is due when an e-mail
+    of it would go."""
+    if not inbox.unknown(connection, [notice]):
+        return
+    user_id = plain_text(notice.user_id)
+    known = recipients.find(connection, [user_id]).get(user_id) or Recipient(user_id)
+    due_at = held_until(now_ms, known.wishes, known.window, emails_max, critical=False)
+    inbox.add(connection, [notice], {notice.notice_id: due_at if due_at is not None else now_ms}, now_ms)

@@ -86,14 +86,16 @@ class WebhookSender:
         clock: Clock,
         *,
         local: bool,
+        emails_max: int,
         resolve: Resolve = resolve,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """``local``: webhooks may lead to this machine."""
+        """``local``: webhooks may lead to this machine. ``emails_max``: of one user in an hour."""
         self.delivered_count = 0
         self._database = database
         self._clock = clock
         self._local = local
+        self._emails_max = emails_max
         self._resolve = resolve
         self._tls = tls
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -201,13 +203,24 @@ class WebhookSender:
             )
             if body is None:
                 deliveries.given_up(connection, delivery, None, reason, now)
-                return
-            deliveries.failed(connection, delivery, outcome.status, reason, now)
-            since = delivery.hook.failing_since
-            if outcome.status == 410:
-                self._disable(connection, delivery, "its server answered 410: there is no such thing any more", now)
-            elif since is not None and now - since >= deliveries.DISABLE_AFTER_MS:
-                self._disable(connection, delivery, f"it took nothing for days, at last since {reason}", now)
+            else:
+                self._failed(connection, delivery, outcome.status, reason, now)
+
+    def _failed(self, connection: Connection, delivery: Delivery, status: int | None, reason: str, now_ms: int) -> None:
+        hook = deliveries.hook_now(connection, delivery.hook.webhook_id, now_ms)
+        if hook is None:
+            return
+        if hook.url != delivery.hook.url:
+            # It went to where the webhook led before: that says nothing of where it leads now.
+            deliveries.put_back(connection, delivery, now_ms)
+            return
+        deliveries.failed(connection, delivery, status, reason, now_ms)
+        is_ping = delivery.notice_id is None
+        if status == 410:
+            self._disable(connection, delivery, "its server answered 410: there is no such thing any more", now_ms)
+        elif not is_ping and hook.failing_since is not None:
+            if now_ms - hook.failing_since >= deliveries.DISABLE_AFTER_MS:
+                self._disable(connection, delivery, f"it took nothing for days, at last since {reason}", now_ms)
 
     def _disable(self, connection: Connection, delivery: Delivery, reason: str, now_ms: int) -> None:
         hook = delivery.hook
@@ -216,7 +229,8 @@ class WebhookSender:
         host = host_of(hook.url)
         notice_id = derived_id("notice", "webhook", hook.webhook_id, delivery.message_id)
         facts = WebhookFacts(hook.webhook_id, host)
-        planning.tell(connection, Notice(notice_id, notice_id, hook.user_id, now_ms, facts), now_ms)
+        notice = Notice(notice_id, notice_id, hook.user_id, now_ms, facts)
+        planning.tell(connection, notice, self._emails_max, now_ms)
         logger.warning("a webhook is switched off", webhook_id=hook.webhook_id, reason=reason)
 
     async def _post(self, delivery: Delivery, body: bytes) -> _Outcome:
