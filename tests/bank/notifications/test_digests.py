@@ -214,6 +214,20 @@ def test_who_wants_none_or_has_no_verified_address_gets_none_and_has_the_inbox(b
     assert inbox_size(bench) == 5
 
 
+def test_what_waits_for_a_verified_address_goes_once_it_is(bench: Bench) -> None:
+    bench.know("user-1", "user-2", email_verified=False)
+    # There are alerts for verified addresses only, whatever is known here of them.
+    bench.happen(notification(1), transfer(1))
+    assert bench.subjects() == ["Checking ••1234 fell below 1,000.00 CZK: now 812.40 CZK"]
+    bench.happen(profile("user-1"))
+    assert bench.subjects()[1:] == ["You paid 25.00 EUR to Petr Dvořák"]
+    for _ in range(60):
+        bench.pass_ms(15_000)
+    # It is no mistake that user-2 has none.
+    assert sorted(states(bench)) == ["sent", "sent", "skipped"]
+    assert read(bench.log, "notifications.dlq") == []
+
+
 def test_what_is_no_longer_wanted_when_it_is_due_is_not_sent(bench: Bench) -> None:
     from streambank.bank.notifications import recipients
 

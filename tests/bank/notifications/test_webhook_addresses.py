@@ -1,15 +1,20 @@
 """Where webhooks may lead. Each address here that is refused is a way that was tried somewhere."""
 
 import asyncio
+import socket
+import threading
+import time
 from collections.abc import Sequence
 
 import pytest
 
+from streambank.bank.notifications import webhook_addresses
 from streambank.bank.notifications.webhook_addresses import (
     WebhookAddressError,
     checked_address,
     is_public,
     parse_target,
+    resolve,
 )
 
 
@@ -146,3 +151,31 @@ def test_with_local_webhooks_a_name_still_leads_to_no_private_network(found: Seq
 @pytest.mark.parametrize("address", [PUBLIC, PUBLIC_6, "::ffff:93.184.215.14", "1.1.1.1", "2a00:1450:4001:80b::200e"])
 def test_public_addresses(address: str) -> None:
     assert is_public(address)
+
+
+def test_a_name_server_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+
+    def never(*_: object, **__: object) -> list[object]:
+        release.wait(30)
+        raise OSError("no such host")
+
+    monkeypatch.setattr(socket, "getaddrinfo", never)
+    monkeypatch.setattr(webhook_addresses, "_LOOK_UPS", threading.BoundedSemaphore(1))
+
+    async def ask() -> None:
+        async with asyncio.timeout(0.05):
+            await resolve("hooks.example.org", 443)
+
+    began = time.monotonic()
+    with pytest.raises(TimeoutError):
+        asyncio.run(ask())
+    # It goes on all the same, and no more than so many do.
+    with pytest.raises(OSError, match="too many"):
+        asyncio.run(resolve("hooks.example.org", 443))
+    assert time.monotonic() - began < 10
+    release.set()
+
+
+def test_the_system_resolves() -> None:
+    assert asyncio.run(resolve("127.0.0.1", 443)) == ["127.0.0.1"]

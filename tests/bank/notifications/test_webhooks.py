@@ -28,7 +28,7 @@ from tests.postgres import Databases
 from streambank.bank.events import Digest, MailKind
 from streambank.bank.notifications import deliveries, webhook_payloads, webhook_sender
 from streambank.bank.notifications.deliveries import DISABLE_AFTER_MS, LEASE_MS, RETRY_AFTER_S
-from streambank.bank.notifications.models import DELIVERY
+from streambank.bank.notifications.models import DELIVERY, WEBHOOK
 from streambank.bank.notifications.webhook_signing import secret_text, signed_headers
 
 DAY_MS = 86_400_000
@@ -183,6 +183,68 @@ def test_that_one_is_switched_off_is_told_when_its_owner_wishes(web: Web, hook: 
     assert web.bench.mailer.sent == []
     web.bench.pass_ms(1_001)
     assert web.bench.subjects() == ["Since the last e-mail: 2 notices"]
+
+
+def test_a_failure_now_and_one_long_ago_are_no_row(web: Web, hook: Hook) -> None:
+    made = add(web, hook.url)
+    hook.answers = [500] * 12
+    web.done("POST", f"/v1/webhooks/{made['id']}:ping")
+    settle_hooks(web)
+    # A test that fails is no failure, and a message that was given up is the end of its row.
+    for n in range(2):
+        assert web.done("GET", f"/v1/webhooks/{made['id']}")["failing_since"] is None
+        web.bench.clock.now_ms += 2 * DISABLE_AFTER_MS
+        web.bench.happen(notification(n))
+        for after_s in RETRY_AFTER_S:
+            web.bench.clock.now_ms += after_s * 1000
+            settle_hooks(web)
+    assert web.done("GET", f"/v1/webhooks/{made['id']}")["enabled"] is True
+    assert hook.answers == []
+
+
+def test_a_failure_says_nothing_of_where_it_leads_meanwhile(web: Web, hook: Hook) -> None:
+    made = add(web, hook.url)
+    with hook_server() as other:
+
+        def moved(handler: BaseHTTPRequestHandler) -> None:
+            path = f"/v1/webhooks/{made['id']}"
+            assert web("PATCH", path, json={"url": other.url}, headers={"If-Match": '"v1"'}).status_code == 200
+            handler.send_response(410)
+            handler.end_headers()
+
+        hook.answers = [moved]
+        web.bench.happen(notification(1))
+        settle_hooks(web)
+        assert (len(hook.got), len(other.got)) == (1, 1)
+    seen = web.done("GET", f"/v1/webhooks/{made['id']}")
+    assert (seen["enabled"], seen["failing_since"]) == (True, None)
+    assert [(entry["state"], entry["attempts"]) for entry in log_of(web, made["id"])] == [("delivered", 1)]
+
+
+def test_one_user_s_webhooks_hold_up_nobody_else_s(web: Web) -> None:
+    for n in range(5):
+        add(web, f"https://hooks.example.org/{n}")
+    add(web, "https://hooks.example.org/x", "user-2")
+    now = web.bench.clock()
+    with web.bench.database.begin() as connection:
+        hooks = connection.execute(select(WEBHOOK.c.webhook_id, WEBHOOK.c.user_id)).all()
+        late = [deliveries.row(hook.webhook_id, "notice-1", now - (hook.user_id == "user-1")) for hook in hooks]
+        connection.execute(insert(DELIVERY), late)
+        taken = deliveries.claim(connection, now, 3)
+        assert sorted(each.hook.user_id for each in taken) == ["user-1", "user-1", "user-2"]
+        assert deliveries.claim(connection, now, 3) == []
+        deliveries.delivered(connection, taken[0], 200, now)
+        assert [each.hook.user_id for each in deliveries.claim(connection, now, 3)] == ["user-1"]
+
+
+def test_webhooks_are_woken_only_for_what_is_for_them(web: Web, hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    woken: list[bool] = []
+    monkeypatch.setattr(web.bench.service.webhook_sender, "wake", lambda: woken.append(True))
+    add(web, hook.url)
+    web.bench.happen(notification(1, "user-2"), profile("user-1"))
+    assert woken == []
+    web.bench.happen(notification(2))
+    assert woken == [True]
 
 
 def test_gone_is_gone_at_once(web: Web, hook: Hook) -> None:

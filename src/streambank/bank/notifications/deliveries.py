@@ -35,6 +35,9 @@ PRUNED_AT_ONCE_MAX = 1_000
 PENDING_MAX = 1_000
 """How many messages wait for one webhook: more is no outage but one that nobody reads, and each claim passes them."""
 
+OF_USER_MAX = 2
+"""Messages of one user on their way at the same time."""
+
 TOO_MANY = "too many messages wait for the webhook already"
 
 
@@ -131,7 +134,7 @@ def is_due(connection: Connection, now_ms: int) -> bool:
 
 def claim(connection: Connection, now_ms: int, limit: int) -> list[Delivery]:
     """Take due deliveries for this process: of each webhook the one that has been due longest, and none whose webhook
-    is busy, so that one slow server holds up nobody but itself."""
+    is busy, so that one slow server holds up nobody but itself; nor one user's several anybody else's."""
     found = connection.execute(_DUE, {"now_ms": now_ms, "most": limit}).all()
     if found:
         connection.execute(_CLAIM, {"nums": [row.num for row in found], "until": now_ms + LEASE_MS})
@@ -150,8 +153,9 @@ def next_due_at(connection: Connection, now_ms: int) -> int | None:
 def delivered(connection: Connection, delivery: Delivery, status: int, now_ms: int) -> None:
     """The webhook took it."""
     _settle(connection, delivery, DeliveryState.DELIVERED, now_ms, status, None)
-    failing = (WEBHOOK.c.webhook_id == delivery.hook.webhook_id) & WEBHOOK.c.failing_since.is_not(None)
-    connection.execute(update(WEBHOOK).where(failing).values(failing_since=None))
+    if delivery.notice_id is not None:
+        failing = (WEBHOOK.c.webhook_id == delivery.hook.webhook_id) & WEBHOOK.c.failing_since.is_not(None)
+        connection.execute(update(WEBHOOK).where(failing).values(failing_since=None))
 
 
 def given_up(connection: Connection, delivery: Delivery, status: int | None, reason: str, now_ms: int) -> None:
@@ -256,6 +260,24 @@ _FIRST_OF_EACH = (
     .where(_FIRST_PENDING, _FIRST.c.due_at <= bindparam("now_ms"), _FIRST.c.webhook_id.not_in(_OF_BUSY))
     .group_by(_FIRST.c.webhook_id)
 )
+_RANKED = (
+    select(
+        DELIVERY.c.num,
+        func.row_number()
+        .over(partition_by=WEBHOOK.c.user_id, order_by=(DELIVERY.c.due_at, DELIVERY.c.num))
+        .label("place"),
+    )
+    .select_from(DELIVERY.join(WEBHOOK, WEBHOOK.c.webhook_id == DELIVERY.c.webhook_id))
+    .where(DELIVERY.c.num.in_(_FIRST_OF_EACH))
+    .subquery("ranked")
+)
+_ON_THEIR_WAY = (
+    select(WEBHOOK.c.user_id, func.count().label("count"))
+    .select_from(_BUSY.join(WEBHOOK, WEBHOOK.c.webhook_id == _BUSY.c.webhook_id))
+    .where(_BUSY_PENDING, _BUSY.c.claimed_until > bindparam("now_ms"))
+    .group_by(WEBHOOK.c.user_id)
+    .subquery("on_their_way")
+)
 _DUE = (
     select(
         DELIVERY.c.num,
@@ -265,8 +287,12 @@ _DUE = (
         DELIVERY.c.created_at,
         *(column for column in WEBHOOK.c if column.name != "created_at"),
     )
-    .select_from(DELIVERY.join(WEBHOOK, WEBHOOK.c.webhook_id == DELIVERY.c.webhook_id))
-    .where(DELIVERY.c.num.in_(_FIRST_OF_EACH))
+    .select_from(
+        DELIVERY.join(WEBHOOK, WEBHOOK.c.webhook_id == DELIVERY.c.webhook_id)
+        .join(_RANKED, _RANKED.c.num == DELIVERY.c.num)
+        .outerjoin(_ON_THEIR_WAY, _ON_THEIR_WAY.c.user_id == WEBHOOK.c.user_id)
+    )
+    .where(_RANKED.c.place + func.coalesce(_ON_THEIR_WAY.c.count, 0) <= OF_USER_MAX)
     .order_by(DELIVERY.c.due_at, DELIVERY.c.num)
     .limit(bindparam("most"))
 )

@@ -66,7 +66,8 @@ KEY_WAIT_FIRST_MS = 250
 KEY_WAIT_STEP_MS = 30_000
 KEY_WAIT_MOST_MS = 600_000
 """How long an e-mail waits for the key that it is sealed with. The users service publishes a key before anything that
-is sealed with it, but partitions are read in any order; after ten minutes it is not late but missing."""
+is sealed with it, but partitions are read in any order; after ten minutes it is not late but missing. So for a profile,
+and for one that says that the address is verified."""
 
 REPLY_BYTES_MAX = 500
 """How much of a server's reply goes into a dead letter: sealed it is a third longer, and has to fit there whole."""
@@ -276,7 +277,10 @@ class Sender:
         now = self._clock()
         waited_ms = now - claim.received_at
         if waited_ms >= KEY_WAIT_MOST_MS:
-            self._give_up(connection, claim, error)
+            if str(error) == repository.UNVERIFIED:
+                repository.settle(connection, claim, State.SKIPPED, now, last_error=str(error))
+            else:
+                self._give_up(connection, claim, error)
             return
         # As long again as it has waited: that doubles, without a count of its own.
         wait_ms = min(max(waited_ms, KEY_WAIT_FIRST_MS), KEY_WAIT_STEP_MS)

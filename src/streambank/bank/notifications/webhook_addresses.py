@@ -8,7 +8,9 @@ later (DNS rebinding) does not matter.
 import asyncio
 import re
 import socket
+import threading
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TypeAlias
@@ -17,6 +19,11 @@ from urllib.parse import SplitResult, urlsplit
 from streambank.errors import StreambankError
 
 URL_CHARS_MAX = 2_000
+
+LOOK_UPS_MAX = 64
+"""Names looked up at the same time: one that is given up goes on for as long as its name server takes."""
+
+_LOOK_UPS = threading.BoundedSemaphore(LOOK_UPS_MAX)
 
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 """The addresses of a host; raises OSError where it has none."""
@@ -135,10 +142,43 @@ async def checked_address(target: Target, resolve: Resolve, *, local: bool) -> s
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:
-    """The addresses of a host, as the system resolves it."""
+    """The addresses of a host, as the system resolves it.
+
+    In a thread that nobody waits for at the end: a name server that does not answer takes as long as it likes.
+
+    Raises:
+        OSError: it has none, or too many are being looked up.
+    """
+    look_ups = _LOOK_UPS
+    if not look_ups.acquire(blocking=False):
+        raise OSError("too many names are being looked up")
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-    return [str(sockaddr[0]) for *_, sockaddr in found]
+    found: asyncio.Future[Sequence[str]] = loop.create_future()
+
+    def settle(addresses: Sequence[str], error: Exception | None) -> None:
+        if found.done():
+            return
+        if error is not None:
+            found.set_exception(error)
+        else:
+            found.set_result(addresses)
+
+    def look_up() -> None:
+        addresses: list[str] = []
+        failure: Exception | None = None
+        try:
+            answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+            addresses = [str(sockaddr[0]) for *_, sockaddr in answers]
+        except Exception as error:
+            failure = error
+        finally:
+            look_ups.release()
+        # The loop may be closed by now.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(settle, addresses, failure)
+
+    threading.Thread(target=look_up, name="webhook-name", daemon=True).start()
+    return await found
 
 
 def _split(url: str) -> tuple[SplitResult, int]:

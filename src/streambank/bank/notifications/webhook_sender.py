@@ -215,12 +215,11 @@ class WebhookSender:
             deliveries.put_back(connection, delivery, now_ms)
             return
         deliveries.failed(connection, delivery, status, reason, now_ms)
-        is_ping = delivery.notice_id is None
+        since = hook.failing_since if delivery.notice_id is not None else None
         if status == 410:
             self._disable(connection, delivery, "its server answered 410: there is no such thing any more", now_ms)
-        elif not is_ping and hook.failing_since is not None:
-            if now_ms - hook.failing_since >= deliveries.DISABLE_AFTER_MS:
-                self._disable(connection, delivery, f"it took nothing for days, at last since {reason}", now_ms)
+        elif since is not None and now_ms - since >= deliveries.DISABLE_AFTER_MS:
+            self._disable(connection, delivery, f"it took nothing for days, at last since {reason}", now_ms)
 
     def _disable(self, connection: Connection, delivery: Delivery, reason: str, now_ms: int) -> None:
         hook = delivery.hook
