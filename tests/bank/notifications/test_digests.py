@@ -1,17 +1,20 @@
 """What goes at once, what is gathered, and that of what is gathered nothing is lost and nothing comes twice."""
 
 import threading
+from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 from tests.bank.notifications.conftest import Bench
 from tests.bank.notifications.support import (
+    KEY,
     NOON_MS,
     emails_sent,
     goal_mark,
@@ -26,9 +29,10 @@ from tests.bank.notifications.support import (
 )
 
 from streambank.bank.events import Digest, MailKind, QuietHours, TransferState
-from streambank.bank.notifications import planning
+from streambank.bank.notifications import inbox, planning, telling
 from streambank.bank.notifications.facts import Category
 from streambank.bank.notifications.inbox import DIGEST_NOTICES_MAX
+from streambank.bank.notifications.inboxes import view
 from streambank.bank.notifications.mailer import (
     HandoverUnknownError,
     RecipientRefusedError,
@@ -36,6 +40,7 @@ from streambank.bank.notifications.mailer import (
 )
 from streambank.bank.notifications.models import EMAIL, NOTICE
 from streambank.bank.notifications.recipients import REFUSALS_MAX
+from streambank.bank.notifications.unsealing import opener
 
 HOUR = 3_600_000
 # The clocks in Prague show noon.
@@ -153,6 +158,39 @@ def test_more_than_a_user_may_get_in_an_hour_comes_in_one(bench: Bench) -> None:
     assert len(emails_sent(bench.log)) == 32
     bench.happen(notification(99))
     assert bench.mailer.recipients.count("user-1") == 23
+
+
+def test_one_odd_notice_takes_no_other_with_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def odd(*_: object) -> None:
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr(telling, "_goal", odd)
+    bench.know("user-1", digest=Digest.DAILY, timezone="Asia/Tokyo")
+    # On the last day of the calendar, when in Tokyo the next has begun.
+    last = datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
+    late = msgspec.structs.replace(notification(2), occurred_at=last)
+    bench.happen(notification(1), goal_mark(), late)
+    bench.pass_ms(24 * HOUR)
+    assert bench.subjects() == ["Since the last e-mail: 3 notices"]
+    said = text(bench.mailer.sent[0][1])
+    assert said.count("Checking ••1234 fell below") == 2
+    assert "9999" in said
+    with bench.database.read() as connection:
+        kept = inbox.page(connection, "user-1", None, 10, unread=False)
+    reader = telling.Reader("en", "Asia/Tokyo", opener("user-1", "c", KEY))
+    assert [bool(view(each, reader).title) for each in kept] == [True, True, True]
+
+
+def test_what_waits_for_a_digest_is_not_pruned(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox, "NOTICES_MAX", 1)
+    bench.know("user-1", quiet_hours=QUIET_NOW)
+    bench.happen(notification(1), notification(2, after_minor=-1), notification(3, after_minor=-1))
+    with bench.database.begin() as connection:
+        assert inbox.full_users(connection) == ["user-1"]
+        inbox.prune_user(connection, "user-1")
+    assert inbox_size(bench) == 2
+    bench.pass_ms(3 * HOUR)
+    assert bench.subjects()[2:] == ["Since the last e-mail: 1 notice"]
 
 
 def test_a_digest_has_a_bound_and_the_rest_follows(bench: Bench) -> None:

@@ -541,7 +541,24 @@ def test_a_name_that_leads_inside_when_it_is_sent_gets_nothing(web: Web, hook: H
     settle_hooks(web)
     assert asked == ["hooks.example.org"]
     assert hook.got == []
-    assert log_of(web, made["id"])[0]["last_error"] == "the host leads to an address that is not public"
+    assert log_of(web, made["id"])[0]["last_error"] == (
+        "the host's name leads to no address, or to one that is not public"
+    )
+
+
+def test_where_one_address_is_not_there_the_next_is_tried(web: Web, hook: Hook) -> None:
+    port = hook.url.split(":")[2].split("/")[0]
+    made = add(web, f"http://localhost:{port}/")
+
+    async def resolve(_host: str, _port: int) -> list[str]:
+        # The server listens at the last of these.
+        return ["127.0.0.9", "127.0.0.1"]
+
+    web.bench.service.webhook_sender._resolve = resolve
+    web.bench.happen(notification(1))
+    settle_hooks(web)
+    assert len(hook.got) == 1
+    assert log_of(web, made["id"])[0]["attempts"] == 1
 
 
 def test_one_that_cannot_be_told_or_sent_stops_no_other(web: Web, hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,7 +95,7 @@ def enqueue(connection: Connection, notices: Sequence[Notice], now_ms: int) -> b
 def pending(connection: Connection, webhook_ids: Collection[str]) -> dict[str, int]:
     """How many messages wait for each of these webhooks."""
     rows = connection.execute(_COUNT_PENDING, {"hooks": list(webhook_ids)})
-    return {row.webhook_id: row.count for row in rows}
+    return {row.webhook_id: row.waiting for row in rows}
 
 
 def is_ping_pending(connection: Connection, webhook_id: str) -> bool:
@@ -302,7 +302,7 @@ _CLAIM = (
     .values(claimed_until=bindparam("until"))
 )
 _COUNT_PENDING = (
-    select(DELIVERY.c.webhook_id, func.count().label("count"))
+    select(DELIVERY.c.webhook_id, func.count().label("waiting"))
     .where(_IS_PENDING, DELIVERY.c.webhook_id.in_(bindparam("hooks", expanding=True)))
     .group_by(DELIVERY.c.webhook_id)
 )

@@ -52,7 +52,7 @@ class Preferences:
         Raises:
             Problem: 400, the link is none of ours.
         """
-        found = unsubscribed_by(self._context.settings.link_key or b"", token)
+        found = unsubscribed_by(self._context.link_key, token)
         if found is None:
             raise Problem(400, "bad-token", "this link is not one that we sent: follow the one in the e-mail itself")
         user_id, category = found
@@ -73,7 +73,7 @@ class Preferences:
             Problem: 422, it is no report, or not about an e-mail of ours.
         """
         bounce = parse_report(raw)
-        cause_id = marked_by(self._context.settings.link_key or b"", bounce.mark) if bounce is not None else None
+        cause_id = marked_by(self._context.link_key, bounce.mark) if bounce is not None else None
         if bounce is None or cause_id is None:
             raise Problem(422, "not-a-report", "this is no report (RFC 3464) about an e-mail that was sent from here")
         return Reported(cause_id, bounce.is_permanent)

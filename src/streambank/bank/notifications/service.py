@@ -114,10 +114,9 @@ class NotificationsService:
         self._is_for_webhooks = False
         log.create_topics([EMAIL_SENT.config])
         outbox_id = database.bind_log(log.log_id, uuid7(clock(), random_bytes))
-        if settings.link_key is None:
-            settings = replace(settings, link_key=_link_key(database, random_bytes))
-        self._settings = settings
-        context = Context(settings, clock, random_bytes)
+        link_key = settings.link_key or _link_key(database, random_bytes)
+        self._settings = settings = replace(settings, link_key=link_key)
+        context = Context(settings, clock, random_bytes, link_key)
         self.inboxes = Inboxes(context)
         self.preferences = Preferences(context)
         self.webhooks = Webhooks(context)

@@ -12,6 +12,7 @@ A crash between 3 and 4 repeats a message, with the same ``webhook-id``, once th
 import asyncio
 import ssl
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -30,7 +31,7 @@ from streambank.bank.notifications.webhook_addresses import (
     Resolve,
     Target,
     WebhookAddressError,
-    checked_address,
+    checked_addresses,
     host_of,
     parse_target,
     resolve,
@@ -236,8 +237,8 @@ class WebhookSender:
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 target = parse_target(delivery.hook.url, local=self._local)
-                address = await checked_address(target, self._resolve, local=self._local)
-                status = await self._ask(target, address, delivery, body)
+                addresses = await checked_addresses(target, self._resolve, local=self._local)
+                status = await self._ask_any(target, addresses, delivery, body)
         except WebhookAddressError as error:
             return _Outcome(None, str(error))
         except TimeoutError:
@@ -249,6 +250,13 @@ class WebhookSender:
             return _Outcome(status, None)
         hint = ", and redirects are not followed" if 300 <= status < 400 else ""
         return _Outcome(status, f"the server answered {status}{hint}")
+
+    async def _ask_any(self, target: Target, addresses: Sequence[str], delivery: Delivery, body: bytes) -> int:
+        for address in addresses[:-1]:
+            # Nothing was sent: another may be there.
+            with suppress(httpx.ConnectError):
+                return await self._ask(target, address, delivery, body)
+        return await self._ask(target, addresses[-1], delivery, body)
 
     async def _ask(self, target: Target, address: str, delivery: Delivery, body: bytes) -> int:
         timestamp_s = self._clock() // 1000
