@@ -120,13 +120,7 @@ class NotificationsService:
         self.inboxes = Inboxes(context)
         self.preferences = Preferences(context)
         self.webhooks = Webhooks(context)
-        self.webhook_sender = WebhookSender(
-            database,
-            clock,
-            local=settings.local_webhooks,
-            emails_max=settings.emails_per_hour_max,
-            resolve=resolve,
-        )
+        self.webhook_sender = WebhookSender(database, settings, clock, resolve=resolve)
         self.housekeeping = Housekeeping(database, clock)
         outbox = Outbox()
         self.relay = OutboxRelay(log, database, service=GROUP, outbox_id=outbox_id, clock=clock)

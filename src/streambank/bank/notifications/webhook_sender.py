@@ -25,6 +25,7 @@ from streambank.bank.notifications.deliveries import Delivery
 from streambank.bank.notifications.facts import WebhookFacts
 from streambank.bank.notifications.notices import Notice
 from streambank.bank.notifications.recipients import Recipient
+from streambank.bank.notifications.settings import NotificationsSettings
 from streambank.bank.notifications.telling import Reader
 from streambank.bank.notifications.unsealing import opener
 from streambank.bank.notifications.webhook_addresses import (
@@ -84,19 +85,17 @@ class WebhookSender:
     def __init__(
         self,
         database: Database,
+        settings: NotificationsSettings,
         clock: Clock,
         *,
-        local: bool,
-        emails_max: int,
         resolve: Resolve = resolve,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """``local``: webhooks may lead to this machine. ``emails_max``: of one user in an hour."""
         self.delivered_count = 0
         self._database = database
         self._clock = clock
-        self._local = local
-        self._emails_max = emails_max
+        self._local = settings.local_webhooks
+        self._emails_max = settings.emails_per_hour_max
         self._resolve = resolve
         self._tls = tls
         self._loop: asyncio.AbstractEventLoop | None = None
