@@ -35,7 +35,7 @@ def test_a_webhook_from_its_start_to_its_end(ann: Person) -> None:
 
         wait_until(failed, "the test has failed: the host is none")
     [row] = ann.done("notify", "webhook", "log", URL).splitlines()[1:]
-    assert "the host's name has no address" in row
+    assert "the host's name leads to no address" in row
     rotated = json.loads(ann.done("notify", "webhook", "rotate", URL, "-o", "json"))
     assert rotated["secret"] not in (made["secret"], "")
     ann.done("notify", "webhook", "set", URL, "--off", "--about", "goals", "--about", "payments")
@@ -65,8 +65,8 @@ def test_what_cannot_be(ann: Person, arguments: tuple[str, ...], code: int, expe
     assert expected in found.stderr
 
 
-def test_a_report_that_is_none_is_refused(ann: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_mail_that_is_no_report_nothing_is_done(ann: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"Subject: hello\n\nno report\n")))
     found = ann.call("notify", "bounce", "--server", ann.bank.url, "--data", str(ann.data))
-    assert found.code == 1
+    assert found.code == 0
     assert "no report" in found.stderr

@@ -1,8 +1,10 @@
 """Reports that an e-mail did not arrive, as servers write them, and as others do."""
 
+import time
+
 import pytest
 
-from streambank.bank.notifications.bounces import Bounce, parse_report
+from streambank.bank.notifications.bounces import PARSED_BYTES_MAX, Bounce, parse_report
 
 
 def report(
@@ -78,6 +80,30 @@ Subject: You paid
 )
 def test_what_a_report_says(raw: bytes, bounce: Bounce | None) -> None:
     assert parse_report(raw) == bounce
+
+
+def nested(depth: int) -> bytes:
+    levels = (f'Content-Type: multipart/mixed; boundary="b{n}"\n\n--b{n}\n' for n in range(depth))
+    return report().split(b"--b1\n")[0] + b"--b1\n" + "".join(levels).encode() + b"a line\n" * 130_000
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        nested(300),
+        nested(5),
+        report().split(b"--b1\n")[0] + b"--b1\n" + b"Content-Type: message/rfc822\n\n" * 4_000,
+        report() + b"\n" * 10**6,
+    ],
+)
+def test_one_that_would_take_long_is_not_looked_at(hostile: bytes) -> None:
+    began = time.process_time()
+    parse_report(hostile)
+    assert time.process_time() - began < 0.5
+
+
+def test_what_comes_late_is_not_looked_at() -> None:
+    assert parse_report(b"X-Long: " + b"a" * PARSED_BYTES_MAX + b"\n" + report()) is None
 
 
 def test_a_mark_in_the_text_of_an_attached_mail_counts_for_nothing() -> None:

@@ -1,16 +1,20 @@
 """What goes at once, what is gathered, and that of what is gathered nothing is lost and nothing comes twice."""
 
+import threading
+from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 from tests.bank.notifications.conftest import Bench
 from tests.bank.notifications.support import (
+    KEY,
     NOON_MS,
     emails_sent,
     goal_mark,
@@ -25,9 +29,10 @@ from tests.bank.notifications.support import (
 )
 
 from streambank.bank.events import Digest, MailKind, QuietHours, TransferState
-from streambank.bank.notifications import planning
+from streambank.bank.notifications import inbox, planning, telling
 from streambank.bank.notifications.facts import Category
 from streambank.bank.notifications.inbox import DIGEST_NOTICES_MAX
+from streambank.bank.notifications.inboxes import view
 from streambank.bank.notifications.mailer import (
     HandoverUnknownError,
     RecipientRefusedError,
@@ -35,6 +40,7 @@ from streambank.bank.notifications.mailer import (
 )
 from streambank.bank.notifications.models import EMAIL, NOTICE
 from streambank.bank.notifications.recipients import REFUSALS_MAX
+from streambank.bank.notifications.unsealing import opener
 
 HOUR = 3_600_000
 # The clocks in Prague show noon.
@@ -154,6 +160,39 @@ def test_more_than_a_user_may_get_in_an_hour_comes_in_one(bench: Bench) -> None:
     assert bench.mailer.recipients.count("user-1") == 23
 
 
+def test_one_odd_notice_takes_no_other_with_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def odd(*_: object) -> None:
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr(telling, "_goal", odd)
+    bench.know("user-1", digest=Digest.DAILY, timezone="Asia/Tokyo")
+    # On the last day of the calendar, when in Tokyo the next has begun.
+    last = datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
+    late = msgspec.structs.replace(notification(2), occurred_at=last)
+    bench.happen(notification(1), goal_mark(), late)
+    bench.pass_ms(24 * HOUR)
+    assert bench.subjects() == ["Since the last e-mail: 3 notices"]
+    said = text(bench.mailer.sent[0][1])
+    assert said.count("Checking ••1234 fell below") == 2
+    assert "9999" in said
+    with bench.database.read() as connection:
+        kept = inbox.page(connection, "user-1", None, 10, unread=False)
+    reader = telling.Reader("en", "Asia/Tokyo", opener("user-1", "c", KEY))
+    assert [bool(view(each, reader).title) for each in kept] == [True, True, True]
+
+
+def test_what_waits_for_a_digest_is_not_pruned(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox, "NOTICES_MAX", 1)
+    bench.know("user-1", quiet_hours=QUIET_NOW)
+    bench.happen(notification(1), notification(2, after_minor=-1), notification(3, after_minor=-1))
+    with bench.database.begin() as connection:
+        assert inbox.full_users(connection) == ["user-1"]
+        inbox.prune_user(connection, "user-1")
+    assert inbox_size(bench) == 2
+    bench.pass_ms(3 * HOUR)
+    assert bench.subjects()[2:] == ["Since the last e-mail: 1 notice"]
+
+
 def test_a_digest_has_a_bound_and_the_rest_follows(bench: Bench) -> None:
     bench.know("user-1", digest=Digest.DAILY)
     bench.happen(*(notification(n) for n in range(DIGEST_NOTICES_MAX + 3)))
@@ -211,6 +250,20 @@ def test_who_wants_none_or_has_no_verified_address_gets_none_and_has_the_inbox(b
     bench.happen(notification(1), notification(2, after_minor=-1), goal_mark(), transfer())
     assert sorted(bench.subjects()) == ["Eating out: 80 % of the budget is spent", "You paid 25.00 EUR to Petr Dvořák"]
     assert inbox_size(bench) == 5
+
+
+def test_what_waits_for_a_verified_address_goes_once_it_is(bench: Bench) -> None:
+    bench.know("user-1", "user-2", email_verified=False)
+    # There are alerts for verified addresses only, whatever is known here of them.
+    bench.happen(notification(1), transfer(1))
+    assert bench.subjects() == ["Checking ••1234 fell below 1,000.00 CZK: now 812.40 CZK"]
+    bench.happen(profile("user-1"))
+    assert bench.subjects()[1:] == ["You paid 25.00 EUR to Petr Dvořák"]
+    for _ in range(60):
+        bench.pass_ms(15_000)
+    # It is no mistake that user-2 has none.
+    assert sorted(states(bench)) == ["sent", "sent", "skipped"]
+    assert read(bench.log, "notifications.dlq") == []
 
 
 def test_what_is_no_longer_wanted_when_it_is_due_is_not_sent(bench: Bench) -> None:
@@ -277,7 +330,9 @@ def test_nothing_spins_while_a_digest_waits_for_the_server(bench: Bench) -> None
         bench.service.sender.send_due()
         waits.append(bench.service.sender._idle_s())
         bench.clock.now_ms += 100
-    assert min(waits) > 0.05
+    # At first the digest is made, and to be sent.
+    assert waits[0] == 0
+    assert min(waits[1:]) > 0.05
 
 
 def test_nothing_spins_while_a_digest_waits_for_its_turn(bench: Bench) -> None:
@@ -286,6 +341,28 @@ def test_nothing_spins_while_a_digest_waits_for_its_turn(bench: Bench) -> None:
     bench.clock.now_ms += 24 * HOUR
     bench.service.sender._gather_at = bench.clock.now_ms + 500
     assert bench.service.sender._idle_s() == 0.5
+
+
+def test_what_goes_at_once_goes_between_digests(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "GATHERED_USERS_MAX", 2)
+    users = [f"user-{n}" for n in range(5)]
+    bench.know(*users, digest=Digest.DAILY)
+    bench.happen(*(notification(n, user) for n, user in enumerate(users)))
+    bench.clock.now_ms += 24 * HOUR
+    sender = bench.service.sender
+    stop = threading.Event()
+    stop.set()
+    sender.send_due(stop)
+    assert states(bench) == []
+    for n, made in ((10, 2), (11, 4), (12, 5)):
+        write(bench.log, notification(n, after_minor=-1))
+        bench.service.projection.step(0)
+        sender.send_due()
+        assert states(bench).count("pending") == made - 2 * (n - 10)
+        assert sender._idle_s() == 0
+    settle(bench.service)
+    digests = [subject.startswith("Since") for subject in bench.subjects()]
+    assert digests == [False, False, True, True, False, True, True, True]
 
 
 def test_a_refusal_for_a_policy_says_nothing_of_the_address(bench: Bench) -> None:

@@ -127,10 +127,8 @@ def test_headers() -> None:
     assert message["Date"] == "Tue, 24 Nov 2026 11:00:00 +0000"
     assert message["Auto-Submitted"] == "auto-generated"
     assert message["X-Streambank-Alert-Id"] == "alert-1"
-    assert (
-        message["List-Unsubscribe"].strip()
-        == "<mailto:alerts@streambank.example?subject=unsubscribe%20alerts%20user-1>"
-    )
+    # There is no key that could sign a link.
+    assert "List-Unsubscribe" not in message
     assert "List-Unsubscribe-Post" not in message
 
 
@@ -146,7 +144,7 @@ def test_headers() -> None:
 def test_one_click_unsubscribe(changes: dict[str, Any], page: str) -> None:
     key = b"0123456789abcdef"
     message = form(NotificationsSettings(sender="alerts@streambank.example", link_key=key, **changes))
-    found = re.fullmatch(r"<(.*)\?token=([\w-]+)>,<mailto:.*>", re.sub(r"\s", "", message["List-Unsubscribe"]))
+    found = re.fullmatch(r"<(.*)\?token=([\w-]+)>", re.sub(r"\s", "", message["List-Unsubscribe"]))
     assert found is not None
     assert found[1] == page
     assert unsubscribed_by(key, found[2]) == ("user-1", Category.ALERTS)
@@ -159,7 +157,7 @@ def test_no_link_leads_to_another_machine_in_the_clear() -> None:
         sender="a@x.org", public_url="http://bank.example", link_key=b"0123456789abcdef", settings_url=None
     )
     message = form(settings)
-    assert message["List-Unsubscribe"].strip().startswith("<mailto:")
+    assert "List-Unsubscribe" not in message
     assert "List-Unsubscribe-Post" not in message
     assert "bank.example" not in part(message, "plain")
 

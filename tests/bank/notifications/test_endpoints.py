@@ -242,6 +242,12 @@ def test_forged_bounces_stop_nobody(web: Web) -> None:
     assert recipients_of(web) == before
 
 
+def test_a_report_is_looked_at_before_the_transaction(web: Web) -> None:
+    # Of SQLite there is one at a time.
+    with web.bench.database.begin():
+        assert bounce(web, report("forged")).status_code == 422
+
+
 def test_nobody_reads_without_the_scope(web: Web) -> None:
     for path in ("/v1/inbox", "/v1/inbox/unread-count", "/v1/notification-settings", "/v1/webhooks"):
         assert web("GET", path, None).status_code == 401

@@ -1,15 +1,20 @@
 """Where webhooks may lead. Each address here that is refused is a way that was tried somewhere."""
 
 import asyncio
+import socket
+import threading
+import time
 from collections.abc import Sequence
 
 import pytest
 
+from streambank.bank.notifications import webhook_addresses
 from streambank.bank.notifications.webhook_addresses import (
     WebhookAddressError,
-    checked_address,
+    checked_addresses,
     is_public,
     parse_target,
+    resolve,
 )
 
 
@@ -101,21 +106,21 @@ PUBLIC, PUBLIC_6 = "93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c"
 
 
 @pytest.mark.parametrize(
-    ("found", "used"),
+    ("found", "is_used"),
     [
-        ([PUBLIC], PUBLIC),
-        ([PUBLIC_6, PUBLIC], PUBLIC_6),
-        ([], None),
-        (["127.0.0.1"], None),
-        ([PUBLIC, "127.0.0.1"], None),
-        (["10.0.0.1", PUBLIC], None),
-        ([PUBLIC, "::ffff:169.254.169.254"], None),
-        (["64:ff9b::a9fe:a9fe"], None),
-        (["fe80::1%eth0"], None),
-        (["not an address"], None),
+        ([PUBLIC], True),
+        ([PUBLIC_6, PUBLIC], True),
+        ([], False),
+        (["127.0.0.1"], False),
+        ([PUBLIC, "127.0.0.1"], False),
+        (["10.0.0.1", PUBLIC], False),
+        ([PUBLIC, "::ffff:169.254.169.254"], False),
+        (["64:ff9b::a9fe:a9fe"], False),
+        (["fe80::1%eth0"], False),
+        (["not an address"], False),
     ],
 )
-def test_every_address_of_a_host_is_looked_at(found: Sequence[str], used: str | None) -> None:
+def test_every_address_of_a_host_is_looked_at(found: Sequence[str], is_used: bool) -> None:
     asked: list[tuple[str, int]] = []
 
     async def resolve(host: str, port: int) -> Sequence[str]:
@@ -125,11 +130,11 @@ def test_every_address_of_a_host_is_looked_at(found: Sequence[str], used: str | 
         return found
 
     target = parse_target("https://hooks.example.org:8443/x", local=False)
-    if used is None:
+    if not is_used:
         with pytest.raises(WebhookAddressError):
-            asyncio.run(checked_address(target, resolve, local=False))
+            asyncio.run(checked_addresses(target, resolve, local=False))
     else:
-        assert asyncio.run(checked_address(target, resolve, local=False)) == used
+        assert asyncio.run(checked_addresses(target, resolve, local=False)) == found
     # Once: what it resolves to the next time does not matter.
     assert asked == [("hooks.example.org", 8443)]
 
@@ -140,9 +145,42 @@ def test_with_local_webhooks_a_name_still_leads_to_no_private_network(found: Seq
         return found
 
     with pytest.raises(WebhookAddressError):
-        asyncio.run(checked_address(parse_target("https://hooks.example.org/", local=True), resolve, local=True))
+        asyncio.run(checked_addresses(parse_target("https://hooks.example.org/", local=True), resolve, local=True))
 
 
 @pytest.mark.parametrize("address", [PUBLIC, PUBLIC_6, "::ffff:93.184.215.14", "1.1.1.1", "2a00:1450:4001:80b::200e"])
 def test_public_addresses(address: str) -> None:
     assert is_public(address)
+
+
+def test_a_name_server_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+
+    def never(*_: object, **__: object) -> list[object]:
+        release.wait(30)
+        raise OSError("no such host")
+
+    monkeypatch.setattr(socket, "getaddrinfo", never)
+    monkeypatch.setattr(webhook_addresses, "_LOOK_UPS", threading.BoundedSemaphore(1))
+
+    async def ask() -> None:
+        async with asyncio.timeout(0.05):
+            await resolve("hooks.example.org", 443)
+
+    began = time.monotonic()
+    with pytest.raises(TimeoutError):
+        asyncio.run(ask())
+    # It goes on all the same, and no more than so many do.
+    with pytest.raises(OSError, match="too many"):
+        asyncio.run(resolve("hooks.example.org", 443))
+    assert time.monotonic() - began < 10
+    release.set()
+
+
+def test_the_system_resolves() -> None:
+    assert asyncio.run(resolve("127.0.0.1", 443)) == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize("address", ["168.63.129.16", "3fff::1", "3fff:fff::1"])
+def test_addresses_that_only_look_public(address: str) -> None:
+    assert not is_public(address)

@@ -19,16 +19,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from tests.bank.notifications.conftest import Bench
-from tests.bank.notifications.support import NOON_MS, SETTINGS, goal_mark, notification, request, transfer
+from tests.bank.notifications.support import NOON_MS, SETTINGS, goal_mark, notification, profile, request, transfer
 from tests.bank.notifications.web import Hook, Web, hook_server, web_of
 from tests.postgres import Databases
 
-from streambank.bank.events import MailKind
-from streambank.bank.notifications import webhook_payloads, webhook_sender
+from streambank.bank.events import Digest, MailKind
+from streambank.bank.notifications import deliveries, webhook_payloads, webhook_sender
 from streambank.bank.notifications.deliveries import DISABLE_AFTER_MS, LEASE_MS, RETRY_AFTER_S
-from streambank.bank.notifications.models import DELIVERY
+from streambank.bank.notifications.models import DELIVERY, WEBHOOK
 from streambank.bank.notifications.webhook_signing import secret_text, signed_headers
 
 DAY_MS = 86_400_000
@@ -173,6 +173,80 @@ def test_one_that_takes_nothing_for_days_is_switched_off_and_its_owner_told(web:
     assert len(hook.got) == sent + 1
 
 
+def test_that_one_is_switched_off_is_told_when_its_owner_wishes(web: Web, hook: Hook) -> None:
+    web.bench.happen(profile("user-1", digest=Digest.DAILY))
+    add(web, hook.url)
+    hook.answers = [410]
+    web.bench.happen(notification(1))
+    settle_hooks(web)
+    web.bench.pass_ms(20 * 3_600_000 - 1)
+    assert web.bench.mailer.sent == []
+    web.bench.pass_ms(1_001)
+    assert web.bench.subjects() == ["Since the last e-mail: 2 notices"]
+
+
+def test_a_failure_now_and_one_long_ago_are_no_row(web: Web, hook: Hook) -> None:
+    made = add(web, hook.url)
+    hook.answers = [500] * 12
+    web.done("POST", f"/v1/webhooks/{made['id']}:ping")
+    settle_hooks(web)
+    # A test that fails is no failure, and a message that was given up is the end of its row.
+    for n in range(2):
+        assert web.done("GET", f"/v1/webhooks/{made['id']}")["failing_since"] is None
+        web.bench.clock.now_ms += 2 * DISABLE_AFTER_MS
+        web.bench.happen(notification(n))
+        for after_s in RETRY_AFTER_S:
+            web.bench.clock.now_ms += after_s * 1000
+            settle_hooks(web)
+    assert web.done("GET", f"/v1/webhooks/{made['id']}")["enabled"] is True
+    assert hook.answers == []
+
+
+def test_a_failure_says_nothing_of_where_it_leads_meanwhile(web: Web, hook: Hook) -> None:
+    made = add(web, hook.url)
+    with hook_server() as other:
+
+        def moved(handler: BaseHTTPRequestHandler) -> None:
+            path = f"/v1/webhooks/{made['id']}"
+            assert web("PATCH", path, json={"url": other.url}, headers={"If-Match": '"v1"'}).status_code == 200
+            handler.send_response(410)
+            handler.end_headers()
+
+        hook.answers = [moved]
+        web.bench.happen(notification(1))
+        settle_hooks(web)
+        assert (len(hook.got), len(other.got)) == (1, 1)
+    seen = web.done("GET", f"/v1/webhooks/{made['id']}")
+    assert (seen["enabled"], seen["failing_since"]) == (True, None)
+    assert [(entry["state"], entry["attempts"]) for entry in log_of(web, made["id"])] == [("delivered", 1)]
+
+
+def test_one_user_s_webhooks_hold_up_nobody_else_s(web: Web) -> None:
+    for n in range(5):
+        add(web, f"https://hooks.example.org/{n}")
+    add(web, "https://hooks.example.org/x", "user-2")
+    now = web.bench.clock()
+    with web.bench.database.begin() as connection:
+        hooks = connection.execute(select(WEBHOOK.c.webhook_id, WEBHOOK.c.user_id)).all()
+        late = [deliveries.row(hook.webhook_id, "notice-1", now - (hook.user_id == "user-1")) for hook in hooks]
+        connection.execute(insert(DELIVERY), late)
+        taken = deliveries.claim(connection, now, 3)
+        assert sorted(each.hook.user_id for each in taken) == ["user-1", "user-1", "user-2"]
+        assert deliveries.claim(connection, now, 3) == []
+        deliveries.delivered(connection, taken[0], 200, now)
+        assert [each.hook.user_id for each in deliveries.claim(connection, now, 3)] == ["user-1"]
+
+
+def test_webhooks_are_woken_only_for_what_is_for_them(web: Web, hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    woken: list[bool] = []
+    monkeypatch.setattr(web.bench.service.webhook_sender, "wake", lambda: woken.append(True))
+    add(web, hook.url)
+    web.bench.happen(notification(1, "user-2"), profile("user-1"))
+    assert woken == []
+    web.bench.happen(notification(2))
+    assert woken == [True]
+
+
 def test_gone_is_gone_at_once(web: Web, hook: Hook) -> None:
     made = add(web, hook.url)
     hook.answers = [410]
@@ -291,8 +365,6 @@ def test_a_slow_one_holds_up_nobody_else(web: Web, hook: Hook, monkeypatch: pyte
 
 
 def test_a_claim_of_a_process_that_died_is_free_after_a_while(web: Web, hook: Hook) -> None:
-    from streambank.bank.notifications import deliveries
-
     add(web, hook.url)
     monkey = web.bench.service.webhook_sender
     original, monkey.send_due = monkey.send_due, lambda: 0  # type: ignore[method-assign]
@@ -320,6 +392,54 @@ def test_a_ping_is_sent_once(web: Web, hook: Hook) -> None:
     settle_hooks(web)
     assert len(hook.got) == 1
     assert log_of(web, made["id"])[0]["state"] == "failed"
+
+
+def test_of_a_webhook_one_test_waits_at_a_time(web: Web, hook: Hook) -> None:
+    made = add(web, hook.url)
+    web.done("POST", f"/v1/webhooks/{made['id']}:ping")
+    again = web("POST", f"/v1/webhooks/{made['id']}:ping")
+    assert (again.status_code, again.json()["type"]) == (409, "/problems/ping-pending")
+    settle_hooks(web)
+    web.done("POST", f"/v1/webhooks/{made['id']}:ping")
+
+
+def test_what_waits_for_a_webhook_has_a_bound(web: Web, hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliveries, "PENDING_MAX", 3)
+    made, other = add(web, hook.url), add(web, hook.url, "user-2")
+    hook.answers = [500] * 20
+    web.bench.happen(notification(1), notification(2))
+    settle_hooks(web)
+    web.bench.happen(notification(3), notification(4), notification(5, "user-2"))
+    settle_hooks(web)
+    states = [(entry["state"], entry["last_error"]) for entry in log_of(web, made["id"])]
+    assert states[0] == ("failed", deliveries.TOO_MANY)
+    assert [state for state, _ in states[1:]] == ["pending"] * 3
+    full = web("POST", f"/v1/webhooks/{made['id']}:ping")
+    assert (full.status_code, full.json()["type"]) == (409, "/problems/too-many-deliveries")
+    assert web.done("GET", f"/v1/webhooks/{other['id']}/deliveries", "user-2")["items"][0]["state"] == "pending"
+    # The inbox has what the webhook missed.
+    assert len(web.done("GET", "/v1/inbox")["items"]) == 4
+    hook.answers = []
+    web.bench.clock.now_ms += DAY_MS
+    settle_hooks(web)
+    web.bench.happen(notification(6))
+    settle_hooks(web)
+    assert log_of(web, made["id"])[0]["state"] == "delivered"
+
+
+def test_a_claim_does_not_take_the_square_of_what_waits(web: Web) -> None:
+    now = web.bench.clock()
+    made = add(web, "https://hooks.example.org/")
+    quick = add(web, "https://hooks.example.org/", "user-2")
+    with web.bench.database.begin() as connection:
+        rows = [deliveries.row(made["id"], f"notice-{n}", now - 1) for n in range(20_000)]
+        connection.execute(insert(DELIVERY), [*rows, deliveries.row(quick["id"], "notice-x", now)])
+        began = time.process_time()
+        first = deliveries.claim(connection, now, 16)
+        second = deliveries.claim(connection, now, 16)
+        assert time.process_time() - began < 1
+    assert [each.notice_id for each in first] == ["notice-0", "notice-x"]
+    assert second == []
 
 
 def test_while_a_secret_changes_both_sign(web: Web, hook: Hook) -> None:
@@ -421,7 +541,24 @@ def test_a_name_that_leads_inside_when_it_is_sent_gets_nothing(web: Web, hook: H
     settle_hooks(web)
     assert asked == ["hooks.example.org"]
     assert hook.got == []
-    assert log_of(web, made["id"])[0]["last_error"] == "the host leads to an address that is not public"
+    assert log_of(web, made["id"])[0]["last_error"] == (
+        "the host's name leads to no address, or to one that is not public"
+    )
+
+
+def test_where_one_address_is_not_there_the_next_is_tried(web: Web, hook: Hook) -> None:
+    port = hook.url.split(":")[2].split("/")[0]
+    made = add(web, f"http://localhost:{port}/")
+
+    async def resolve(_host: str, _port: int) -> list[str]:
+        # The server listens at the last of these.
+        return ["127.0.0.9", "127.0.0.1"]
+
+    web.bench.service.webhook_sender._resolve = resolve
+    web.bench.happen(notification(1))
+    settle_hooks(web)
+    assert len(hook.got) == 1
+    assert log_of(web, made["id"])[0]["attempts"] == 1
 
 
 def test_one_that_cannot_be_told_or_sent_stops_no_other(web: Web, hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,13 @@ from streambank.bank.notifications.links import MARK_HEADER, TOKEN_CHARS_MAX
 REPORT_BYTES_MAX = 1024 * 1024
 """A report has the headers of the e-mail, or all of it; ours have some ten kilobytes."""
 
+PARSED_BYTES_MAX = 128 * 1024
+"""How much of a report is looked at: what counts comes first, and anybody may hand one in."""
+
+NESTED_MAX = 8
+"""How often a report may name a boundary, and how often a message within: the parser takes the square of how deep they
+are nested. One that is real has two or three of each."""
+
 PARTS_MAX = 50
 
 _MARK = re.compile(rf"^{MARK_HEADER}:\s*((?:[A-Za-z0-9_-]|\r?\n[ \t])+)\s*$", re.IGNORECASE | re.MULTILINE)
@@ -32,6 +39,10 @@ class Bounce:
 
 def parse_report(raw: bytes) -> Bounce | None:
     """What a report says; None where it is none, or has no mark."""
+    raw = raw[:PARSED_BYTES_MAX]
+    lower = raw.lower()
+    if max(lower.count(b"boundary"), lower.count(b"message/")) > NESTED_MAX:
+        return None
     message = message_from_bytes(raw)
     if message.get_content_type() != "multipart/report":
         return None

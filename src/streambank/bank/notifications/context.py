@@ -21,6 +21,7 @@ class Context:
     settings: NotificationsSettings
     clock: Clock
     random_bytes: RandomBytes
+    link_key: bytes
 
     def key(self, connection: Connection, user_id: str) -> bytes:
         """The key of a user who is known.

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, literal_column, select, update
 
 from streambank.bank.notifications.facts import Category
@@ -14,6 +15,8 @@ from streambank.bank.notifications.models import DELIVERY, WEBHOOK, DeliveryStat
 from streambank.bank.notifications.notices import Notice
 from streambank.ids import derived_id
 from streambank.service.tables import plain_text
+
+logger = structlog.get_logger(__name__)
 
 RETRY_AFTER_S = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """After each failure, as the Standard Webhooks specification suggests: over three days in all."""
@@ -28,6 +31,14 @@ KEEP_MS = 30 * 86_400_000
 """How long a delivery is listed."""
 
 PRUNED_AT_ONCE_MAX = 1_000
+
+PENDING_MAX = 1_000
+"""How many messages wait for one webhook: more is no outage but one that nobody reads, and each claim passes them."""
+
+OF_USER_MAX = 2
+"""Messages of one user on their way at the same time."""
+
+TOO_MANY = "too many messages wait for the webhook already"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +64,11 @@ class Delivery:
     hook: Hook
 
 
-def enqueue(connection: Connection, notices: Sequence[Notice], now_ms: int) -> None:
-    """Put notices into line for the webhooks that want them."""
+def enqueue(connection: Connection, notices: Sequence[Notice], now_ms: int) -> bool:
+    """Put notices into line for the webhooks that want them; whether there are any.
+
+    For whom ``PENDING_MAX`` wait already, they are listed as given up.
+    """
     users = {plain_text(notice.user_id) for notice in notices}
     hooks = connection.execute(_HOOKS, {"users": list(users)}).all() if users else ()
     rows = [
@@ -63,8 +77,33 @@ def enqueue(connection: Connection, notices: Sequence[Notice], now_ms: int) -> N
         for notice in notices
         if plain_text(notice.user_id) == hook.user_id and wants(hook.categories, notice.facts.category)
     ]
-    if rows:
-        connection.execute(insert(DELIVERY), rows)
+    if not rows:
+        return False
+    waiting = pending(connection, [hook.webhook_id for hook in hooks])
+    for each in rows:
+        webhook_id = str(each["webhook_id"])
+        waiting[webhook_id] = waiting.get(webhook_id, 0) + 1
+        if waiting[webhook_id] > PENDING_MAX:
+            each |= {"state": DeliveryState.FAILED, "settled_at": now_ms, "last_error": TOO_MANY}
+    for webhook_id in [webhook_id for webhook_id, count in waiting.items() if count > PENDING_MAX]:
+        count = waiting[webhook_id] - PENDING_MAX
+        logger.warning("messages are not sent: too many wait for the webhook", webhook_id=webhook_id, count=count)
+    connection.execute(insert(DELIVERY), rows)
+    return True
+
+
+def pending(connection: Connection, webhook_ids: Collection[str]) -> dict[str, int]:
+    """How many messages wait for each of these webhooks."""
+    rows = connection.execute(_COUNT_PENDING, {"hooks": list(webhook_ids)})
+    return {row.webhook_id: row.waiting for row in rows}
+
+
+def is_ping_pending(connection: Connection, webhook_id: str) -> bool:
+    """Whether a test of the webhook is still to be sent."""
+    pings = select(DELIVERY.c.num).where(
+        DELIVERY.c.webhook_id == webhook_id, _IS_PENDING, DELIVERY.c.notice_id.is_(None)
+    )
+    return connection.execute(pings.limit(1)).first() is not None
 
 
 def wants(categories: str, category: Category) -> bool:
@@ -83,6 +122,8 @@ def row(webhook_id: str, notice_id: str | None, now_ms: int, test_id: str = "") 
         "due_at": now_ms,
         "claimed_until": 0,
         "created_at": now_ms,
+        "settled_at": None,
+        "last_error": None,
     }
 
 
@@ -93,7 +134,7 @@ def is_due(connection: Connection, now_ms: int) -> bool:
 
 def claim(connection: Connection, now_ms: int, limit: int) -> list[Delivery]:
     """Take due deliveries for this process: of each webhook the one that has been due longest, and none whose webhook
-    is busy, so that one slow server holds up nobody but itself."""
+    is busy, so that one slow server holds up nobody but itself; nor one user's several anybody else's."""
     found = connection.execute(_DUE, {"now_ms": now_ms, "most": limit}).all()
     if found:
         connection.execute(_CLAIM, {"nums": [row.num for row in found], "until": now_ms + LEASE_MS})
@@ -112,20 +153,33 @@ def next_due_at(connection: Connection, now_ms: int) -> int | None:
 def delivered(connection: Connection, delivery: Delivery, status: int, now_ms: int) -> None:
     """The webhook took it."""
     _settle(connection, delivery, DeliveryState.DELIVERED, now_ms, status, None)
-    if delivery.hook.failing_since is not None:
-        connection.execute(
-            update(WEBHOOK).where(WEBHOOK.c.webhook_id == delivery.hook.webhook_id).values(failing_since=None)
-        )
+    if delivery.notice_id is not None:
+        failing = (WEBHOOK.c.webhook_id == delivery.hook.webhook_id) & WEBHOOK.c.failing_since.is_not(None)
+        connection.execute(update(WEBHOOK).where(failing).values(failing_since=None))
 
 
 def given_up(connection: Connection, delivery: Delivery, status: int | None, reason: str, now_ms: int) -> None:
-    """It is not sent again."""
+    """It is not sent again. Where nothing else waits, the next failure begins another row of them."""
     _settle(connection, delivery, DeliveryState.FAILED, now_ms, status, reason)
+    hook_id = delivery.hook.webhook_id
+    if delivery.notice_id is not None and not pending(connection, [hook_id]):
+        connection.execute(update(WEBHOOK).where(WEBHOOK.c.webhook_id == hook_id).values(failing_since=None))
+
+
+def put_back(connection: Connection, delivery: Delivery, now_ms: int) -> None:
+    """It is due again at once, and that it was on its way counts for nothing."""
+    connection.execute(update(DELIVERY).where(_is(delivery)).values(due_at=now_ms, claimed_until=0))
+
+
+def hook_now(connection: Connection, webhook_id: str, now_ms: int) -> Hook | None:
+    """The webhook as it is now; None: it was removed."""
+    row = connection.execute(select(WEBHOOK).where(WEBHOOK.c.webhook_id == webhook_id)).one_or_none()
+    return _hook(row, now_ms) if row is not None else None
 
 
 def failed(connection: Connection, delivery: Delivery, status: int | None, reason: str, now_ms: int) -> None:
-    """It is sent again later, unless that was the last time. A test is sent once."""
-    if delivery.hook.failing_since is None:
+    """It is sent again later, unless that was the last time. A test is sent once, and proves nothing."""
+    if delivery.notice_id is not None:
         is_hook = WEBHOOK.c.webhook_id == delivery.hook.webhook_id
         connection.execute(
             update(WEBHOOK).where(is_hook, WEBHOOK.c.failing_since.is_(None)).values(failing_since=now_ms)
@@ -199,14 +253,30 @@ _FIRST = DELIVERY.alias("first")
 _IS_PENDING, _BUSY_PENDING, _FIRST_PENDING = (
     table.c.state == literal_column("'pending'") for table in (DELIVERY, _BUSY, _FIRST)
 )
-_OF_BUSY = select(_BUSY.c.num).where(
-    _BUSY.c.webhook_id == DELIVERY.c.webhook_id, _BUSY_PENDING, _BUSY.c.claimed_until > bindparam("now_ms")
+_OF_BUSY = select(_BUSY.c.webhook_id).where(_BUSY_PENDING, _BUSY.c.claimed_until > bindparam("now_ms"))
+# Once through all that waits: to ask of each message whether another goes before it takes the square of that.
+_FIRST_OF_EACH = (
+    select(func.min(_FIRST.c.num))
+    .where(_FIRST_PENDING, _FIRST.c.due_at <= bindparam("now_ms"), _FIRST.c.webhook_id.not_in(_OF_BUSY))
+    .group_by(_FIRST.c.webhook_id)
 )
-_BEFORE_IT = select(_FIRST.c.num).where(
-    _FIRST.c.webhook_id == DELIVERY.c.webhook_id,
-    _FIRST_PENDING,
-    _FIRST.c.due_at <= bindparam("now_ms"),
-    _FIRST.c.num < DELIVERY.c.num,
+_RANKED = (
+    select(
+        DELIVERY.c.num,
+        func.row_number()
+        .over(partition_by=WEBHOOK.c.user_id, order_by=(DELIVERY.c.due_at, DELIVERY.c.num))
+        .label("place"),
+    )
+    .select_from(DELIVERY.join(WEBHOOK, WEBHOOK.c.webhook_id == DELIVERY.c.webhook_id))
+    .where(DELIVERY.c.num.in_(_FIRST_OF_EACH))
+    .subquery("ranked")
+)
+_ON_THEIR_WAY = (
+    select(WEBHOOK.c.user_id, func.count().label("count"))
+    .select_from(_BUSY.join(WEBHOOK, WEBHOOK.c.webhook_id == _BUSY.c.webhook_id))
+    .where(_BUSY_PENDING, _BUSY.c.claimed_until > bindparam("now_ms"))
+    .group_by(WEBHOOK.c.user_id)
+    .subquery("on_their_way")
 )
 _DUE = (
     select(
@@ -217,8 +287,12 @@ _DUE = (
         DELIVERY.c.created_at,
         *(column for column in WEBHOOK.c if column.name != "created_at"),
     )
-    .select_from(DELIVERY.join(WEBHOOK, WEBHOOK.c.webhook_id == DELIVERY.c.webhook_id))
-    .where(_IS_PENDING, DELIVERY.c.due_at <= bindparam("now_ms"), ~_OF_BUSY.exists(), ~_BEFORE_IT.exists())
+    .select_from(
+        DELIVERY.join(WEBHOOK, WEBHOOK.c.webhook_id == DELIVERY.c.webhook_id)
+        .join(_RANKED, _RANKED.c.num == DELIVERY.c.num)
+        .outerjoin(_ON_THEIR_WAY, _ON_THEIR_WAY.c.user_id == WEBHOOK.c.user_id)
+    )
+    .where(_RANKED.c.place + func.coalesce(_ON_THEIR_WAY.c.count, 0) <= OF_USER_MAX)
     .order_by(DELIVERY.c.due_at, DELIVERY.c.num)
     .limit(bindparam("most"))
 )
@@ -226,5 +300,10 @@ _CLAIM = (
     update(DELIVERY)
     .where(DELIVERY.c.num.in_(bindparam("nums", expanding=True)))
     .values(claimed_until=bindparam("until"))
+)
+_COUNT_PENDING = (
+    select(DELIVERY.c.webhook_id, func.count().label("waiting"))
+    .where(_IS_PENDING, DELIVERY.c.webhook_id.in_(bindparam("hooks", expanding=True)))
+    .group_by(DELIVERY.c.webhook_id)
 )
 _NEXT_DUE = select(func.min(DELIVERY.c.due_at)).where(_IS_PENDING, DELIVERY.c.due_at > bindparam("now_ms"))

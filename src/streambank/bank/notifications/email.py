@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from streambank.bank.addresses import parse_address
 from streambank.bank.events import AlertNotification
@@ -11,7 +10,7 @@ from streambank.bank.notifications.links import MARK_HEADER, mark_token, unsubsc
 from streambank.bank.notifications.message import FormedEmail, Letter, compose, moment, safe_text
 from streambank.bank.notifications.notices import Notice, notices_of
 from streambank.bank.notifications.settings import NotificationsSettings
-from streambank.bank.notifications.telling import Reader, Telling, tell
+from streambank.bank.notifications.telling import Reader, Telling, tell, tell_somehow
 from streambank.bank.notifications.texts import Texts
 from streambank.bank.notifications.unsealing import Addressee, addressee_of_alert, opener
 from streambank.clock import to_datetime
@@ -95,7 +94,7 @@ def form_digest(
     items = [
         (
             moment(to_datetime(notice.occurred_at), to.timezone, reader.formats),
-            tell(notice.facts, notice.occurred_at, reader),
+            tell_somehow(notice.facts, notice.occurred_at, reader),
         )
         for notice in notices
     ]
@@ -116,7 +115,8 @@ def form_digest(
         footer=texts.digest.footer,
         signature=safe_text(settings.sender_name),
     )
-    headers = _headers(settings, to.user_id, categories[0], cause_id)
+    first = next((category for category in categories if category in MUTABLE), categories[0])
+    headers = _headers(settings, to.user_id, first, cause_id)
     return compose(_letter(to, subject, cause_id, headers, "digest", view), settings, date_ms)
 
 
@@ -155,17 +155,15 @@ def _links(texts: Texts, settings: NotificationsSettings, user_id: str, category
 
 
 def _headers(settings: NotificationsSettings, user_id: str, category: Category, cause_id: str) -> list[tuple[str, str]]:
-    subject = quote(f"unsubscribe {category} {user_id}"[:CAUSE_CHARS_MAX], safe="")
-    mailto = f"<mailto:{quote(parse_address(settings.sender), safe='@')}?subject={subject}>"
     headers = []
     if settings.link_key is not None and len(cause_id) <= CAUSE_CHARS_MAX:
         headers.append((MARK_HEADER, mark_token(settings.link_key, cause_id)))
     url = unsubscribe_url(settings, user_id, category)
     if url is None:
-        return [*headers, ("List-Unsubscribe", mailto)]
-    # RFC 2369 section 2: the first that a client can use is preferred. RFC 8058 section 3.1: the post header's value.
+        return headers
+    # RFC 8058 section 3.1: the post header's value. No mailto: beside it, which nobody would read.
     one_click = ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
-    return [*headers, ("List-Unsubscribe", f"<{url}>, {mailto}"), one_click]
+    return [*headers, ("List-Unsubscribe", f"<{url}>"), one_click]
 
 
 def _id_header(facts: Facts) -> str:

@@ -4,6 +4,7 @@ from typing import Annotated, Any, TypeAlias
 
 from fastapi import APIRouter, Depends, Path, Query
 from sqlalchemy import Connection
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -210,7 +211,9 @@ def _mail(service: NotificationsService, http: ServiceHttp) -> APIRouter:
         raw = await request.body()
         if len(raw) > REPORT_BYTES_MAX:
             raise Problem(413, "body-too-large", f"the report has more than {REPORT_BYTES_MAX} bytes")
-        return await write(lambda c: preferences.bounced(c, raw))
+        # Before the transaction, in which others wait.
+        reported = await run_in_threadpool(preferences.reported, raw)
+        return await write(lambda c: preferences.bounced(c, reported))
 
     return api
 

@@ -29,7 +29,8 @@ def form(claim: Claim, settings: NotificationsSettings, now_ms: int) -> FormedEm
 
     Raises:
         AddressError: the recipient's address is malformed.
-        KeyMissingError: it is sealed and the key has not come, or the profile with the address has not.
+        KeyMissingError: it is sealed and the key has not come, or the profile with the address has not, or
+            that address is not verified. That of an alert is: only then are there any.
         NotWantedError: it is not to be sent any more.
         UnformableError: it cannot be sent for another reason.
     """

@@ -150,11 +150,12 @@ def prune(connection: Connection, now_ms: int) -> int:
 
 
 def prune_user(connection: Connection, user_id: str) -> None:
-    """Delete what a user has beyond ``NOTICES_MAX``."""
+    """Delete what a user has beyond ``NOTICES_MAX``, but for what waits for a digest."""
     own = select(NOTICE.c.num).where(NOTICE.c.user_id == user_id)
     first = connection.scalar(own.order_by(NOTICE.c.num.desc()).offset(NOTICES_MAX).limit(1))
     if first is not None:
-        connection.execute(delete(NOTICE).where(NOTICE.c.user_id == user_id, NOTICE.c.num <= first))
+        old = (NOTICE.c.user_id == user_id) & (NOTICE.c.num <= first) & NOTICE.c.held_until.is_(None)
+        connection.execute(delete(NOTICE).where(old))
 
 
 def full_users(connection: Connection) -> list[str]:

@@ -7,7 +7,7 @@ from streambank.bank.notifications import inbox
 from streambank.bank.notifications.context import Context
 from streambank.bank.notifications.inbox import Kept
 from streambank.bank.notifications.schemas import NoticeView, UnreadCount
-from streambank.bank.notifications.telling import Reader, tell
+from streambank.bank.notifications.telling import Reader, tell_somehow
 from streambank.bank.notifications.webhook_payloads import about, type_of
 from streambank.clock import to_datetime
 from streambank.service.http.answers import Answer, no_content, ok
@@ -55,7 +55,7 @@ class Inboxes:
 
 def view(kept: Kept, reader: Reader) -> NoticeView:
     """A notice as its reader sees it."""
-    telling = tell(kept.facts, kept.occurred_at, reader)
+    telling = tell_somehow(kept.facts, kept.occurred_at, reader)
     return NoticeView(
         id=kept.notice_id,
         type=type_of(kept.facts),

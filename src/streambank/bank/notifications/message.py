@@ -125,7 +125,11 @@ def safe_text(text: str, *, hide_numbers: bool = True) -> str:
 def moment(at: datetime, timezone: str, locale: Locale) -> str:
     """A moment in the user's time zone; one without a zone is in UTC."""
     aware = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-    return format_datetime(aware, "long", tzinfo=zone_of(timezone), locale=locale)
+    try:
+        return format_datetime(aware, "long", tzinfo=zone_of(timezone), locale=locale)
+    except OverflowError:
+        # There is no such moment there: on the last day of the calendar the next has begun.
+        return format_datetime(aware, "long", tzinfo=UTC, locale=locale)
 
 
 @lru_cache(maxsize=64)

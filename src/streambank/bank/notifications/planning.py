@@ -41,8 +41,11 @@ class Plan:
     windows: dict[str, Window]
 
 
-def take(connection: Connection, arrived: Sequence[Arrived], emails_max: int, now_ms: int) -> None:
-    """Store what came in. What came before is left alone, and of an erased user nothing is kept but that it came."""
+def take(connection: Connection, arrived: Sequence[Arrived], emails_max: int, now_ms: int) -> bool:
+    """Store what came in; whether there is something for a webhook.
+
+    What came before is left alone, and of an erased user nothing is kept but that it came.
+    """
     users = {each.notice.user_id for each in arrived}
     erased = repository.erased_among(connection, users)
     kept = [each for each in arrived if plain_text(each.notice.user_id) not in erased]
@@ -51,11 +54,12 @@ def take(connection: Connection, arrived: Sequence[Arrived], emails_max: int, no
     known = recipients.find(connection, users) if new else {}
     made = plan([each for each in new if not _is_mailed_otherwise(each)], known, emails_max, now_ms)
     inbox.add(connection, [each.notice for each in new], made.held, now_ms)
-    deliveries.enqueue(connection, [each.notice for each in new], now_ms)
+    is_for_webhooks = deliveries.enqueue(connection, [each.notice for each in new], now_ms)
     recipients.count_emails(connection, made.windows)
     of_erased = [each for each in arrived if plain_text(each.notice.user_id) in erased]
     emails = [Cause(each.notice.cause_id, each.notice.user_id, each.record) for each in [*made.now, *of_erased]]
-    repository.add(connection, emails, now_ms)
+    repository.add(connection, emails, now_ms, erased)
+    return is_for_webhooks
 
 
 def plan(arrived: Sequence[Arrived], known: dict[str, Recipient], emails_max: int, now_ms: int) -> Plan:
@@ -112,7 +116,12 @@ def _is_mailed_otherwise(each: Arrived) -> bool:
     return each.record.topic == MAIL_REQUESTED.name
 
 
-def tell(connection: Connection, notice: Notice, now_ms: int) -> None:
-    """Tell a user something that follows from no record: in their inbox, and by the next digest, which is due now."""
-    if inbox.unknown(connection, [notice]):
-        inbox.add(connection, [notice], {notice.notice_id: now_ms}, now_ms)
+def tell(connection: Connection, notice: Notice, emails_max: int, now_ms: int) -> None:
+    """Tell a user something that follows from no record: in their inbox, and by a digest, which is due when an e-mail
+    of it would go."""
+    if not inbox.unknown(connection, [notice]):
+        return
+    user_id = plain_text(notice.user_id)
+    known = recipients.find(connection, [user_id]).get(user_id) or Recipient(user_id)
+    due_at = held_until(now_ms, known.wishes, known.window, emails_max, critical=False)
+    inbox.add(connection, [notice], {notice.notice_id: due_at if due_at is not None else now_ms}, now_ms)

@@ -1,5 +1,7 @@
 """Of what users get e-mails: as they say, by a link in an e-mail, and by their mail server's reports."""
 
+from dataclasses import dataclass
+
 import structlog
 from sqlalchemy import Connection
 
@@ -16,6 +18,14 @@ from streambank.service.http.caller import Caller
 from streambank.service.http.problems import Problem
 
 logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """Which e-mail did not arrive, by its cause, and whether its address is no good, for good."""
+
+    cause_id: str
+    is_permanent: bool
 
 
 class Preferences:
@@ -42,7 +52,7 @@ class Preferences:
         Raises:
             Problem: 400, the link is none of ours.
         """
-        found = unsubscribed_by(self._context.settings.link_key or b"", token)
+        found = unsubscribed_by(self._context.link_key, token)
         if found is None:
             raise Problem(400, "bad-token", "this link is not one that we sent: follow the one in the e-mail itself")
         user_id, category = found
@@ -56,18 +66,22 @@ class Preferences:
             logger.info("unsubscribed by a link", user_id=known.user_id, category=category.value)
         return known, category
 
-    def bounced(self, connection: Connection, raw: bytes) -> Answer:
-        """A mail server's report that an e-mail did not arrive. What a report is about counts once.
+    def reported(self, raw: bytes) -> Reported:
+        """What a mail server's report says. It may take a moment, and needs no database.
 
         Raises:
             Problem: 422, it is no report, or not about an e-mail of ours.
         """
         bounce = parse_report(raw)
-        cause_id = marked_by(self._context.settings.link_key or b"", bounce.mark) if bounce is not None else None
+        cause_id = marked_by(self._context.link_key, bounce.mark) if bounce is not None else None
         if bounce is None or cause_id is None:
             raise Problem(422, "not-a-report", "this is no report (RFC 3464) about an e-mail that was sent from here")
+        return Reported(cause_id, bounce.is_permanent)
+
+    def bounced(self, connection: Connection, reported: Reported) -> Answer:
+        """An e-mail did not arrive. What a report is about counts once."""
         now = self._context.clock()
-        if bounce.is_permanent and (found := repository.bounced(connection, cause_id, now)) is not None:
+        if reported.is_permanent and (found := repository.bounced(connection, reported.cause_id, now)) is not None:
             user_id, sent_at = found
             known = recipients.find(connection, [user_id]).get(user_id)
             # One that was sent to the address before says nothing of this one.

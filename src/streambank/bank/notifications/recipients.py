@@ -47,14 +47,12 @@ class Recipient:
     def no_email(self, category: Category, *, critical: bool) -> str | None:
         """Why they get no e-mail of that category; None: they do.
 
-        That a profile has not come is no reason: it is waited for.
+        That a profile has not come, or says that its address is not verified, is no reason: it is waited for.
         """
         if category in self.muted:
             return f"the user wants no e-mails of {category}"
         if self.suppressed_at is not None and not critical:
             return "the address refused too many e-mails"
-        if self.email is not None and not self.is_verified:
-            return "the address is not verified"
         return None
 
 

@@ -34,6 +34,7 @@ Places: TypeAlias = Mapping[str, Collection[int]]
 
 KEY_MISSING = "the key of the user's personal data has not come yet"
 PROFILE_MISSING = "the profile of the user, which has the address, has not come yet"
+UNVERIFIED = "the address is not verified, as far as is known"
 """The reasons that an e-mail which waits for them is put off with."""
 
 
@@ -68,14 +69,15 @@ class Claim:
     notices: tuple[Notice, ...] = ()
 
 
-def add(connection: Connection, causes: Sequence[Cause], now_ms: int) -> int:
+def add(connection: Connection, causes: Sequence[Cause], now_ms: int, erased: Collection[str] | None = None) -> int:
     """Put e-mails on record; those already there are left alone. How many were new.
 
-    Of a user who was erased, what there was to say is not kept.
+    Of a user who was erased, what there was to say is not kept; ``erased`` are those of them, if that is known.
     """
     by_id = {plain_text(cause.id): cause for cause in reversed(causes)}
     known = set(connection.scalars(_KNOWN, {"causes": list(by_id)}))
-    erased = set(connection.scalars(_ERASED, {"users": list({cause.user_id for cause in causes})}))
+    if erased is None:
+        erased = erased_among(connection, {cause.user_id for cause in causes})
     new = [cause for cause_id, cause in reversed(by_id.items()) if cause_id not in known]
     if new:
         connection.execute(_INSERT, [_row(cause, now_ms, plain_text(cause.user_id) in erased) for cause in new])
@@ -342,7 +344,7 @@ _WAIT = _own().values(
 _CAME = (
     update(EMAIL)
     .where(_is_unsent(EMAIL.c.state), EMAIL.c.user_id.in_(bindparam("users", expanding=True)))
-    .where(EMAIL.c.state == State.PENDING, EMAIL.c.last_error.in_([KEY_MISSING, PROFILE_MISSING]))
+    .where(EMAIL.c.state == State.PENDING, EMAIL.c.last_error.in_([KEY_MISSING, PROFILE_MISSING, UNVERIFIED]))
     .values(due_at=bindparam("now_ms"))
 )
 _BOUNCED = (

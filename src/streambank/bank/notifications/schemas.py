@@ -72,7 +72,7 @@ class QuietHoursView(BaseModel):
 
 
 class SettingsView(BaseModel):
-    """How you are told. The last four come from your profile, as far as it has arrived.
+    """How you are told. Address, time zone, quiet hours and digest are as in your profile, so far.
 
     ``refusals`` is how often your address refused e-mails for good of late; where that was once too often, only
     critical ones go there, since ``email_stopped_at``, until you change the address.

@@ -66,7 +66,8 @@ KEY_WAIT_FIRST_MS = 250
 KEY_WAIT_STEP_MS = 30_000
 KEY_WAIT_MOST_MS = 600_000
 """How long an e-mail waits for the key that it is sealed with. The users service publishes a key before anything that
-is sealed with it, but partitions are read in any order; after ten minutes it is not late but missing."""
+is sealed with it, but partitions are read in any order; after ten minutes it is not late but missing. So for a profile,
+and for one that says that the address is verified."""
 
 REPLY_BYTES_MAX = 500
 """How much of a server's reply goes into a dead letter: sealed it is a third longer, and has to fit there whole."""
@@ -145,13 +146,18 @@ class Sender:
             self._mailer.close()
 
     def send_due(self, stop: threading.Event | None = None) -> int:
-        """Send all that is due now; how many e-mails the server took."""
-        now = self._clock()
-        if now >= self._gather_at:
-            self._gather(now)
-        if now < self._server_due_at:
-            return 0
+        """Send all that is due now, and make some of the digests that are; how many e-mails the server took."""
         sent_before = self.sent_count
+        self._send_due(stop)
+        now = self._clock()
+        if now >= self._gather_at and not (stop is not None and stop.is_set()):
+            self._gather(now)
+        return self.sent_count - sent_before
+
+    def _send_due(self, stop: threading.Event | None) -> None:
+        now = self._clock()
+        if now < self._server_due_at:
+            return
         if now >= self._take_over_at:
             self._take_over()
             self._take_over_at = self._clock() + TAKE_OVER_INTERVAL_MS
@@ -161,17 +167,20 @@ class Sender:
                 claim = self._claim(connection)
             while claim is not None:
                 claim = self._send(claim, stop)
-        return self.sent_count - sent_before
 
     def _gather(self, now_ms: int) -> None:
-        """Make the digests that are due. Any sender may: they are made once, and sent by whose partition it is."""
-        self._gather_at = now_ms + GATHER_INTERVAL_MS
+        """Make some of the digests that are due; at eight there are many, and what goes at once goes in between.
+
+        Any sender may: they are made once, and sent by whose partition it is.
+        """
         with self._database.read() as connection:
             due_at = inbox.next_held_until(connection)
-        while due_at is not None and due_at <= now_ms:
+        if due_at is not None and due_at <= now_ms:
             with self._database.begin() as connection:
                 planning.gather(connection, now_ms)
                 due_at = inbox.next_held_until(connection)
+        is_more = due_at is not None and due_at <= now_ms
+        self._gather_at = 0 if is_more else now_ms + GATHER_INTERVAL_MS
 
     def _take_over(self) -> None:
         # Between two e-mails this sender itself sends nothing: a claim in its own name is from a past life too.
@@ -268,7 +277,10 @@ class Sender:
         now = self._clock()
         waited_ms = now - claim.received_at
         if waited_ms >= KEY_WAIT_MOST_MS:
-            self._give_up(connection, claim, error)
+            if str(error) == repository.UNVERIFIED:
+                repository.settle(connection, claim, State.SKIPPED, now, last_error=str(error))
+            else:
+                self._give_up(connection, claim, error)
             return
         # As long again as it has waited: that doubles, without a count of its own.
         wait_ms = min(max(waited_ms, KEY_WAIT_FIRST_MS), KEY_WAIT_STEP_MS)
@@ -322,9 +334,11 @@ class Sender:
             if not repository.is_due(connection, self._places, now):
                 due_at = repository.next_due_at(connection, self._places, now)
                 held_until = inbox.next_held_until(connection)
+                # In the past where more is due: there is no wait then.
                 gather_at = max(held_until, self._gather_at) if held_until is not None else None
                 most_s = OTHERS_WAIT_S if self._others_send else IDLE_WAIT_S
-                return min([most_s, *((at - now) / 1000 for at in (due_at, gather_at) if at is not None)])
+                waits_s = [(at - now) / 1000 for at in (due_at, gather_at) if at is not None]
+                return max(0, min([most_s, *waits_s]))
         return max(0, self._server_due_at - now) / 1000
 
 

@@ -111,16 +111,16 @@ class NotificationsService:
         self._database, self._log, self._clock = database, log, clock
         # A process that ended between an erasure and this may have left some.
         self._is_to_scrub = True
+        self._is_for_webhooks = False
         log.create_topics([EMAIL_SENT.config])
         outbox_id = database.bind_log(log.log_id, uuid7(clock(), random_bytes))
-        if settings.link_key is None:
-            settings = replace(settings, link_key=_link_key(database, random_bytes))
-        self._settings = settings
-        context = Context(settings, clock, random_bytes)
+        link_key = settings.link_key or _link_key(database, random_bytes)
+        self._settings = settings = replace(settings, link_key=link_key)
+        context = Context(settings, clock, random_bytes, link_key)
         self.inboxes = Inboxes(context)
         self.preferences = Preferences(context)
         self.webhooks = Webhooks(context)
-        self.webhook_sender = WebhookSender(database, clock, local=settings.local_webhooks, resolve=resolve)
+        self.webhook_sender = WebhookSender(database, settings, clock, resolve=resolve)
         self.housekeeping = Housekeeping(database, clock)
         outbox = Outbox()
         self.relay = OutboxRelay(log, database, service=GROUP, outbox_id=outbox_id, clock=clock)
@@ -195,7 +195,8 @@ class NotificationsService:
             causes = [Cause(each.value.event_id, each.value.user_id, each.record) for each in requests]
             repository.add(connection, causes, now)
         arrived = [Arrived(notice, each.record) for each in received for notice in notices_of(each.value)]
-        planning.take(connection, arrived, self._settings.emails_per_hour_max, now)
+        if planning.take(connection, arrived, self._settings.emails_per_hour_max, now):
+            self._is_for_webhooks = True
 
     def _keep_profiles(self, connection: Connection, received: Sequence[Received[UserProfile]]) -> None:
         erased = repository.erased_among(connection, {item.value.user_id for item in received})
@@ -222,7 +223,9 @@ class NotificationsService:
 
     def _stored(self) -> None:
         self.sender.wake()
-        self.webhook_sender.wake()
+        if self._is_for_webhooks:
+            self._is_for_webhooks = False
+            self.webhook_sender.wake()
         self._scrub()
 
     def _scrub(self) -> None:

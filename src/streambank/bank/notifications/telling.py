@@ -6,13 +6,14 @@ read as anything else.
 
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
 
+import structlog
 from babel import Locale
 from babel.dates import format_date
 from babel.numbers import format_decimal
 
 from streambank.bank.events import AlertRaised, Currency, Scope, to_decimal
+from streambank.bank.notifications.errors import KeyMissingError
 from streambank.bank.notifications.facts import (
     AlertFacts,
     Facts,
@@ -25,6 +26,8 @@ from streambank.bank.notifications.message import locale_of, moment, safe_text
 from streambank.bank.notifications.texts import Texts, language_of, texts_in
 from streambank.bank.notifications.unsealing import Open
 from streambank.clock import to_datetime
+
+logger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,19 @@ def tell(facts: Facts, occurred_at: int, reader: Reader) -> Telling:
             return _filled(facts, reader, {"host": safe_text(facts.host, hide_numbers=False)})
 
 
+def tell_somehow(facts: Facts, occurred_at: int, reader: Reader) -> Telling:
+    """The notice among others: whatever is odd about it, it must not take them with it. Raises KeyMissingError as
+    :func:`tell` does."""
+    try:
+        return tell(facts, occurred_at, reader)
+    except KeyMissingError:
+        raise
+    except Exception as error:
+        # The text of what was raised may hold what is personal.
+        logger.error("a notice cannot be put into words", told=facts.told, error=type(error).__name__)
+        return Telling(reader.language, reader.texts.categories.get(facts.category, facts.category), "")
+
+
 def money(minor: int, currency: Currency, locale: Locale, *, sign: bool = False) -> str:
     """An amount in the locale's digits and grouping, with as many decimals as ISO 4217 gives the currency."""
     digits = currency.exponent or 0
@@ -120,7 +136,7 @@ def _alert(facts: AlertFacts, reader: Reader) -> Telling:
             (labels.note, safe_text(reader.open("remittance", entry.remittance))),
             (labels.kind, safe_text(entry.kind or "")),
             (labels.booked_on, account),
-            (labels.when, _when(entry.occurred_at, reader)),
+            (labels.when, moment(entry.occurred_at, reader.timezone, formats)),
         ),
     )
     return _filled(facts, reader, {"what": what, "now": now, "threshold": level}, [balance, happened])
@@ -148,7 +164,7 @@ def _payment(facts: PaymentFacts, occurred_at: int, reader: Reader) -> Telling:
         (labels.amount, amount),
         (labels.other, other),
         (labels.note, safe_text(reader.open("remittance", facts.remittance))),
-        (labels.when, _when(to_datetime(occurred_at), reader)),
+        (labels.when, moment(to_datetime(occurred_at), reader.timezone, reader.formats)),
         (labels.reference, safe_text(facts.transfer_id or facts.request_id or "", hide_numbers=False)),
     )
     values = {"amount": amount, "other": other, "reason": reason}
@@ -177,14 +193,6 @@ def _account(alert: AlertRaised, reader: Reader) -> str:
     name = safe_text(reader.open("account_name", alert.account_name)) or reader.texts.account
     last4 = re.sub(r"[^0-9A-Za-z]", "", alert.account_number_last4 or "")[-4:]
     return f"{name} ••{last4}" if last4 else name
-
-
-def _when(at: datetime, reader: Reader) -> str:
-    try:
-        return moment(at, reader.timezone, reader.formats)
-    except OverflowError:
-        # In the reader's time zone there is no such moment: the last day of the calendar has begun the next there.
-        return moment(at, "UTC", reader.formats)
 
 
 def _rows(*rows: tuple[str, str]) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from streambank.bank.events import AlertNotification, MailRequested
 from streambank.bank.events.personal import SealError, unseal
 from streambank.bank.notifications.errors import KeyMissingError, UnformableError
 from streambank.bank.notifications.recipients import Recipient
-from streambank.bank.notifications.repository import KEY_MISSING, PROFILE_MISSING
+from streambank.bank.notifications.repository import KEY_MISSING, PROFILE_MISSING, UNVERIFIED
 
 logger = structlog.get_logger(__name__)
 
@@ -69,11 +69,13 @@ def addressee_of(user_id: str, recipient: Recipient | None, cause_id: str, key: 
     """Whom another notice goes to, as their profile says.
 
     Raises:
-        KeyMissingError: there is no profile yet, or no key for it.
+        KeyMissingError: there is no profile yet, no key for it, or its address is not verified.
         UnformableError: the address cannot be read.
     """
     if recipient is None or recipient.email is None:
         raise KeyMissingError(PROFILE_MISSING)
+    if not recipient.is_verified:
+        raise KeyMissingError(UNVERIFIED)
     return Addressee(
         user_id,
         _required(user_id, key, "address", recipient.email),

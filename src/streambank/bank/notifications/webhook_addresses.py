@@ -1,4 +1,4 @@
-"""Where a webhook may lead: to the public internet, and nowhere else. Pure, but for :func:`checked_address`.
+"""Where a webhook may lead: to the public internet, and nowhere else. Pure, but for :func:`resolve`.
 
 A user names the address, and the request comes from within the bank's network. So the name is resolved once, every
 address that it has is looked at, and the connection goes to one of those that were: what the name resolves to a moment
@@ -8,15 +8,24 @@ later (DNS rebinding) does not matter.
 import asyncio
 import re
 import socket
+import threading
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
+from streambank.bank.notifications.schemas import URL_CHARS_MAX
 from streambank.errors import StreambankError
 
-URL_CHARS_MAX = 2_000
+ADDRESSES_MAX = 4
+"""Of a host, that are tried in turn."""
+
+LOOK_UPS_MAX = 64
+"""Names looked up at the same time: one that is given up goes on for as long as its name server takes."""
+
+_LOOK_UPS = threading.BoundedSemaphore(LOOK_UPS_MAX)
 
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 """The addresses of a host; raises OSError where it has none."""
@@ -32,6 +41,8 @@ _NEVER = tuple(
         "fec0::/10",  # RFC 3879: what was site-local
         "100:0:0:1::/64",  # RFC 9780: dummy prefix
         "5f00::/16",  # RFC 9602: segment routing
+        "3fff::/20",  # RFC 9637: documentation
+        "168.63.129.16/32",  # Azure's services for its machines, at an address that looks public
     )
 )
 """Beside what :mod:`ipaddress` knows not to be public."""
@@ -115,8 +126,8 @@ def is_public(address: str) -> bool:
     return ip.is_global and not odd and not any(ip in network for network in _NEVER if network.version == ip.version)
 
 
-async def checked_address(target: Target, resolve: Resolve, *, local: bool) -> str:
-    """The address to connect to. That one of several is not public is enough to refuse all: it is no mistake.
+async def checked_addresses(target: Target, resolve: Resolve, *, local: bool) -> list[str]:
+    """The addresses to connect to. That one of several is not public is enough to refuse all: it is no mistake.
 
     Raises:
         WebhookAddressError: the host leads where it must not, or has no address.
@@ -125,20 +136,52 @@ async def checked_address(target: Target, resolve: Resolve, *, local: bool) -> s
         found = list(await resolve(target.host, target.port))
     except (OSError, UnicodeError):
         found = []
-    if not found:
-        raise WebhookAddressError("the host's name has no address")
-    if local and all(_is_loopback(address) for address in found):
-        return found[0]
-    if target.scheme != "https" or not all(is_public(address) for address in found):
-        raise WebhookAddressError("the host leads to an address that is not public")
-    return found[0]
+    is_here = local and all(_is_loopback(address) for address in found)
+    is_fit = is_here or (target.scheme == "https" and all(is_public(address) for address in found))
+    if not found or not is_fit:
+        # One text for both: whether a name is known inside is nobody's business.
+        raise WebhookAddressError("the host's name leads to no address, or to one that is not public")
+    return found[:ADDRESSES_MAX]
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:
-    """The addresses of a host, as the system resolves it."""
+    """The addresses of a host, as the system resolves it.
+
+    In a thread that nobody waits for at the end: a name server that does not answer takes as long as it likes.
+
+    Raises:
+        OSError: it has none, or too many are being looked up.
+    """
+    look_ups = _LOOK_UPS
+    if not look_ups.acquire(blocking=False):
+        raise OSError("too many names are being looked up")
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-    return [str(sockaddr[0]) for *_, sockaddr in found]
+    found: asyncio.Future[Sequence[str]] = loop.create_future()
+
+    def settle(addresses: Sequence[str], error: Exception | None) -> None:
+        if found.done():
+            return
+        if error is not None:
+            found.set_exception(error)
+        else:
+            found.set_result(addresses)
+
+    def look_up() -> None:
+        addresses: list[str] = []
+        failure: Exception | None = None
+        try:
+            answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+            addresses = [str(sockaddr[0]) for *_, sockaddr in answers]
+        except Exception as error:
+            failure = error
+        finally:
+            look_ups.release()
+        # The loop may be closed by now.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(settle, addresses, failure)
+
+    threading.Thread(target=look_up, name="webhook-name", daemon=True).start()
+    return await found
 
 
 def _split(url: str) -> tuple[SplitResult, int]:

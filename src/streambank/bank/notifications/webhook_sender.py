@@ -12,6 +12,7 @@ A crash between 3 and 4 repeats a message, with the same ``webhook-id``, once th
 import asyncio
 import ssl
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -24,13 +25,14 @@ from streambank.bank.notifications.deliveries import Delivery
 from streambank.bank.notifications.facts import WebhookFacts
 from streambank.bank.notifications.notices import Notice
 from streambank.bank.notifications.recipients import Recipient
+from streambank.bank.notifications.settings import NotificationsSettings
 from streambank.bank.notifications.telling import Reader
 from streambank.bank.notifications.unsealing import opener
 from streambank.bank.notifications.webhook_addresses import (
     Resolve,
     Target,
     WebhookAddressError,
-    checked_address,
+    checked_addresses,
     host_of,
     parse_target,
     resolve,
@@ -83,17 +85,17 @@ class WebhookSender:
     def __init__(
         self,
         database: Database,
+        settings: NotificationsSettings,
         clock: Clock,
         *,
-        local: bool,
         resolve: Resolve = resolve,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """``local``: webhooks may lead to this machine."""
         self.delivered_count = 0
         self._database = database
         self._clock = clock
-        self._local = local
+        self._local = settings.local_webhooks
+        self._emails_max = settings.emails_per_hour_max
         self._resolve = resolve
         self._tls = tls
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -201,13 +203,23 @@ class WebhookSender:
             )
             if body is None:
                 deliveries.given_up(connection, delivery, None, reason, now)
-                return
-            deliveries.failed(connection, delivery, outcome.status, reason, now)
-            since = delivery.hook.failing_since
-            if outcome.status == 410:
-                self._disable(connection, delivery, "its server answered 410: there is no such thing any more", now)
-            elif since is not None and now - since >= deliveries.DISABLE_AFTER_MS:
-                self._disable(connection, delivery, f"it took nothing for days, at last since {reason}", now)
+            else:
+                self._failed(connection, delivery, outcome.status, reason, now)
+
+    def _failed(self, connection: Connection, delivery: Delivery, status: int | None, reason: str, now_ms: int) -> None:
+        hook = deliveries.hook_now(connection, delivery.hook.webhook_id, now_ms)
+        if hook is None:
+            return
+        if hook.url != delivery.hook.url:
+            # It went to where the webhook led before: that says nothing of where it leads now.
+            deliveries.put_back(connection, delivery, now_ms)
+            return
+        deliveries.failed(connection, delivery, status, reason, now_ms)
+        since = hook.failing_since if delivery.notice_id is not None else None
+        if status == 410:
+            self._disable(connection, delivery, "its server answered 410: there is no such thing any more", now_ms)
+        elif since is not None and now_ms - since >= deliveries.DISABLE_AFTER_MS:
+            self._disable(connection, delivery, f"it took nothing for days, at last since {reason}", now_ms)
 
     def _disable(self, connection: Connection, delivery: Delivery, reason: str, now_ms: int) -> None:
         hook = delivery.hook
@@ -216,15 +228,16 @@ class WebhookSender:
         host = host_of(hook.url)
         notice_id = derived_id("notice", "webhook", hook.webhook_id, delivery.message_id)
         facts = WebhookFacts(hook.webhook_id, host)
-        planning.tell(connection, Notice(notice_id, notice_id, hook.user_id, now_ms, facts), now_ms)
+        notice = Notice(notice_id, notice_id, hook.user_id, now_ms, facts)
+        planning.tell(connection, notice, self._emails_max, now_ms)
         logger.warning("a webhook is switched off", webhook_id=hook.webhook_id, reason=reason)
 
     async def _post(self, delivery: Delivery, body: bytes) -> _Outcome:
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 target = parse_target(delivery.hook.url, local=self._local)
-                address = await checked_address(target, self._resolve, local=self._local)
-                status = await self._ask(target, address, delivery, body)
+                addresses = await checked_addresses(target, self._resolve, local=self._local)
+                status = await self._ask_any(target, addresses, delivery, body)
         except WebhookAddressError as error:
             return _Outcome(None, str(error))
         except TimeoutError:
@@ -236,6 +249,13 @@ class WebhookSender:
             return _Outcome(status, None)
         hint = ", and redirects are not followed" if 300 <= status < 400 else ""
         return _Outcome(status, f"the server answered {status}{hint}")
+
+    async def _ask_any(self, target: Target, addresses: Sequence[str], delivery: Delivery, body: bytes) -> int:
+        for address in addresses[:-1]:
+            # Nothing was sent: another may be there.
+            with suppress(httpx.ConnectError):
+                return await self._ask(target, address, delivery, body)
+        return await self._ask(target, addresses[-1], delivery, body)
 
     async def _ask(self, target: Target, address: str, delivery: Delivery, body: bytes) -> int:
         timestamp_s = self._clock() // 1000

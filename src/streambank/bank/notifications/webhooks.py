@@ -117,6 +117,10 @@ class Webhooks:
         row, now = self._own(connection, caller, webhook_id), self._context.clock()
         if row.disabled_reason is not None:
             raise conflict("webhook-disabled", "the webhook is switched off: switch it on first")
+        if deliveries.pending(connection, [webhook_id]).get(webhook_id, 0) >= deliveries.PENDING_MAX:
+            raise conflict("too-many-deliveries", deliveries.TOO_MANY)
+        if deliveries.is_ping_pending(connection, webhook_id):
+            raise conflict("ping-pending", "a test of the webhook is on its way already")
         sent = deliveries.row(webhook_id, None, now, uuid7(now, self._context.random_bytes))
         connection.execute(insert(DELIVERY), sent)
         stored = select(DELIVERY).where(DELIVERY.c.message_id == sent["message_id"])

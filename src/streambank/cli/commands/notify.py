@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 from cyclopts import App, Parameter
 
 from streambank.cli.api import USUAL_SERVER, ApiOption, connected, valid
+from streambank.cli.commands.inbox import LINES_MAX
 from streambank.cli.errors import CommandError, UsageError, say
 from streambank.cli.output import Column, OutputOption, print_listing
 
@@ -25,8 +26,6 @@ OnOff: TypeAlias = Literal["on", "off"]
 Categories: TypeAlias = Annotated[
     list[Literal["alerts", "goals", "payments", "security"]] | None, Parameter(negative="")
 ]
-
-LINES_MAX = 1_000
 
 
 @app.command(name="settings")
@@ -68,10 +67,16 @@ def bounce(*, server: ApiOption = USUAL_SERVER) -> None:
     A mail server can pipe its reports here. Nobody has to be logged in: a report counts only if it holds the mark of an
     e-mail that was sent from here.
     """
-    from streambank.bank.client import Client
+    from streambank.bank.client import ApiError, Client
 
     with Client(server.url) as client:
-        client.notifications.report_bounce(sys.stdin.buffer.read())
+        try:
+            client.notifications.report_bounce(sys.stdin.buffer.read())
+        except ApiError as error:
+            if error.slug != "not-a-report":
+                raise
+            # A mail server would send a failure back to whoever wrote, and others write there, too.
+            say(f"{error}: nothing was done")
 
 
 @webhook.command(name="ls")

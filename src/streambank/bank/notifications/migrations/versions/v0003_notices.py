@@ -60,6 +60,7 @@ def _people() -> None:
     op.create_index("notice_by_age", "notice", ["received_at"])
     op.create_index("notice_unread", "notice", ["user_id"], sqlite_where=_UNREAD, postgresql_where=_UNREAD)
     op.create_index("notice_held", "notice", ["held_until"], sqlite_where=_HELD, postgresql_where=_HELD)
+    op.create_index("notice_waiting", "notice", ["user_id", "num"], sqlite_where=_HELD, postgresql_where=_HELD)
 
 
 def _webhooks() -> None:
