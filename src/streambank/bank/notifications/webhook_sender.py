@@ -119,13 +119,15 @@ class WebhookSender:
 
     def send_due(self) -> int:
         """Send what is due now, and wait for it; how many messages were sent or given up. For tests."""
+        messages = self._claim(AT_ONCE_MAX)
 
-        async def once() -> int:
-            messages = self._claim(AT_ONCE_MAX)
+        async def send() -> None:
             await asyncio.gather(*(self._send(message) for message in messages))
-            return len(messages)
 
-        return asyncio.run(once())
+        # Where there is nothing there needs to be no loop, which there can be only one of in a thread.
+        if messages:
+            asyncio.run(send())
+        return len(messages)
 
     async def _run(self, stop: threading.Event) -> None:
         self._loop, self._woken = asyncio.get_running_loop(), asyncio.Event()
