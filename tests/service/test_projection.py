@@ -1,3 +1,5 @@
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
@@ -268,4 +270,34 @@ def test_whatever_happens_each_record_is_stored_once(
         harness.drain()
         assert rows(database) == list(range(written))
         harness.projection.close()
+        database.close()
+
+
+def test_with_a_wait_in_between_records_gather_and_a_stop_does_not_wait_for_it(any_database: Databases) -> None:
+    batches: list[list[int]] = []
+
+    def apply(_: Connection, received: Sequence[Received[Number]]) -> None:
+        batches.append([item.value.n for item in received])
+
+    with EmbeddedLog.open(None) as log:
+        log.create_topics([NUMBERS.config])
+        database = open_database(any_database("a"), log)
+        projection = Projection(
+            log, database, Outbox(), group="numbers", subscriptions=[Subscription(NUMBERS, apply)], gather_s=60
+        )
+        stop = threading.Event()
+        thread = threading.Thread(target=projection.run, args=(stop,), daemon=True)
+        write(log, "numbers", value(1))
+        thread.start()
+        deadline = time.monotonic() + 20
+        while not batches:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        write(log, "numbers", value(2), value(3))
+        time.sleep(0.1)
+        assert batches == [[1]]
+        stop.set()
+        projection.interrupt()
+        thread.join(20)
+        assert not thread.is_alive()
         database.close()

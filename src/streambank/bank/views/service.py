@@ -77,6 +77,9 @@ RECEIVES = (
 )
 """What its projection reads."""
 
+GATHER_S = 0.2
+"""Views may be that much behind; each batch of theirs is a disk flush that alerts would wait for."""
+
 POINTS_MAX = 1_100
 """Of a series: three years of days, a lifetime of months."""
 
@@ -105,7 +108,9 @@ class ViewsService:
         self._outbox = Outbox()
         self.live = LiveFeed(log)
         self.relay = OutboxRelay(log, database, service=NAME, outbox_id=outbox_id, clock=clock)
-        self.projection = Projection(log, database, self._outbox, group=NAME, subscriptions=self._subscriptions())
+        self.projection = Projection(
+            log, database, self._outbox, group=NAME, subscriptions=self._subscriptions(), gather_s=GATHER_S
+        )
 
     def run(self, stop: threading.Event, *, grace_s: float = GRACE_S) -> None:
         """Work until ``stop`` is set, and return at most ``grace_s`` later. Raises what ends a part of the service."""
