@@ -22,6 +22,10 @@ ROOT = Path(__file__).parents[3]
 LIVES = 14
 
 
+LOTS = 10**12
+"""More than is ever paid: no limit of the bank's is to be in the way."""
+
+
 class Nursery:
     """The process that forks the services, and what they have told."""
 
@@ -72,7 +76,7 @@ def test_killed_at_random_moments(tmp_path: Path, new_databases: NewDatabases) -
     clock = Ticker(system_clock())
     with made(tmp_path, *databases, "ada", "bob", clock=clock) as bank:
         accounts = {bank.open("ada", 20_000): "ada", bank.open("bob", 0): "bob"}
-        bank.limit()
+        bank.limit(per_transfer_minor=LOTS, per_day_minor=LOTS, per_day_count=LOTS, new_payee_minor=LOTS)
     places = [database_url(where).render_as_string(hide_password=False) for where in databases]
     command = [sys.executable, str(CHILD), str(tmp_path), *places, *accounts]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
@@ -80,18 +84,22 @@ def test_killed_at_random_moments(tmp_path: Path, new_databases: NewDatabases) -
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment
     ) as process:
         nursery = Nursery(process)
-        living = {which: nursery.bear(which) for which in ("ledger", "payments")}
-        for _ in range(LIVES):
-            # Some die while they start, most in the middle of work.
-            nursery.wait_for(chance.choice([0, 1, 5, 12]))
-            time.sleep(chance.uniform(0.0, 0.2))
-            which = chance.choice(["ledger", "payments"])
-            os.kill(living[which], signal.SIGKILL)
-            living[which] = nursery.bear(which)
-        time.sleep(0.5)
-        for pid in living.values():
-            os.kill(pid, signal.SIGKILL)
-        nursery.close()
+        living: dict[str, int] = {}
+        try:
+            living |= {which: nursery.bear(which) for which in ("ledger", "payments")}
+            for _ in range(LIVES):
+                # Some die while they start, most in the middle of work.
+                nursery.wait_for(chance.choice([0, 1, 5, 12]))
+                time.sleep(chance.uniform(0.0, 0.2))
+                which = chance.choice(["ledger", "payments"])
+                os.kill(living[which], signal.SIGKILL)
+                living[which] = nursery.bear(which)
+            time.sleep(0.5)
+        finally:
+            # Else whoever waits for the nursery's end waits for ever.
+            for pid in living.values():
+                os.kill(pid, signal.SIGKILL)
+            nursery.close()
 
     assert len(nursery.transfers) > 30
     clock.now_ms = system_clock()

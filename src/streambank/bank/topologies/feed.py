@@ -25,8 +25,9 @@ from streambank.bank.events import (
     TransferChanged,
 )
 from streambank.bank.events.types import Event
+from streambank.clock import to_millis
 from streambank.ids import derived_id
-from streambank.streams import KStream, StreamBuilder
+from streambank.streams import KStream, ProcessorContext, Record, StreamBuilder
 
 
 def add(builder: StreamBuilder, *views: KStream[str, FeedItem]) -> None:
@@ -40,12 +41,12 @@ def add(builder: StreamBuilder, *views: KStream[str, FeedItem]) -> None:
     items = items.merge(builder.stream(TRANSFER_STATUS).flat_map_values(of_transfer))
     for view in views:
         items = items.merge(view)
-    items.select_key(reader_of).to(USER_FEED)
+    items.process(to_reader, name="feed").to(USER_FEED)
 
 
-def reader_of(_key: str, item: FeedItem) -> str:
-    """Whose feed it is."""
-    return item.user_id
+def to_reader(record: Record[str, FeedItem], context: ProcessorContext[str, FeedItem]) -> None:
+    """Send it to its reader, as of when it was recorded: the feed keeps the latest news, however old their entries."""
+    context.forward(record.value.user_id, record.value, timestamp=to_millis(record.value.recorded_at))
 
 
 def is_there(_goal_id: str, goal: GoalProgress | None) -> bool:
