@@ -150,7 +150,8 @@ def topologies_and_notifications(folder: Path, *log: str) -> Iterator[tuple[Proc
         running(folder / "notifications", "run", "notifications", *mail, *log, data=data) as second,
     ):
         expected = {"balances": 4, "alerts": 4, "notifications": 1}
-        wait_until(lambda: members(data, *log) == expected, "all have joined")
+        # Three processes start, and on Kafka each question of this asks the brokers anew.
+        wait_until(lambda: members(data, *log) == expected, "all have joined", 4 * START_S)
         yield first, second
 
 
