@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+import structlog
 from tests.bank.client.bank import PASSWORD, Bank, running_bank
 from tests.cli.support import IMPORT_OPTIONS, statement
 
@@ -40,9 +41,15 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("COLUMNS", "100")
 
     def do(*arguments: str) -> Called:
-        capsys.readouterr()
-        code = run(arguments)
-        captured = capsys.readouterr()
+        # What the services log that run beside it is not to stand in the command's output.
+        usual = structlog.get_config()
+        structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+        try:
+            capsys.readouterr()
+            code = run(arguments)
+            captured = capsys.readouterr()
+        finally:
+            structlog.configure(**usual)
         return Called(code, captured.out, captured.err)
 
     return do

@@ -7,7 +7,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
 from tests.services import all_services, answering
 
 from streambank.bank.client import Client, Password
@@ -59,9 +58,6 @@ class Bank:
 @contextmanager
 def running_bank(folder: Path) -> Iterator[Bank]:
     with ExitStack() as stack:
-        # What the services log would stand in the output of the commands that are tested beside them.
-        stack.callback(structlog.configure, **structlog.get_config())
-        structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
         log = stack.enter_context(EmbeddedLog.open(None))
         log.create_topics(topic.config for topic in TOPICS)
         made = all_services(log, lambda name: folder / f"{name}.db", stack, clock=system_clock)
