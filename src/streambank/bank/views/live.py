@@ -73,7 +73,8 @@ class Listener:
     async def next(self, timeout_s: float) -> list[Item]:
         """What has come, after waiting for it up to ``timeout_s``; empty then, and where it has ended."""
         try:
-            await asyncio.wait_for(self._ready.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._ready.wait()
         except TimeoutError:
             return []
         items = list(self._items)

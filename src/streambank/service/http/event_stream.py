@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 MEDIA_TYPE = "text/event-stream"
 
@@ -65,11 +65,15 @@ class EventStream(Response):
         # Who takes nothing for too long is left; the server closes the connection of an answer that has no end.
         with suppress(TimeoutError):
             begin = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
-            await asyncio.wait_for(send(begin), self._send_s)
+            await self._send(send, begin)
             async for chunk in self._chunks:
-                message = {"type": "http.response.body", "body": chunk, "more_body": True}
-                await asyncio.wait_for(send(message), self._send_s)
-            await asyncio.wait_for(send({"type": "http.response.body", "body": b"", "more_body": False}), self._send_s)
+                await self._send(send, {"type": "http.response.body", "body": chunk, "more_body": True})
+            await self._send(send, {"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _send(self, send: Send, message: Message) -> None:
+        # Python 3.11's wait_for loses a cancellation that comes as what it waits for ends.
+        async with asyncio.timeout(self._send_s):
+            await send(message)
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -85,27 +85,24 @@ class HttpServer:
         self._thread.join()
 
     def _run(self, server: uvicorn.Server, listening: socket.socket) -> None:
-        loop = asyncio.new_event_loop()
         try:
-            loop.run_until_complete(server.serve(sockets=[listening]))
+            # As it ends it cancels what is still being answered, such as a stream whose client takes nothing.
+            with asyncio.Runner() as runner:
+                runner.run(_serve(server, listening))
         except BaseException as error:
             self._failure = error
             logger.error("the HTTP server ended", server=self._name, error=type(error).__name__)
         finally:
             with suppress(OSError):
                 listening.close()
-            loop.run_until_complete(_cancel_all())
-            loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.close()
             self._ended.set()
 
 
-async def _cancel_all() -> None:
-    """End what is still being answered after the server has gone, such as a stream whose client takes nothing."""
-    left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-    for task in left:
-        task.cancel()
-    await asyncio.gather(*left, return_exceptions=True)
+async def _serve(server: uvicorn.Server, listening: socket.socket) -> None:
+    await server.serve(sockets=[listening])
+    # Told to stop at once, uvicorn leaves connections that still answer open.
+    for connection in tuple(server.server_state.connections):
+        connection.transport.abort()
 
 
 def open_port(name: str, host: str, port: int, hint: str) -> socket.socket:
