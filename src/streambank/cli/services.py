@@ -98,7 +98,6 @@ class ServiceKind:
     make some of them of other services' events. What ``make`` makes has ``run(stop, grace_s=...)`` and ``close()``.
     """
 
-    title: str
     histories: tuple[Migrations, ...]
     make: Callable[[Installation], Any]
     router: Callable[[Any, ServiceHttp], APIRouter]
@@ -137,16 +136,14 @@ def _notifications(at: Installation) -> notifications.NotificationsService:
 
 
 SERVICES = {
-    users.NAME: ServiceKind(title="users", histories=users_models.DATABASE, make=_users, router=users_endpoints.router),
+    users.NAME: ServiceKind(histories=users_models.DATABASE, make=_users, router=users_endpoints.router),
     transactions.NAME: ServiceKind(
-        title="transactions",
         histories=transactions_models.DATABASE,
         make=_transactions,
         router=transactions_endpoints.router,
         receives=transactions.RECEIVES,
     ),
     personalization.NAME: ServiceKind(
-        title="personalization",
         histories=personalization_models.DATABASE,
         make=_personalization,
         router=personalization_endpoints.router,
@@ -154,14 +151,12 @@ SERVICES = {
         through=("goals",),
     ),
     payments.NAME: ServiceKind(
-        title="payments",
         histories=payments_models.DATABASE,
         make=_payments,
         router=payments_endpoints.router,
         receives=payments.RECEIVES,
     ),
     views.NAME: ServiceKind(
-        title="views",
         histories=views_models.DATABASE,
         make=_views,
         router=views_endpoints.router,
@@ -169,7 +164,6 @@ SERVICES = {
         through=("balances", "figures"),
     ),
     notifications.GROUP: ServiceKind(
-        title="notifications",
         histories=notifications_models.DATABASE,
         make=_notifications,
         router=notifications_endpoints.router,
@@ -249,7 +243,7 @@ def application(log: EventLog, made: Made, stack: ExitStack, *, limits: RateLimi
             scopes=SCOPES,
         )
         checks = {"database": partial(_database_answers, database), "outbox": partial(_outbox_is_published, database)}
-        answering.append(HttpService(name, kind.title, kind.router(service, http), checks))
+        answering.append(HttpService(name, kind.router(service, http), checks))
     return create_app(answering, clock)
 
 

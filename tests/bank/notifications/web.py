@@ -77,7 +77,7 @@ def web_of(bench: Bench) -> Iterator[Web]:
         token_path=TOKEN_PATH,
         scopes=SCOPES,
     )
-    app = create_app([HttpService(GROUP, GROUP, router(bench.service, http), {})], bench.clock)
+    app = create_app([HttpService(GROUP, router(bench.service, http), {})], bench.clock)
     try:
         server = HttpServer(app, name="notifications")
         server.start()

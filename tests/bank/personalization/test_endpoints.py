@@ -86,7 +86,7 @@ def web(tmp_path: Path, any_database: Databases) -> Iterator[Web]:
             token_path=TOKEN_PATH,
             scopes=SCOPES,
         )
-        service = HttpService(NAME, "Personalization", router(bench.service, http), {})
+        service = HttpService(NAME, router(bench.service, http), {})
         yield Web(bench, create_app([service], bench.clock))
         commits.close()
 

@@ -89,7 +89,7 @@ def web(tmp_path: Path, where: Path | URL) -> Iterator[Web]:
             token_path=TOKEN_PATH,
             scopes=SCOPES,
         )
-        service = HttpService(NAME, "Transactions", router(bench.service, http), {})
+        service = HttpService(NAME, router(bench.service, http), {})
         yield Web(bench, create_app([service], bench.clock))
         commits.close()
 

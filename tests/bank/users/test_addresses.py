@@ -2,8 +2,8 @@
 
 import pytest
 
-from streambank.bank.addresses import AddressError
-from streambank.bank.users.addresses import address_key, parse_address
+from streambank.bank.addresses import AddressError, address_key
+from streambank.bank.users.addresses import parse_address
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def web(world: World) -> Iterator[Web]:
         token_path=TOKEN_PATH,
         scopes=SCOPES,
     )
-    app = create_app([HttpService(NAME, "users", router(world.service, http), {})], world.clock)
+    app = create_app([HttpService(NAME, router(world.service, http), {})], world.clock)
     try:
         yield Web(world, app)
     finally:

@@ -121,7 +121,7 @@ def serving(bench: Bench) -> Iterator[Web]:
         token_path=TOKEN_PATH,
         scopes=SCOPES,
     )
-    app = create_app([HttpService(NAME, "views", router(bench.service, http), {})], bench.clock)
+    app = create_app([HttpService(NAME, router(bench.service, http), {})], bench.clock)
     server, stop = HttpServer(app, name="views"), threading.Event()
     reader = threading.Thread(target=bench.service.live.run, args=(stop,))
     server.start()

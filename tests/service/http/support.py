@@ -201,7 +201,7 @@ def bench(path: Path, databases: Databases | None = None, *, limits: RateLimits 
             scopes={"transactions:read": "See", "transactions:write": "Change"},
         )
         checks = {"database": lambda: failed[0] if failed else None}
-        app = create_app([HttpService("numbers", "numbers", router(http), checks)], clock)
+        app = create_app([HttpService("numbers", router(http), checks)], clock)
         try:
             yield Bench(log, database, commits, positions, clock, http, app, failed)
         finally:

@@ -83,12 +83,15 @@ def test_an_operation_documents_what_its_dependencies_need() -> None:
     async def tone(request: Request) -> str:
         return request.headers.get("x-tone", "none")
 
-    needs = Dependency(tone, {"parameters": [parameter], "security": [{"Key": ["read"]}]}, {"Key": {"type": "http"}})
+    needs = Dependency(tone, [parameter], {"Key": ["read"]}, {"Key": {"type": "http"}})
+    counts = Dependency(tone, [{**parameter, "name": "x-count"}])
     api = api_router("tests")
 
-    @api.get("/things/{thing}", openapi_extra={"x-more": 1})
-    async def get_thing(thing: str, heard: Annotated[str, Depends(needs)]) -> str:
-        return f"{thing} {heard}"
+    @api.get("/things/{thing}", openapi_extra={"x-more": 1, "parameters": [{**parameter, "name": "x-own"}]})
+    async def get_thing(
+        thing: str, heard: Annotated[str, Depends(needs)], count: Annotated[str, Depends(counts)]
+    ) -> str:
+        return f"{thing} {heard} {count}"
 
     (made,) = api.routes
     assert isinstance(made, Operation)
@@ -96,6 +99,6 @@ def test_an_operation_documents_what_its_dependencies_need() -> None:
     app = FastAPI()
     app.router.routes.extend(api.routes)
     operation = app.openapi()["paths"]["/v1/things/{thing}"]["get"]
-    assert {found["name"] for found in operation["parameters"]} == {"thing", "x-tone"}
+    assert {found["name"] for found in operation["parameters"]} == {"thing", "x-own", "x-tone", "x-count"}
     assert operation["security"] == [{"Key": ["read"]}]
     assert operation["x-more"] == 1

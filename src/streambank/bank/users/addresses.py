@@ -12,6 +12,3 @@ def parse_address(text: str) -> str:
         AddressError: it is malformed.
     """
     return addresses.parse_address(unicodedata.normalize("NFC", text))
-
-
-address_key = addresses.address_key

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from streambank.bank.addresses import AddressError
+from streambank.bank.addresses import AddressError, address_key
 from streambank.bank.users import repository
-from streambank.bank.users.addresses import address_key, parse_address
+from streambank.bank.users.addresses import parse_address
 from streambank.bank.users.context import Client, Context
 from streambank.bank.users.people import Person, person_by_email, person_by_id, store_new_hash
 from streambank.bank.users.throttle import (

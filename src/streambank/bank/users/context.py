@@ -6,9 +6,9 @@ from enum import StrEnum
 
 from sqlalchemy import Connection
 
+from streambank.bank.addresses import address_key
 from streambank.bank.events import MailKind
 from streambank.bank.users import repository
-from streambank.bank.users.addresses import address_key
 from streambank.bank.users.events import mail_record
 from streambank.bank.users.passwords import Passwords
 from streambank.bank.users.people import Person, person_by_id

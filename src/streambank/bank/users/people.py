@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from streambank.bank.users.addresses import address_key
+from streambank.bank.addresses import address_key
 from streambank.bank.users.models import PERSON
 from streambank.service.http import idempotency
 from streambank.service.http.problems import conflict

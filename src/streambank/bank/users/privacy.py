@@ -7,8 +7,8 @@ read anything of theirs, is in docs/decisions/0009-users.md.
 import structlog
 from sqlalchemy import Connection
 
+from streambank.bank.addresses import address_key
 from streambank.bank.users import repository
-from streambank.bank.users.addresses import address_key
 from streambank.bank.users.authentication import Authenticator, Proven
 from streambank.bank.users.context import Context
 from streambank.bank.users.events import Click, click_records, erasure_records

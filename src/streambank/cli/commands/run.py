@@ -33,9 +33,6 @@ RoleName: TypeAlias = Literal[
     "screening",
 ]
 
-TOPOLOGIES = frozenset({"balances", "alerts", "goals", "figures", "screening"})
-"""Those whose work is shared out among processes."""
-
 
 def run(
     roles: Annotated[list[RoleName], Parameter(negative="")],
@@ -70,9 +67,8 @@ def run(
         raise UsageError(f"name what to run: {', '.join(get_args(RoleName))}")
     if processes < 1 or threads < 1:
         raise UsageError("--processes and --threads must be at least 1")
-    if processes > 1 and (alone := sorted(set(roles) - TOPOLOGIES)):
-        raise UsageError(f"--processes is for {', '.join(sorted(TOPOLOGIES))}: run {', '.join(alone)} by itself")
     if processes > 1:
+        _check_topologies(roles)
         _run_processes(place.folder(), roles, processes, threads)
         return
     from streambank.cli import logs
@@ -94,6 +90,14 @@ def run(
     ) as platform:
         print_places(platform, sys.stdout.isatty())
         run_plain(platform)
+
+
+def _check_topologies(roles: list[RoleName]) -> None:
+    """Only the work of topologies is shared out among processes."""
+    from streambank.cli.platform import TOPOLOGIES
+
+    if alone := sorted(set(roles) - TOPOLOGIES.keys()):
+        raise UsageError(f"--processes is for {', '.join(sorted(TOPOLOGIES))}: run {', '.join(alone)} by itself")
 
 
 def _run_processes(folder: DataFolder, roles: list[RoleName], count: int, threads: int) -> None:

@@ -59,7 +59,6 @@ class HttpService:
     """
 
     name: str
-    title: str
     router: APIRouter
     ready: Mapping[str, Callable[[], str | None]]
 
@@ -91,7 +90,7 @@ def create_app(services: Sequence[HttpService], clock: Clock, *, hosts: Sequence
     """The application. Only requests for one of ``hosts`` are answered, so that no web site can reach it by a name of
     its own that resolves to this machine."""
     app = _Api(
-        title="streambank" if len(services) != 1 else services[0].title,
+        title="streambank" if len(services) != 1 else services[0].name,
         version=version("streambank"),
         docs_url=None,
         redoc_url=None,
@@ -156,7 +155,7 @@ def _outcome(check: Callable[[], str | None]) -> str:
 
 
 def _add_document(app: FastAPI, service: HttpService) -> None:
-    alone = _Api(title=service.title, version=version("streambank"))
+    alone = _Api(title=service.name, version=version("streambank"))
     alone.router.routes.extend(service.router.routes)
 
     async def document() -> Response:

@@ -250,10 +250,9 @@ class ServiceHttp:
     def _dependency(
         self, resolve: Callable[[Request], Awaitable[T]], scope: str | None, *parameters: Mapping[str, Any]
     ) -> Dependency[T]:
-        operation: dict[str, Any] = {"parameters": list(parameters)} if parameters else {}
         if scope is None:
-            return Dependency(resolve, operation, {})
-        return Dependency(resolve, operation | {"security": [{_SCHEME: [scope]}]}, self._schemes)
+            return Dependency(resolve, parameters)
+        return Dependency(resolve, parameters, {_SCHEME: [scope]}, self._schemes)
 
     async def _caller(self, request: Request, scope: str | None) -> tuple[Caller, dict[str, str]]:
         """Who asks, who may; and what their answer says of the rate limit."""

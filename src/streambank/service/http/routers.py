@@ -6,6 +6,7 @@ lie flat, are found by the first name in their path, and what they depend on is 
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from fastapi import APIRouter
@@ -25,17 +26,20 @@ class Dependency(Generic[T]):
     """What an endpoint depends on, in one piece, which reads what it needs from the request itself.
 
     Attributes:
-        operation: what the API's document says of that; of the endpoint, as OpenAPI's Operation Object has it.
-        security_schemes: those that it refers to.
+        parameters: what it reads, for the API's document: OpenAPI's Parameter Objects.
+        security: what it asks of who calls: a Security Requirement Object.
+        security_schemes: those that ``security`` names.
     """
 
     def __init__(
         self,
         resolve: Callable[[Request], Awaitable[T]],
-        operation: Mapping[str, Any],
-        security_schemes: Mapping[str, Any],
+        parameters: Sequence[Mapping[str, Any]] = (),
+        security: Mapping[str, Sequence[str]] = MappingProxyType({}),
+        security_schemes: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        self.operation = operation
+        self.parameters = parameters
+        self.security = security
         self.security_schemes = security_schemes
         self._resolve = resolve
 
@@ -49,12 +53,18 @@ class Operation(APIRoute):
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
-        self.security_schemes: dict[str, Any] = {}
         said = dict(self.openapi_extra or {})
+        parameters = [*said.get("parameters", ())]
+        security: dict[str, Sequence[str]] = {}
+        self.security_schemes: dict[str, Any] = {}
         for dependency in (dependant.call for dependant in self.dependant.dependencies):
             if isinstance(dependency, Dependency):
+                parameters += dependency.parameters
+                security.update(dependency.security)
                 self.security_schemes.update(dependency.security_schemes)
-                said = {**said, **dependency.operation}
+        # FastAPI puts its own beside these.
+        said |= {"parameters": parameters} if parameters else {}
+        said |= {"security": [security]} if security else {}
         self.openapi_extra = said or None
 
 
