@@ -49,13 +49,8 @@ def judge(bank: Bank, accounts: dict[str, str], total_minor: int) -> Counter[Tra
         limit = bank.ledger.account(account, user).overdraft_limit_minor
         assert limit is None or balances[account].booked_minor >= -limit
     entries: dict[str | None, list[BalanceChanged]] = defaultdict(list)
-    published = bank.ledger.published()
-    for event in published:
-        if event.status is EntryStatus.BOOKED and event.kind in (
-            spending.TRANSFER,
-            spending.INTERNAL_TRANSFER,
-            spending.REFUND,
-        ):
+    for event in bank.ledger.published():
+        if event.status is EntryStatus.BOOKED and event.kind in KINDS:
             entries[event.transaction_id].append(event)
     told: dict[str, list[str]] = defaultdict(list)
     for record in records(bank.log, TRANSFER_STATUS.name):

@@ -1,6 +1,6 @@
 """Payments and the ledger put together for tests, on one log, with people who are known to both."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -49,7 +49,7 @@ from streambank.bank.payments.service import PaymentsService
 from streambank.bank.payments.settings import PaymentsSettings
 from streambank.bank.transactions.models import DATABASE as LEDGER_DATABASE
 from streambank.bank.transactions.schemas import MemberBody
-from streambank.log import EventLog, TopicPartition
+from streambank.log import EventLog
 from streambank.log.embedded import EmbeddedLog
 from streambank.service.backoff import Backoff
 from streambank.service.database import Database
@@ -280,15 +280,6 @@ def share(bank: Bank, user_id: str, account_id: str, member_id: str, role: Role)
     body = MemberBody(role=role)
     bank.ledger.do(lambda c: bank.ledger.service.set_member(c, caller(user_id), account_id, member_id, body, None))
     bank.settle()
-
-
-def count_records(log: EventLog, topics: Sequence[str]) -> int:
-    """How many records there are on topics."""
-    return sum(
-        log.watermarks(TopicPartition(topic, partition))[1]
-        for topic in topics
-        for partition in range(log.topics()[topic].partitions)
-    )
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from streambank.bank.events import Account, AccountKind, Role
 from streambank.bank.payments.models import ACCOUNT, ACCOUNT_MEMBER, RECEIVING_ACCOUNT
-from streambank.bank.payments.repository import AnyRow
 from streambank.service.http.problems import Problem, conflict, forbidden, not_found, unprocessable
 
 FRESH_MS = 10_000
@@ -131,10 +130,10 @@ def choose_receiving(connection: Connection, user_id: str, currency: str, accoun
         connection.execute(insert(RECEIVING_ACCOUNT), values)
 
 
-def chosen_receiving(connection: Connection, user_id: str) -> list[AnyRow]:
-    """What a user chose, by currency."""
+def chosen_receiving(connection: Connection, user_id: str) -> dict[str, str]:
+    """The accounts that a user chose, by currency."""
     found = select(RECEIVING_ACCOUNT).where(RECEIVING_ACCOUNT.c.user_id == user_id)
-    return list(connection.execute(found.order_by(RECEIVING_ACCOUNT.c.currency)))
+    return {row.currency: row.account_id for row in connection.execute(found)}
 
 
 def currencies(connection: Connection, user_id: str) -> list[str]:

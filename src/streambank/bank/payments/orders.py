@@ -22,7 +22,7 @@ from streambank.bank.payments.schemas import ChangeOrder, MoneyView, NewOrder, O
 from streambank.bank.payments.transfers import Payee, Wish
 from streambank.bank.reasons import Reason
 from streambank.clock import to_datetime
-from streambank.errors import check
+from streambank.errors import InvariantError
 from streambank.ids import derived_id
 from streambank.service.http.answers import check_version
 from streambank.service.http.problems import conflict, not_found, unprocessable
@@ -39,9 +39,7 @@ def create(connection: Connection, saga: Saga, user_id: str, body: NewOrder) -> 
     payer = people.caller(connection, user_id)
     currency = transfers.currency_of(body.amount).value
     accounts.owned(connection, user_id, body.debtor_account_id, currency, "/amount/currency", saga.clock())
-    payee = transfers.payee_of(connection, saga, user_id, body.payee, body.creditor_account_id, currency)
-    if payee.account_id == body.debtor_account_id:
-        raise unprocessable("/creditor_account_id", "the account that pays cannot be paid")
+    payee = transfers.payee_of(connection, saga, user_id, body)
     _check(body, to_datetime(saga.clock()).astimezone(payer.timezone).date())
     count = select(func.count()).where(STANDING_ORDER.c.user_id == user_id, STANDING_ORDER.c.due_at.is_not(None))
     if (connection.scalar(count) or 0) >= ORDERS_MAX:
@@ -68,16 +66,20 @@ def create(connection: Connection, saga: Saga, user_id: str, body: NewOrder) -> 
         "version": 1,
     }
     connection.execute(insert(STANDING_ORDER), values)
-    row = _find(connection, user_id, str(values["order_id"]))
-    due_ms = _due_ms(row, payer)
-    if due_ms is None:
+    row = one(connection, user_id, str(values["order_id"]))
+    row = _set_due(connection, row, payer)
+    if row.due_at is None:
         raise unprocessable("/until", "the order would end before its first time")
-    return _change(connection, row, {"due_at": due_ms}, version=1)
+    return row
 
 
 def one(connection: Connection, user_id: str, order_id: str) -> AnyRow:
     """A standing order of the user's. Raises a problem for any other."""
-    return _find(connection, user_id, order_id)
+    found = select(STANDING_ORDER).where(STANDING_ORDER.c.order_id == order_id, STANDING_ORDER.c.user_id == user_id)
+    row = connection.execute(found).one_or_none()
+    if row is None:
+        raise not_found("standing order")
+    return row
 
 
 def page(connection: Connection, user_id: str, after: str | None, limit: int) -> list[AnyRow]:
@@ -90,7 +92,7 @@ def change(
     connection: Connection, saga: Saga, user_id: str, order_id: str, body: ChangeOrder, expected: int | None
 ) -> AnyRow:
     """Change a standing order from its next occurrence on."""
-    row = _find(connection, user_id, order_id)
+    row = one(connection, user_id, order_id)
     check_version(row.version, expected)
     if row.due_at is None:
         raise conflict("standing-order-ended", "the standing order has ended: make another")
@@ -103,12 +105,12 @@ def change(
     if "count" in values:
         values["times"] = values.pop("count")
     row = _change(connection, row, values) if values else row
-    return _change(connection, row, {"due_at": _due_ms(row, people.caller(connection, user_id))}, version=row.version)
+    return _set_due(connection, row, people.caller(connection, user_id))
 
 
 def end(connection: Connection, user_id: str, order_id: str, expected: int | None) -> None:
     """End a standing order. What it has made stays."""
-    row = _find(connection, user_id, order_id)
+    row = one(connection, user_id, order_id)
     check_version(row.version, expected)
     if row.due_at is None:
         raise conflict("standing-order-ended", "the standing order has ended already")
@@ -132,7 +134,7 @@ def move_days(connection: Connection, user_id: str) -> None:
         return
     active = (STANDING_ORDER.c.user_id == user_id) & STANDING_ORDER.c.due_at.is_not(None)
     for row in connection.execute(select(STANDING_ORDER).where(active)).all():
-        _change(connection, row, {"due_at": _due_ms(row, payer)}, version=row.version)
+        _set_due(connection, row, payer)
 
 
 def forget(connection: Connection, user_id: str) -> None:
@@ -172,27 +174,27 @@ def view(row: AnyRow) -> OrderView:
 def _make(connection: Connection, saga: Saga, row: AnyRow, now_ms: int) -> None:
     """Make one occurrence, and say when the next is due."""
     payer = people.known(connection, row.user_id)
-    check(payer is not None, f"standing order {row.order_id} is of somebody who was erased")
-    if payer is not None:
-        wish = Wish(
-            transfer_id=derived_id("standing-order", row.order_id, str(row.made)),
-            debtor_account_id=row.debtor_account_id,
-            payee=_payee(connection, row),
-            amount_minor=row.amount_minor,
-            currency=Currency(row.currency),
-            remittance=row.remittance,
-            order_id=row.order_id,
-        )
-        over, is_new = transfers.check_limits(connection, saga, payer, wish)
-        rejected = Reason.OVER_LIMIT if over is not None else None
-        if row.due_at < now_ms - saga.settings.catch_up_ms:
-            rejected = Reason.TOO_LATE
-        elif wish.payee.user_id == row.user_id and wish.payee.kind == "address":
-            # The address has come to be the payer's own.
-            rejected = Reason.UNKNOWN_PAYEE
-        transfers.begin(connection, saga, payer, wish, is_new_payee=is_new, rejected=rejected)
-        row = _change(connection, row, {"made": row.made + 1})
-        _change(connection, row, {"due_at": _due_ms(row, payer)}, version=row.version)
+    if payer is None:
+        raise InvariantError(f"standing order {row.order_id} is of somebody who was erased")
+    wish = Wish(
+        transfer_id=derived_id("standing-order", row.order_id, str(row.made)),
+        debtor_account_id=row.debtor_account_id,
+        payee=_payee(connection, row),
+        amount_minor=row.amount_minor,
+        currency=Currency(row.currency),
+        remittance=row.remittance,
+        order_id=row.order_id,
+    )
+    over, is_new = transfers.check_limits(connection, saga, payer, wish)
+    rejected = Reason.OVER_LIMIT if over is not None else None
+    if row.due_at < now_ms - saga.settings.catch_up_ms:
+        rejected = Reason.TOO_LATE
+    elif wish.payee.user_id == row.user_id and wish.payee.kind == "address":
+        # The address has come to be the payer's own.
+        rejected = Reason.UNKNOWN_PAYEE
+    transfers.begin(connection, saga, payer, wish, is_new_payee=is_new, rejected=rejected)
+    row = _change(connection, row, {"made": row.made + 1})
+    _set_due(connection, row, payer)
 
 
 def _payee(connection: Connection, row: AnyRow) -> Payee:
@@ -227,17 +229,11 @@ def _schedule(row: AnyRow) -> Schedule:
     return Schedule(row.every, date.fromisoformat(row.starts_on), row.day, until, row.times)
 
 
-def _due_ms(row: AnyRow, payer: Person) -> int | None:
+def _set_due(connection: Connection, row: AnyRow, payer: Person) -> AnyRow:
+    """Say when the next occurrence is due, by what the row says now; its version stays."""
     on = _schedule(row).occurrence(row.made)
-    return None if on is None else begins_ms(on, payer.timezone)
-
-
-def _find(connection: Connection, user_id: str, order_id: str) -> AnyRow:
-    found = select(STANDING_ORDER).where(STANDING_ORDER.c.order_id == order_id, STANDING_ORDER.c.user_id == user_id)
-    row = connection.execute(found).one_or_none()
-    if row is None:
-        raise not_found("standing order")
-    return row
+    due_ms = None if on is None else begins_ms(on, payer.timezone)
+    return _change(connection, row, {"due_at": due_ms}, version=row.version)
 
 
 def _change(connection: Connection, row: AnyRow, values: dict[str, object], *, version: int | None = None) -> AnyRow:

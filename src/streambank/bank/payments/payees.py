@@ -11,10 +11,10 @@ from streambank.errors import StreambankError
 PAYEE_CHARACTERS_MAX = 260
 """An address of 254 bytes and the blanks around it."""
 
-ALIAS_PATTERN = r"[A-Za-z](?:[._-]?[A-Za-z0-9]){2,29}"
-"""What can be said on the phone: 3 letters or digits at least, single dots, dashes and lines between them."""
+ALIAS_CHARACTERS_MAX = 30
 
-_ALIAS = re.compile(ALIAS_PATTERN)
+_ALIAS = re.compile(r"[A-Za-z](?:[._-]?[A-Za-z0-9]){2,29}")
+"""What can be said on the phone: 3 letters or digits at least, single dots, dashes and lines between them."""
 
 RESERVED_ALIASES = frozenset(
     {"admin", "administrator", "bank", "help", "info", "official", "payments", "security", "streambank", "support"}
@@ -66,9 +66,6 @@ def parse_alias(text: str) -> str:
             " single dots, dashes and underscores between them"
         )
     return alias
-
-
-ALIAS_CHARACTERS_MAX = 30
 
 
 def alias_key(text: str) -> str:

@@ -12,9 +12,9 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from streambank.bank.addresses import address_key
 from streambank.bank.events import USER_PROFILE, PaymentLimit, UserKey, UserLimits, UserProfile
 from streambank.bank.events.personal import SealError, seal, unseal
-from streambank.bank.payments import repository
 from streambank.bank.payments.models import PERSON, RECEIVING_ACCOUNT
 from streambank.bank.payments.payees import Handle
+from streambank.bank.payments.repository import AnyRow
 from streambank.bank.payments.settings import PaymentsSettings
 from streambank.bank.zones import zone_of
 from streambank.service.http.problems import Problem
@@ -67,7 +67,7 @@ def known_among(connection: Connection, user_ids: Iterable[str | None]) -> dict[
     return {row.user_id: _person(row) for row in connection.execute(found)}
 
 
-def _person(row: "repository.AnyRow") -> Person:
+def _person(row: AnyRow) -> Person:
     return Person(
         user_id=row.user_id,
         key=bytes(row.key),
@@ -162,7 +162,7 @@ _LIMITS = msgspec.json.Decoder(tuple[PaymentLimit, ...])
 _NO_PROFILE = {"profile": None, "address_key": None, "verified": False, "name": None, "timezone": None}
 
 
-def _made(connection: Connection, user_id: str) -> "repository.AnyRow":
+def _made(connection: Connection, user_id: str) -> AnyRow:
     row = connection.execute(_PERSON, {"of_user": user_id}).one_or_none()
     if row is None:
         connection.execute(insert(PERSON), {"user_id": user_id, "verified": False})

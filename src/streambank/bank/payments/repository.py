@@ -42,16 +42,14 @@ def change(connection: Connection, row: AnyRow, values: dict[str, object]) -> An
     return connection.execute(_BY_ID, {"id": row.transfer_id}).one()
 
 
-def note_creditor(connection: Connection, row: AnyRow, user_id: str) -> AnyRow:
-    """Note who the payee is; the row as it is now. Its version stays: the payer could read from it who signed up."""
-    place = TRANSFER.c.transfer_id == row.transfer_id
-    connection.execute(update(TRANSFER).where(place).values(creditor_user_id=user_id))
+def wait_on(connection: Connection, row: AnyRow, creditor_user_id: str | None) -> AnyRow:
+    """Let a transfer wait until it expires, and note who the payee is; the row as it is now.
+
+    Its version stays: the payer could read from it who signed up.
+    """
+    values = {"creditor_user_id": creditor_user_id, "due_at": row.expires_at}
+    connection.execute(update(TRANSFER).where(TRANSFER.c.transfer_id == row.transfer_id).values(values))
     return connection.execute(_BY_ID, {"id": row.transfer_id}).one()
-
-
-def set_due(connection: Connection, transfer_id: str, due_ms: int) -> None:
-    """Say when a transfer is to be looked at again."""
-    connection.execute(update(TRANSFER).where(TRANSFER.c.transfer_id == transfer_id).values(due_at=due_ms))
 
 
 def due(connection: Connection, now_ms: int, limit: int) -> Sequence[AnyRow]:

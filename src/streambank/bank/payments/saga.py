@@ -27,7 +27,7 @@ from streambank.bank.payments.settings import PaymentsSettings
 from streambank.bank.payments.states import FAILED, FINAL, STATES, Happening, Step
 from streambank.bank.reasons import Reason
 from streambank.clock import Clock
-from streambank.errors import check
+from streambank.errors import InvariantError
 from streambank.ids import RandomBytes, uuid7
 from streambank.service.outbox import Outbox
 
@@ -64,9 +64,7 @@ class Saga:
         row = repository.add(connection, {**values, **times, **wait})
         if step is Step.SCREENING:
             self.outbox.add(connection, [events.transfer_requested(row, self.new_id(), now_ms)])
-        elif step is Step.RESERVING:
-            self._ask(connection, row, TransferAction.RESERVE)
-        self._tell(connection, row)
+        self._say(connection, row, TransferAction.RESERVE if step is Step.RESERVING else None, is_new_state=True)
         if step in FINAL:
             self._end(connection, row)
         return row
@@ -92,10 +90,7 @@ class Saga:
         if move.next is Step.WAITING:
             values["reserved_at"] = now_ms
         row = repository.change(connection, row, values)
-        if move.action is not None:
-            self._ask(connection, row, move.action)
-        if STATES[move.next] is not STATES[step]:
-            self._tell(connection, row)
+        self._say(connection, row, move.action, is_new_state=STATES[move.next] is not STATES[step])
         if move.next is Step.WAITING:
             return self.try_payee(connection, row)
         if move.next in FINAL:
@@ -108,10 +103,7 @@ class Saga:
         if account_id is not None:
             more = {"creditor_user_id": user_id, "creditor_account_id": account_id}
             return self.advance(connection, row, Happening.PAYEE_FOUND, **more)
-        if user_id is not None and user_id != row.creditor_user_id:
-            row = repository.note_creditor(connection, row, user_id)
-        repository.set_due(connection, row.transfer_id, row.expires_at)
-        return row
+        return repository.wait_on(connection, row, user_id or row.creditor_user_id)
 
     def screened(self, connection: Connection, answers: Sequence[TransferScreened]) -> None:
         """Screening has answered."""
@@ -124,9 +116,10 @@ class Saga:
         """The ledger has answered."""
         for answer in answers:
             row, happening = self._known(connection, answer.transfer_id, "ledger"), states.answered(answer)
-            if row is None or happening is None:
-                if happening is None:
-                    self._ignore("an answer that no ledger gives", answer.transfer_id, "ledger")
+            if row is None:
+                continue
+            if happening is None:
+                self._ignore("an answer that no ledger gives", answer.transfer_id, "ledger")
                 continue
             more: dict[str, object] = {}
             if answer.transaction_id is not None:
@@ -175,24 +168,26 @@ class Saga:
     def _random_fraction(self) -> float:
         return int.from_bytes(self.random_bytes(4), "big") / 2**32
 
-    def _ask(self, connection: Connection, row: AnyRow, action: TransferAction) -> None:
+    def _say(self, connection: Connection, row: AnyRow, action: TransferAction | None, *, is_new_state: bool) -> None:
+        """Ask the ledger for an action, if there is one, and tell a state that is new."""
         sides = Sides.of(connection, row.debtor_user_id, row.creditor_user_id)
-        margin_ms = self.settings.hold_margin_ms
-        told = events.instruction(row, sides, action, self.new_id(), self.clock(), margin_ms)
-        self.outbox.add(connection, [told])
-
-    def _tell(self, connection: Connection, row: AnyRow) -> None:
-        sides = Sides.of(connection, row.debtor_user_id, row.creditor_user_id)
-        self.outbox.add(connection, [events.transfer_changed(row, sides, self.new_id(), self.clock())])
+        told = []
+        if action is not None:
+            margin_ms = self.settings.hold_margin_ms
+            told.append(events.instruction(row, sides, action, self.new_id(), self.clock(), margin_ms))
+        if is_new_state:
+            told.append(events.transfer_changed(row, sides, self.new_id(), self.clock()))
+        self.outbox.add(connection, told)
 
     def _end(self, connection: Connection, row: AnyRow) -> None:
         step = Step(row.step)
         if row.refunds_id is not None and step is not Step.REFUNDED:
             of = repository.transfer(connection, row.refunds_id)
-            check(of is not None, f"refund {row.transfer_id} refunds nothing")
-            if of is not None and step is Step.POSTED:
+            if of is None:
+                raise InvariantError(f"refund {row.transfer_id} refunds nothing")
+            if step is Step.POSTED:
                 self.advance(connection, of, Happening.REFUNDED)
-            elif of is not None and of.refunded_by_id == row.transfer_id and step in FAILED:
+            elif of.refunded_by_id == row.transfer_id and step in FAILED:
                 repository.change(connection, of, {"refunded_by_id": None})
         for told in self.ended:
             told(connection, row)

@@ -380,9 +380,9 @@ class PaymentsService:
 
     def list_receiving(self, connection: Connection, caller: Caller) -> Answer:
         """Where the caller is paid to, in each currency that they have an account in."""
-        chosen = {row.currency for row in accounts.chosen_receiving(connection, caller.user_id)}
-        wanted = sorted(chosen | set(accounts.currencies(connection, caller.user_id)))
-        return ok(ReceivingList(items=[self._receiving(connection, caller.user_id, code) for code in wanted]))
+        user_id, chosen = caller.user_id, accounts.chosen_receiving(connection, caller.user_id)
+        wanted = sorted(chosen.keys() | set(accounts.currencies(connection, user_id)))
+        return ok(ReceivingList(items=[_receiving(connection, user_id, code, chosen.get(code)) for code in wanted]))
 
     def set_receiving(self, connection: Connection, caller: Caller, currency: str, body: ReceivingBody) -> Answer:
         """Be paid to this account from now on."""
@@ -391,18 +391,12 @@ class PaymentsService:
         accounts.owned(connection, caller.user_id, body.account_id, code, "/account_id", now_ms)
         accounts.choose_receiving(connection, caller.user_id, code, body.account_id)
         repository.hurry(connection, caller.user_id, None, now_ms)
-        return ok(self._receiving(connection, caller.user_id, code))
+        return ok(_receiving(connection, caller.user_id, code, body.account_id))
 
     def reset_receiving(self, connection: Connection, caller: Caller, currency: str) -> Answer:
         """Be paid to the first checking account again."""
         accounts.choose_receiving(connection, caller.user_id, _currency(currency).value, None)
         return no_content()
-
-    def _receiving(self, connection: Connection, user_id: str, currency: str) -> ReceivingView:
-        account_id = accounts.receiving(connection, user_id, currency)
-        chosen = {row.currency: row.account_id for row in accounts.chosen_receiving(connection, user_id)}
-        is_chosen = account_id is not None and chosen.get(currency) == account_id
-        return ReceivingView(currency=currency, account_id=account_id, chosen=is_chosen)
 
 
 class Due:
@@ -447,6 +441,12 @@ def _each(key: Serde[str], forget: Callable[[Connection, str], None]) -> Callabl
                 forget(connection, key.deserialize(record.key))
 
     return remove
+
+
+def _receiving(connection: Connection, user_id: str, currency: str, chosen_id: str | None) -> ReceivingView:
+    account_id = accounts.receiving(connection, user_id, currency)
+    is_chosen = account_id is not None and account_id == chosen_id
+    return ReceivingView(currency=currency, account_id=account_id, chosen=is_chosen)
 
 
 def _currency(code: str) -> Currency:

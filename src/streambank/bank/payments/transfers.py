@@ -14,7 +14,15 @@ from streambank.bank.payments.people import Person
 from streambank.bank.payments.repository import AnyRow
 from streambank.bank.payments.saga import Saga
 from streambank.bank.payments.schedule import begins_ms
-from streambank.bank.payments.schemas import Direction, Money, MoneyView, NewTransfer, ReasonView, TransferView
+from streambank.bank.payments.schemas import (
+    Direction,
+    Money,
+    MoneyView,
+    NewOrder,
+    NewTransfer,
+    ReasonView,
+    TransferView,
+)
 from streambank.bank.payments.states import STATES, Happening, Step
 from streambank.bank.reasons import Reason, text_of
 from streambank.clock import to_datetime
@@ -85,16 +93,16 @@ def find_payee(connection: Connection, user_id: str, text: str, pointer: str = "
     return Payee(handle.kind, handle.text, key, found)
 
 
-def payee_of(
-    connection: Connection, saga: Saga, user_id: str, payee: str | None, creditor_account_id: str | None, currency: str
-) -> Payee:
-    """The payee of a request's body: either another person, or an account of the caller's."""
-    if (payee is None) == (creditor_account_id is None):
+def payee_of(connection: Connection, saga: Saga, user_id: str, body: NewTransfer | NewOrder) -> Payee:
+    """The payee of a request's body: either another person, or another account of the caller's."""
+    account_id = body.creditor_account_id
+    if (body.payee is None) == (account_id is None):
         raise unprocessable("/payee", "either payee or creditor_account_id says where it goes, and not both")
-    if payee is not None:
-        return find_payee(connection, user_id, payee)
-    account_id = str(creditor_account_id)
-    accounts.owned(connection, user_id, account_id, currency, "/creditor_account_id", saga.clock())
+    if account_id is None:
+        return find_payee(connection, user_id, str(body.payee))
+    accounts.owned(connection, user_id, account_id, body.amount.currency, "/creditor_account_id", saga.clock())
+    if account_id == body.debtor_account_id:
+        raise unprocessable("/creditor_account_id", "the account that pays cannot be paid")
     return account_payee(connection, user_id, account_id)
 
 
@@ -112,13 +120,10 @@ def create(connection: Connection, saga: Saga, user_id: str, body: NewTransfer) 
     payer = people.caller(connection, user_id)
     currency = currency_of(body.amount)
     accounts.owned(connection, user_id, body.debtor_account_id, currency.value, "/amount/currency", saga.clock())
-    payee = payee_of(connection, saga, user_id, body.payee, body.creditor_account_id, currency.value)
-    if payee.account_id == body.debtor_account_id:
-        raise unprocessable("/creditor_account_id", "the account that pays cannot be paid")
     wish = Wish(
         transfer_id=saga.new_id(),
         debtor_account_id=body.debtor_account_id,
-        payee=payee,
+        payee=payee_of(connection, saga, user_id, body),
         amount_minor=body.amount.amount_minor,
         currency=currency,
         remittance=body.remittance,

@@ -118,7 +118,6 @@ class Books:
         self._category_ids: dict[str, dict[int, str]] = {}
         self._sealers: dict[str, events.Sealer] = {}
         self._hashers: dict[int, WordHasher] = {}
-        self._freed: dict[tuple[str, int], int] = {}
         self._rows = LedgerRows()
         self._words: list[tuple[int, list[str]]] = []
         self._events: list[OutgoingRecord] = []
@@ -263,22 +262,30 @@ class Books:
         tags: Sequence[str],
         *,
         reverses: tuple[int, int, str] | None = None,
+        held_minor: int = 0,
     ) -> Posted:
         """Post both sides. The caller has checked that there is room: see :func:`check_room`.
 
         ``reverses``: the numbers of the postings to ``account`` and ``counter`` that this takes back, and the entry's
-        id.
+        id. ``held_minor``: what was held for a debit until now.
         """
         reverses_num, counter_reverses_num, reverses_entry_id = (None, None, None) if reverses is None else reverses
         entry_id = self._entry_id(journal_num, transaction_id)
         posting = self._append(account, journal_num, entry_id, terms.signed_minor, terms, reverses_num)
         self._append(counter, journal_num, None, -terms.signed_minor, terms, counter_reverses_num)
-        return self._stand_beside(account, posting, transaction_id, detail, tags, reverses_entry_id)
+        return self._stand_beside(account, posting, transaction_id, detail, tags, reverses_entry_id, held_minor)
 
     def post_between(
-        self, sides: Sequence[tuple[LedgerAccount, NewEntry]], journal_num: int, transaction_id: str
+        self,
+        sides: Sequence[tuple[LedgerAccount, NewEntry]],
+        journal_num: int,
+        transaction_id: str,
+        *,
+        held_minor: int,
     ) -> list[Posted]:
         """Post entries of users' accounts that are each other's other side. The caller has checked that there is room.
+
+        ``held_minor``: what was held for the debit.
 
         Raises:
             InvariantError: they do not sum to zero.
@@ -289,7 +296,8 @@ class Books:
             terms, detail, tags = self._told(account, entry)
             entry_id = self._entry_id(journal_num, transaction_id)
             posting = self._append(account, journal_num, entry_id, terms.signed_minor, terms, None)
-            made.append(self._stand_beside(account, posting, transaction_id, detail, tags, None))
+            freed_minor = held_minor if posting.signed_minor < 0 else 0
+            made.append(self._stand_beside(account, posting, transaction_id, detail, tags, None, freed_minor))
         return made
 
     def _entry_id(self, journal_num: int, transaction_id: str) -> str:
@@ -304,17 +312,13 @@ class Books:
         detail: Detail,
         tags: Sequence[str],
         reverses_entry_id: str | None,
+        held_minor: int,
     ) -> Posted:
         num = posting.num
         self._rows.details.append((num, account.num, *detail, 1))
         if tags:
             self._rows.tags.extend((num, tag, account.num) for tag in tags)
         self._index(account, num, detail)
-        signed_minor, held_minor = posting.signed_minor, 0
-        if signed_minor > 0 and posting.status == _PENDING and reverses_entry_id is not None:
-            self._freed[(transaction_id, account.num)] = signed_minor
-        elif signed_minor < 0 and posting.status == _BOOKED:
-            held_minor = self._freed.pop((transaction_id, account.num), 0)
         posted = Posted(
             account, posting, detail, tags, transaction_id, self.now_ms, None, reverses_entry_id, held_minor
         )

@@ -83,7 +83,10 @@ def book(
     terms = Terms(signed, _BOOKED, hold.origin, day, hold.value_date, hold.occurred_at)
     release(books, account, hold, beside.other(hold), journal_num, transaction_id)
     tags = beside.tags.get(hold.num, [])
-    posted = books.post(account, counter, journal_num, transaction_id, terms, _details(hold), tags)
+    held_minor = -hold.signed_minor if signed < 0 else 0
+    posted = books.post(
+        account, counter, journal_num, transaction_id, terms, _details(hold), tags, held_minor=held_minor
+    )
     if signed == hold.signed_minor:
         books.split(posted, beside.parts.get(hold.num, []))
     return posted

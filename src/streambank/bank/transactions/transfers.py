@@ -194,7 +194,8 @@ class _Transfer:
         settling.release(books, debtor, hold, other, journal_num, transaction_id)
         debit = self._entry(told.debtor, CreditDebit.DEBIT, EntryStatus.BOOKED)
         credit = self._entry(told.creditor, CreditDebit.CREDIT, EntryStatus.BOOKED)
-        return books.post_between([(debtor, debit), (creditor, credit)], journal_num, transaction_id)
+        sides = [(debtor, debit), (creditor, credit)]
+        return books.post_between(sides, journal_num, transaction_id, held_minor=told.amount_minor)
 
     def _creditor(self) -> LedgerAccount:
         """The payee's account, which they have to own."""
