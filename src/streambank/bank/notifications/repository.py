@@ -52,8 +52,8 @@ class Cause:
 class Claim:
     """An e-mail that one sender works on: ``attempt`` counts from 1, times are ms since the epoch.
 
-    ``key`` is what its user's personal data is sealed with, ``recipient`` how to reach them, None where that has not
-    come. ``notices`` are those of a digest.
+    ``key`` is what its user's personal data is sealed with, None where it has not come; ``recipient`` how to reach
+    them, as far as is known. ``notices`` are those of a digest.
     """
 
     id: int
@@ -66,23 +66,22 @@ class Claim:
     record: Record
     key: bytes | None
     is_erased: bool
-    recipient: Recipient | None = None
-    notices: tuple[Notice, ...] = ()
+    recipient: Recipient
+    notices: tuple[Notice, ...]
 
 
-def add(connection: Connection, causes: Sequence[Cause], now_ms: int, erased: Collection[str] | None = None) -> int:
-    """Put e-mails on record; those already there are left alone. How many were new.
+def add(connection: Connection, causes: Sequence[Cause], now_ms: int, erased: Collection[str]) -> None:
+    """Put e-mails on record; those already there are left alone.
 
-    Of a user who was erased, what there was to say is not kept; ``erased`` are those of them, if that is known.
+    ``erased`` are those of their users who were erased: what there was to say to them is not kept.
     """
+    if not causes:
+        return
     by_id = {plain_text(cause.id): cause for cause in reversed(causes)}
     known = set(connection.scalars(_KNOWN, {"causes": list(by_id)}))
-    if erased is None:
-        erased = erased_among(connection, {cause.user_id for cause in causes})
     new = [cause for cause_id, cause in reversed(by_id.items()) if cause_id not in known]
     if new:
         connection.execute(_INSERT, [_row(cause, now_ms, plain_text(cause.user_id) in erased) for cause in new])
-    return len(new)
 
 
 def is_due(connection: Connection, places: Places, now_ms: int) -> bool:
@@ -125,7 +124,7 @@ def claim_next(connection: Connection, places: Places, claimed_by: str, now_ms: 
         ),
         key=row.key,
         is_erased=row.erased_at is not None,
-        recipient=recipient(row) if row.has_recipient else None,
+        recipient=recipient(row) if row.has_recipient else Recipient(row.user_id),
         notices=inbox.listed_in(connection, row.user_id, row.record_value) if row.record_topic == DIGEST else (),
     )
 
