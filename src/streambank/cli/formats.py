@@ -90,6 +90,11 @@ def counted(number: int, one: str, many: str) -> str:
     return f"{number:,} {one if number == 1 else many}"
 
 
+def time_of_day(minute: int) -> str:
+    """A minute after midnight as ``07:05``."""
+    return f"{minute // 60:02d}:{minute % 60:02d}"
+
+
 def clock_time(seconds: float) -> str:
     """A span as ``1:05`` or ``1:02:03``."""
     minutes, rest = divmod(int(seconds), 60)

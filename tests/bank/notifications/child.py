@@ -11,9 +11,8 @@ import threading
 from pathlib import Path
 
 import structlog
-from tests.bank.notifications.support import SETTINGS, notification, request
+from tests.bank.notifications.support import SETTINGS, form_email, notification, request
 
-from streambank.bank.notifications.email import form_email
 from streambank.bank.notifications.mailer import SmtpMailer
 from streambank.bank.notifications.models import DATABASE
 from streambank.bank.notifications.requested import form_requested

@@ -41,10 +41,14 @@ from streambank.bank.events import (
     UserProfile,
 )
 from streambank.bank.events.personal import seal
+from streambank.bank.notifications.email import form_notice
 from streambank.bank.notifications.mailer import Mailer, MailError
+from streambank.bank.notifications.message import FormedEmail
 from streambank.bank.notifications.models import DATABASE
+from streambank.bank.notifications.notices import notices_of
 from streambank.bank.notifications.service import NotificationsService
 from streambank.bank.notifications.settings import NotificationsSettings
+from streambank.bank.notifications.unsealing import addressee_of_alert
 from streambank.log import EventLog, Record, TopicPartition
 from streambank.service.database import Database
 
@@ -104,6 +108,12 @@ def notification(n: int = 1, user: str = "user-1", **changes: Any) -> AlertNotif
         timezone="Europe/Prague",
     )
     return msgspec.structs.replace(whole, **parts[AlertNotification])
+
+
+def form_email(item: AlertNotification, settings: NotificationsSettings, date_ms: int) -> FormedEmail:
+    """The e-mail of an alert in which nothing is sealed."""
+    [notice] = notices_of(item)
+    return form_notice(notice, addressee_of_alert(item, None), settings, date_ms, None)
 
 
 def request(n: int = 1, user: str = "user-1", **changes: Any) -> MailRequested:

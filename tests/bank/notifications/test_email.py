@@ -8,11 +8,10 @@ import pytest
 from babel import Locale
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.bank.notifications.support import NOON_MS, SETTINGS, notification
+from tests.bank.notifications.support import NOON_MS, SETTINGS, form_email, notification
 
 from streambank.bank.addresses import AddressError
 from streambank.bank.events import Currency, Direction, Scope
-from streambank.bank.notifications.email import form_email
 from streambank.bank.notifications.facts import Category
 from streambank.bank.notifications.links import unsubscribed_by
 from streambank.bank.notifications.message import safe_text

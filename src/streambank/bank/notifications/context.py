@@ -40,10 +40,10 @@ class Context:
     def recipient(self, connection: Connection, user_id: str) -> Recipient:
         """How a user who is known is reached. Raises what :meth:`key` raises."""
         self.key(connection, user_id)
-        return recipients.find(connection, [user_id]).get(user_id) or Recipient(user_id)
+        return recipients.one(connection, user_id)
 
     def reader(self, connection: Connection, user_id: str) -> Reader:
         """For whom notices are put into words. Raises what :meth:`key` raises."""
         key = self.key(connection, user_id)
-        found = recipients.find(connection, [user_id]).get(user_id) or Recipient(user_id)
+        found = recipients.one(connection, user_id)
         return Reader(found.locale, found.wishes.timezone, opener(user_id, "in the inbox", key))

@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from streambank.bank.addresses import parse_address
-from streambank.bank.events import AlertNotification
 from streambank.bank.notifications.facts import MUTABLE, AlertFacts, Category, Facts
 from streambank.bank.notifications.links import MARK_HEADER, mark_token, unsubscribe_token
 from streambank.bank.notifications.message import FormedEmail, Letter, compose, moment, safe_text
-from streambank.bank.notifications.notices import Notice, notices_of
+from streambank.bank.notifications.notices import Notice
 from streambank.bank.notifications.settings import NotificationsSettings
 from streambank.bank.notifications.telling import Reader, Telling, tell, tell_somehow
 from streambank.bank.notifications.texts import Texts
-from streambank.bank.notifications.unsealing import Addressee, addressee_of_alert, opener
+from streambank.bank.notifications.unsealing import Addressee, opener
 from streambank.clock import to_datetime
 
 CAUSE_CHARS_MAX = 160
@@ -43,12 +42,6 @@ class _DigestView:
     links: list[tuple[str, str]]
     footer: str
     signature: str
-
-
-def form_email(notification: AlertNotification, settings: NotificationsSettings, date_ms: int) -> FormedEmail:
-    """The e-mail of an alert in which nothing is sealed. Raises what :func:`form_notice` raises."""
-    [notice] = notices_of(notification)
-    return form_notice(notice, addressee_of_alert(notification, None), settings, date_ms, None)
 
 
 def form_notice(

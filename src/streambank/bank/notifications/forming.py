@@ -1,6 +1,7 @@
 """From a row of the sent-log to the e-mail: decodes what it was sent for, opens what is sealed, and forms it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -24,7 +25,15 @@ logger = structlog.get_logger(__name__)
 _DECODE: dict[str, Callable[[bytes], Any]] = {topic.name: topic.value.deserialize for topic in SOURCES}
 
 
-def form(claim: Claim, settings: NotificationsSettings, now_ms: int) -> FormedEmail:
+@dataclass(frozen=True, slots=True)
+class Formed:
+    """An e-mail, and the notices that it tells of; none where a service asked for it."""
+
+    email: FormedEmail
+    notices: Sequence[Notice] = ()
+
+
+def form(claim: Claim, settings: NotificationsSettings, now_ms: int) -> Formed:
     """The e-mail of a claim. It is dated by when its cause came in, so that a repeat is the same to the byte.
 
     Raises:
@@ -40,7 +49,8 @@ def form(claim: Claim, settings: NotificationsSettings, now_ms: int) -> FormedEm
             return _digest(claim, settings)
         event = _DECODE[claim.record.topic](claim.record.value or b"")
         if isinstance(event, MailRequested):
-            return form_requested(unsealed_request(event, claim.key), settings, claim.received_at, now_ms)
+            request = unsealed_request(event, claim.key)
+            return Formed(form_requested(request, settings, claim.received_at, now_ms))
         return _notice(claim, event, settings)
     except (AddressError, KeyMissingError, NotWantedError, UnformableError):
         raise
@@ -51,32 +61,20 @@ def form(claim: Claim, settings: NotificationsSettings, now_ms: int) -> FormedEm
         raise UnformableError(f"the e-mail could not be formed: {type(error).__name__}") from error
 
 
-def wanted_in(claim: Claim) -> list[Notice]:
-    """The notices of a digest that its user still wants e-mails of."""
-    recipient = claim.recipient
-    return [
-        notice
-        for notice in claim.notices
-        if recipient is None or recipient.no_email(notice.facts.category, critical=notice.facts.is_critical) is None
-    ]
-
-
-def _notice(claim: Claim, event: object, settings: NotificationsSettings) -> FormedEmail:
+def _notice(claim: Claim, event: object, settings: NotificationsSettings) -> Formed:
     [notice] = [notice for notice in notices_of(event) if plain_text(notice.cause_id) == claim.cause_id]
-    if claim.recipient is not None:
-        facts = notice.facts
-        if (reason := claim.recipient.no_email(facts.category, critical=facts.is_critical)) is not None:
-            raise NotWantedError(reason)
+    if (reason := claim.recipient.no_email(notice.facts)) is not None:
+        raise NotWantedError(reason)
     if isinstance(event, AlertNotification):
         to = addressee_of_alert(event, claim.key)
     else:
         to = addressee_of(notice.user_id, claim.recipient, notice.cause_id, claim.key)
-    return form_notice(notice, to, settings, claim.received_at, claim.key)
+    return Formed(form_notice(notice, to, settings, claim.received_at, claim.key), (notice,))
 
 
-def _digest(claim: Claim, settings: NotificationsSettings) -> FormedEmail:
+def _digest(claim: Claim, settings: NotificationsSettings) -> Formed:
     to = addressee_of(claim.user_id, claim.recipient, claim.cause_id, claim.key)
-    wanted = wanted_in(claim)
+    wanted = [notice for notice in claim.notices if claim.recipient.no_email(notice.facts) is None]
     if not wanted:
         raise NotWantedError("the user wants none of the notices in it any more")
-    return form_digest(claim.cause_id, wanted, to, settings, claim.received_at, claim.key)
+    return Formed(form_digest(claim.cause_id, wanted, to, settings, claim.received_at, claim.key), wanted)

@@ -3,7 +3,7 @@
 Methods work within the caller's transaction.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,11 +54,9 @@ _encode_listed = msgspec.json.Encoder().encode
 _decode_listed = msgspec.json.Decoder(Listed).decode
 
 
-def unknown(connection: Connection, notices: Sequence[Notice]) -> list[Notice]:
-    """Those of them that no inbox has yet, each once."""
-    by_id = {notice.notice_id: notice for notice in reversed(notices)}
-    known = set(connection.scalars(_KNOWN, {"ids": list(by_id)}))
-    return [notice for notice_id, notice in reversed(by_id.items()) if notice_id not in known]
+def known_among(connection: Connection, notice_ids: Collection[str]) -> set[str]:
+    """Those that an inbox has already."""
+    return set(connection.scalars(_KNOWN, {"ids": list(notice_ids)}))
 
 
 def add(connection: Connection, notices: Sequence[Notice], held: Mapping[str, int], now_ms: int) -> None:
@@ -116,13 +114,12 @@ def next_held_until(connection: Connection) -> int | None:
     return due_at
 
 
-def take_held(connection: Connection, user_id: str, is_wanted: Callable[[Notice], bool]) -> list[Notice]:
-    """The notices of a user that waited for a digest, and wait no more: those that are wanted, oldest first."""
+def take_held(connection: Connection, user_id: str) -> list[Notice]:
+    """The notices of a user that waited for a digest, and wait no more, oldest first."""
     waiting = select(NOTICE).where(NOTICE.c.user_id == user_id, NOTICE.c.held_until.is_not(None))
     rows = connection.execute(waiting.order_by(NOTICE.c.num).limit(DIGEST_NOTICES_MAX)).all()
     connection.execute(update(NOTICE).where(NOTICE.c.num.in_([row.num for row in rows])).values(held_until=None))
-    notices = [notice_of(_kept(row)) for row in rows]
-    return [notice for notice in notices if is_wanted(notice)]
+    return [notice_of(_kept(row)) for row in rows]
 
 
 def listing(notices: Sequence[Notice]) -> bytes:

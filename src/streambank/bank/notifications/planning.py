@@ -3,7 +3,7 @@
 All of it within the projection's transaction: a notice and what follows from it are stored together, once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -41,16 +41,20 @@ class Plan:
     windows: dict[str, Window]
 
 
-def take(connection: Connection, arrived: Sequence[Arrived], emails_max: int, now_ms: int) -> bool:
-    """Store what came in; whether there is something for a webhook.
+def take(
+    connection: Connection, arrived: Sequence[Arrived], asked: Sequence[Cause], emails_max: int, now_ms: int
+) -> bool:
+    """Store what came in, ``asked`` being the e-mails that services ask for; whether there is something for a webhook.
 
     What came before is left alone, and of an erased user nothing is kept but that it came.
     """
-    users = {each.notice.user_id for each in arrived}
+    users = {each.notice.user_id for each in arrived} | {each.user_id for each in asked}
+    if not users:
+        return False
     erased = repository.erased_among(connection, users)
-    kept = [each for each in arrived if plain_text(each.notice.user_id) not in erased]
-    fresh = {notice.notice_id for notice in inbox.unknown(connection, [each.notice for each in kept])}
-    new = list({each.notice.notice_id: each for each in kept if each.notice.notice_id in fresh}.values())
+    by_id = {each.notice.notice_id: each for each in arrived if plain_text(each.notice.user_id) not in erased}
+    before = inbox.known_among(connection, by_id) if by_id else set()
+    new = [each for notice_id, each in by_id.items() if notice_id not in before]
     known = recipients.find(connection, users) if new else {}
     made = plan([each for each in new if not _is_mailed_otherwise(each)], known, emails_max, now_ms)
     inbox.add(connection, [each.notice for each in new], made.held, now_ms)
@@ -58,7 +62,7 @@ def take(connection: Connection, arrived: Sequence[Arrived], emails_max: int, no
     recipients.count_emails(connection, made.windows)
     of_erased = [each for each in arrived if plain_text(each.notice.user_id) in erased]
     emails = [Cause(each.notice.cause_id, each.notice.user_id, each.record) for each in [*made.now, *of_erased]]
-    repository.add(connection, emails, now_ms, erased)
+    repository.add(connection, [*asked, *emails], now_ms, erased)
     return is_for_webhooks
 
 
@@ -69,7 +73,7 @@ def plan(arrived: Sequence[Arrived], known: dict[str, Recipient], emails_max: in
         notice = each.notice
         critical, user_id = notice.facts.is_critical, plain_text(notice.user_id)
         found = known.get(user_id)
-        if found is not None and found.no_email(notice.facts.category, critical=critical) is not None:
+        if found is not None and found.no_email(notice.facts) is not None:
             continue
         wishes = found.wishes if found is not None else Wishes()
         window = made.windows.get(user_id) or (found.window if found is not None else Window())
@@ -89,10 +93,11 @@ def gather(connection: Connection, now_ms: int) -> int:
     known = recipients.find(connection, users)
     digests = []
     for user_id in users:
-        notices = inbox.take_held(connection, user_id, _wanted_by(known.get(user_id)))
+        user = known.get(user_id) or Recipient(user_id)
+        notices = [each for each in inbox.take_held(connection, user_id) if user.no_email(each.facts) is None]
         if notices:
             digests.append(_digest(user_id, notices, now_ms))
-    repository.add(connection, digests, now_ms)
+    repository.add(connection, digests, now_ms, repository.erased_among(connection, users))
     return len(digests)
 
 
@@ -103,14 +108,6 @@ def _digest(user_id: str, notices: Sequence[Notice], now_ms: int) -> Cause:
     return Cause(cause_id, user_id, Record(DIGEST, partition, 0, now_ms, user_id.encode(), inbox.listing(notices), ()))
 
 
-def _wanted_by(known: Recipient | None) -> Callable[[Notice], bool]:
-    def is_wanted(notice: Notice) -> bool:
-        facts = notice.facts
-        return known is None or known.no_email(facts.category, critical=facts.is_critical) is None
-
-    return is_wanted
-
-
 def _is_mailed_otherwise(each: Arrived) -> bool:
     """Whether a service asked for its e-mail, which goes whatever the user wishes."""
     return each.record.topic == MAIL_REQUESTED.name
@@ -119,9 +116,8 @@ def _is_mailed_otherwise(each: Arrived) -> bool:
 def tell(connection: Connection, notice: Notice, emails_max: int, now_ms: int) -> None:
     """Tell a user something that follows from no record: in their inbox, and by a digest, which is due when an e-mail
     of it would go."""
-    if not inbox.unknown(connection, [notice]):
+    if inbox.known_among(connection, [notice.notice_id]):
         return
-    user_id = plain_text(notice.user_id)
-    known = recipients.find(connection, [user_id]).get(user_id) or Recipient(user_id)
+    known = recipients.one(connection, notice.user_id)
     due_at = held_until(now_ms, known.wishes, known.window, emails_max, critical=False)
     inbox.add(connection, [notice], {notice.notice_id: due_at if due_at is not None else now_ms}, now_ms)

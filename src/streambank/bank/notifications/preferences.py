@@ -56,7 +56,7 @@ class Preferences:
         if found is None:
             raise Problem(400, "bad-token", "this link is not one that we sent: follow the one in the e-mail itself")
         user_id, category = found
-        return recipients.find(connection, [user_id]).get(user_id) or Recipient(user_id), category
+        return recipients.one(connection, user_id), category
 
     def unsubscribe(self, connection: Connection, token: str) -> tuple[Recipient, Category]:
         """End them; for who was erased there is nothing to end. Raises what :meth:`link` raises."""

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from streambank.bank.events import Digest, QuietHours, UserProfile
-from streambank.bank.notifications.facts import MUTABLE, Category
+from streambank.bank.notifications.facts import MUTABLE, Category, Facts
 from streambank.bank.notifications.models import RECIPIENT
 from streambank.bank.notifications.scheduling import Window, Wishes
 from streambank.service.tables import plain_text
@@ -44,14 +44,14 @@ class Recipient:
     muted: frozenset[Category] = frozenset()
     version: int = 0
 
-    def no_email(self, category: Category, *, critical: bool) -> str | None:
-        """Why they get no e-mail of that category; None: they do.
+    def no_email(self, facts: Facts) -> str | None:
+        """Why they get no e-mail of a notice with those facts; None: they do.
 
         That a profile has not come, or says that its address is not verified, is no reason: it is waited for.
         """
-        if category in self.muted:
-            return f"the user wants no e-mails of {category}"
-        if self.suppressed_at is not None and not critical:
+        if facts.category in self.muted:
+            return f"the user wants no e-mails of {facts.category}"
+        if self.suppressed_at is not None and not facts.is_critical:
             return "the address refused too many e-mails"
         return None
 
@@ -60,6 +60,12 @@ def find(connection: Connection, user_ids: Collection[str]) -> dict[str, Recipie
     """Those of them who are known, by id."""
     rows = connection.execute(_FIND, {"users": [plain_text(user_id) for user_id in user_ids]})
     return {row.user_id: recipient(row) for row in rows}
+
+
+def one(connection: Connection, user_id: str) -> Recipient:
+    """One of them, as far as is known."""
+    user_id = plain_text(user_id)
+    return find(connection, [user_id]).get(user_id) or Recipient(user_id)
 
 
 def recipient(row: Row[Any]) -> Recipient:

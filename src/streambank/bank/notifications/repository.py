@@ -14,6 +14,7 @@ from sqlalchemy import (
     false,
     func,
     insert,
+    literal,
     literal_column,
     or_,
     select,
@@ -51,8 +52,8 @@ class Cause:
 class Claim:
     """An e-mail that one sender works on: ``attempt`` counts from 1, times are ms since the epoch.
 
-    ``key`` is what its user's personal data is sealed with, ``recipient`` how to reach them, None where that has not
-    come. ``notices`` are those of a digest.
+    ``key`` is what its user's personal data is sealed with, None where it has not come; ``recipient`` how to reach
+    them, as far as is known. ``notices`` are those of a digest.
     """
 
     id: int
@@ -65,23 +66,22 @@ class Claim:
     record: Record
     key: bytes | None
     is_erased: bool
-    recipient: Recipient | None = None
-    notices: tuple[Notice, ...] = ()
+    recipient: Recipient
+    notices: tuple[Notice, ...]
 
 
-def add(connection: Connection, causes: Sequence[Cause], now_ms: int, erased: Collection[str] | None = None) -> int:
-    """Put e-mails on record; those already there are left alone. How many were new.
+def add(connection: Connection, causes: Sequence[Cause], now_ms: int, erased: Collection[str]) -> None:
+    """Put e-mails on record; those already there are left alone.
 
-    Of a user who was erased, what there was to say is not kept; ``erased`` are those of them, if that is known.
+    ``erased`` are those of their users who were erased: what there was to say to them is not kept.
     """
+    if not causes:
+        return
     by_id = {plain_text(cause.id): cause for cause in reversed(causes)}
     known = set(connection.scalars(_KNOWN, {"causes": list(by_id)}))
-    if erased is None:
-        erased = erased_among(connection, {cause.user_id for cause in causes})
     new = [cause for cause_id, cause in reversed(by_id.items()) if cause_id not in known]
     if new:
         connection.execute(_INSERT, [_row(cause, now_ms, plain_text(cause.user_id) in erased) for cause in new])
-    return len(new)
 
 
 def is_due(connection: Connection, places: Places, now_ms: int) -> bool:
@@ -124,7 +124,7 @@ def claim_next(connection: Connection, places: Places, claimed_by: str, now_ms: 
         ),
         key=row.key,
         is_erased=row.erased_at is not None,
-        recipient=recipient(row) if row.has_recipient else None,
+        recipient=recipient(row) if row.has_recipient else Recipient(row.user_id),
         notices=inbox.listed_in(connection, row.user_id, row.record_value) if row.record_topic == DIGEST else (),
     )
 
@@ -224,11 +224,8 @@ def recover(connection: Connection, places: Places, gone: Collection[str]) -> in
 
 def next_due_at(connection: Connection, places: Places, now_ms: int) -> int | None:
     """When the next e-mail that is put off becomes due; None if none is."""
-    found = [
-        connection.scalar(_NEXT_DUE, {"topic": topic, "partitions": partitions, "now_ms": now_ms})
-        for topic, partitions in places.items()
-    ]
-    return min((due_at for due_at in found if due_at is not None), default=None)
+    found = connection.execute(_NEXT_DUE, {"now_ms": now_ms})
+    return min((due_at for topic, partition, due_at in found if partition in places.get(topic, ())), default=None)
 
 
 def counts(connection: Connection) -> dict[State, int]:
@@ -244,9 +241,12 @@ def suspected_repeats(connection: Connection) -> int:
 
 
 def _next_due(connection: Connection, places: Places, now_ms: int) -> Row[Any] | None:
-    for topic, due in _DUE.items():
+    # Mostly there is nothing, or that of one topic: to ask each of them for all that an e-mail needs costs many times
+    # this.
+    is_any_due = connection.execute(_ANY_DUE, {"now_ms": now_ms}).one()
+    for (topic, due), is_any in zip(_DUE.items(), is_any_due, strict=True):
         partitions = places.get(topic)
-        if partitions:
+        if is_any and partitions:
             parameters = {"topic": topic, "partitions": partitions, "now_ms": now_ms}
             row = connection.execute(due, parameters).one_or_none()
             if row is not None:
@@ -255,7 +255,8 @@ def _next_due(connection: Connection, places: Places, now_ms: int) -> Row[Any] |
 
 
 def _due() -> Select[Any]:
-    due = (EMAIL.c.due_at <= bindparam("now_ms")) & _pending()
+    of_partitions = EMAIL.c.record_partition.in_(bindparam("partitions", expanding=True))
+    due = _is_due_of(bindparam("topic")) & of_partitions
     with_key = EMAIL.outerjoin(USER_KEY, USER_KEY.c.user_id == EMAIL.c.user_id)
     with_all = with_key.outerjoin(RECIPIENT, RECIPIENT.c.user_id == EMAIL.c.user_id)
     profile = [column for column in RECIPIENT.c if column.name != "user_id"]
@@ -270,10 +271,8 @@ def _not_before_an_earlier_one() -> ColumnElement[bool]:
     return ~select(earlier.c.id).where(same, earlier.c.id < EMAIL.c.id, _is_unsent(earlier.c.state)).exists()
 
 
-def _pending() -> ColumnElement[bool]:
-    of_partitions = EMAIL.c.record_partition.in_(bindparam("partitions", expanding=True))
-    is_pending = _is_unsent(EMAIL.c.state) & (EMAIL.c.state == State.PENDING)
-    return is_pending & (EMAIL.c.record_topic == bindparam("topic")) & of_partitions
+def _is_due_of(topic: ColumnElement[str]) -> ColumnElement[bool]:
+    return _IS_PENDING & (EMAIL.c.record_topic == topic) & (EMAIL.c.due_at <= bindparam("now_ms"))
 
 
 def _is_of(places: Places) -> ColumnElement[bool]:
@@ -296,17 +295,23 @@ def _own() -> Update:
 
 
 # Built once: to build them costs more than to execute them, and an e-mail passes through all of these.
+_IS_PENDING = _is_unsent(EMAIL.c.state) & (EMAIL.c.state == State.PENDING)
 _DUE = {MAIL_REQUESTED.name: _due()} | {
     topic: _due().where(_not_before_an_earlier_one())
     for topic in [*(source.name for source in SOURCES if source is not MAIL_REQUESTED), DIGEST]
 }
+_ANY_DUE = select(*(select(EMAIL.c.id).where(_is_due_of(literal(topic))).exists() for topic in _DUE))
 _KNOWN = select(EMAIL.c.cause_id).where(EMAIL.c.cause_id.in_(bindparam("causes", expanding=True)))
 _KEYS = select(USER_KEY).where(USER_KEY.c.user_id.in_(bindparam("users", expanding=True)))
 _ERASED = select(USER_KEY.c.user_id).where(
     USER_KEY.c.erased_at.is_not(None), USER_KEY.c.user_id.in_(bindparam("users", expanding=True))
 )
 _INSERT = insert(EMAIL)
-_NEXT_DUE = select(func.min(EMAIL.c.due_at)).where(_pending(), EMAIL.c.due_at > bindparam("now_ms"))
+_NEXT_DUE = (
+    select(EMAIL.c.record_topic, EMAIL.c.record_partition, func.min(EMAIL.c.due_at))
+    .where(_IS_PENDING, EMAIL.c.due_at > bindparam("now_ms"))
+    .group_by(EMAIL.c.record_topic, EMAIL.c.record_partition)
+)
 _CLAIM = (
     update(EMAIL)
     .where(EMAIL.c.id == bindparam("email_id"), EMAIL.c.state == State.PENDING)

@@ -20,12 +20,12 @@ import structlog
 from sqlalchemy import Connection
 
 from streambank.bank.addresses import AddressError
-from streambank.bank.events import ALERT_NOTIFICATION, EMAIL_SENT, MAIL_REQUESTED, AlertRaised, EmailSent
+from streambank.bank.events import ALERT_NOTIFICATION, EMAIL_SENT, MAIL_REQUESTED, EmailSent
 from streambank.bank.events.personal import seal
 from streambank.bank.notifications import inbox, planning, recipients, repository
 from streambank.bank.notifications.errors import KeyMissingError, NotWantedError, UnformableError
 from streambank.bank.notifications.facts import AlertFacts
-from streambank.bank.notifications.forming import form, wanted_in
+from streambank.bank.notifications.forming import Formed, form
 from streambank.bank.notifications.inbox import DIGEST
 from streambank.bank.notifications.mailer import (
     HandoverUnknownError,
@@ -35,7 +35,6 @@ from streambank.bank.notifications.mailer import (
     RecipientDeferredError,
     RecipientRefusedError,
 )
-from streambank.bank.notifications.message import FormedEmail
 from streambank.bank.notifications.models import State
 from streambank.bank.notifications.repository import Claim
 from streambank.bank.notifications.settings import NotificationsSettings
@@ -203,8 +202,8 @@ class Sender:
                 repository.settle(connection, claim, State.ERASED, self._clock())
                 return self._claim(connection, stop)
         try:
-            email = form(claim, self._settings, self._clock())
-            self._mailer.send(self._settings.sender, email.recipient, email.content)
+            formed = form(claim, self._settings, self._clock())
+            self._mailer.send(self._settings.sender, formed.email.recipient, formed.email.content)
         except KeyMissingError as error:
             with self._database.begin() as connection:
                 self._wait(connection, claim, error)
@@ -234,14 +233,14 @@ class Sender:
             return None
         self.server_failures_in_a_row = 0
         with self._database.begin() as connection:
-            self._record_sent(connection, claim, email)
+            self._record_sent(connection, claim, formed)
             following = self._claim(connection, stop)
         self.sent_count += 1
         return following
 
-    def _record_sent(self, connection: Connection, claim: Claim, email: FormedEmail) -> None:
-        now = self._clock()
-        if not repository.settle(connection, claim, State.SENT, now, message_id=email.message_id):
+    def _record_sent(self, connection: Connection, claim: Claim, formed: Formed) -> None:
+        now, message_id = self._clock(), formed.email.message_id
+        if not repository.settle(connection, claim, State.SENT, now, message_id=message_id):
             reason = "another process records it, or its user was erased meanwhile"
             logger.warning("an e-mail was sent that is no longer ours", cause_id=claim.cause_id, reason=reason)
             return
@@ -251,11 +250,11 @@ class Sender:
                 occurred_at=to_datetime(now),
                 recorded_at=alert.recorded_at,
                 alert_id=alert.alert_id,
-                message_id=email.message_id,
+                message_id=message_id,
                 attempt=claim.attempt,
                 sent_at=to_datetime(now),
             )
-            for alert in _alerts(claim)
+            for alert in (notice.facts.alert for notice in formed.notices if isinstance(notice.facts, AlertFacts))
         ]
         self._outbox.add(connection, [outgoing(EMAIL_SENT, e.alert_id, e, e.timestamp) for e in events])
 
@@ -353,13 +352,6 @@ def _by_topic(partitions: Collection[TopicPartition]) -> dict[str, frozenset[int
 def _goes_to_profile(claim: Claim) -> bool:
     """Whether an e-mail goes to its user's address, which one that was asked for need not."""
     return claim.record.topic != MAIL_REQUESTED.name
-
-
-def _alerts(claim: Claim) -> list[AlertRaised]:
-    """The alerts that an e-mail tells of."""
-    if claim.record.topic == ALERT_NOTIFICATION.name:
-        return [ALERT_NOTIFICATION.value.deserialize(claim.record.value or b"").alert]
-    return [notice.facts.alert for notice in wanted_in(claim) if isinstance(notice.facts, AlertFacts)]
 
 
 def _kept_reply(claim: Claim, reply: str) -> str:

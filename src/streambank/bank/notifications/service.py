@@ -190,12 +190,13 @@ class NotificationsService:
 
     def _record(self, connection: Connection, received: Sequence[Received[Any]]) -> None:
         now = self._clock()
-        requests = [each for each in received if isinstance(each.value, MailRequested)]
-        if requests:
-            causes = [Cause(each.value.event_id, each.value.user_id, each.record) for each in requests]
-            repository.add(connection, causes, now)
+        asked = [
+            Cause(each.value.event_id, each.value.user_id, each.record)
+            for each in received
+            if isinstance(each.value, MailRequested)
+        ]
         arrived = [Arrived(notice, each.record) for each in received for notice in notices_of(each.value)]
-        if planning.take(connection, arrived, self._settings.emails_per_hour_max, now):
+        if planning.take(connection, arrived, asked, self._settings.emails_per_hour_max, now):
             self._is_for_webhooks = True
 
     def _keep_profiles(self, connection: Connection, received: Sequence[Received[UserProfile]]) -> None:

@@ -65,14 +65,14 @@ def addressee_of_alert(notification: AlertNotification, key: bytes | None) -> Ad
     )
 
 
-def addressee_of(user_id: str, recipient: Recipient | None, cause_id: str, key: bytes | None) -> Addressee:
+def addressee_of(user_id: str, recipient: Recipient, cause_id: str, key: bytes | None) -> Addressee:
     """Whom another notice goes to, as their profile says.
 
     Raises:
         KeyMissingError: there is no profile yet, no key for it, or its address is not verified.
         UnformableError: the address cannot be read.
     """
-    if recipient is None or recipient.email is None:
+    if recipient.email is None:
         raise KeyMissingError(PROFILE_MISSING)
     if not recipient.is_verified:
         raise KeyMissingError(UNVERIFIED)

@@ -24,7 +24,6 @@ from streambank.bank.notifications import deliveries, inbox, planning, recipient
 from streambank.bank.notifications.deliveries import Delivery
 from streambank.bank.notifications.facts import WebhookFacts
 from streambank.bank.notifications.notices import Notice
-from streambank.bank.notifications.recipients import Recipient
 from streambank.bank.notifications.settings import NotificationsSettings
 from streambank.bank.notifications.telling import Reader
 from streambank.bank.notifications.unsealing import opener
@@ -178,7 +177,7 @@ class WebhookSender:
         kept = inbox.by_id(connection, delivery.notice_id)
         if kept is None:
             return _Message(delivery, None)
-        user = recipients.find(connection, [hook.user_id]).get(hook.user_id) or Recipient(hook.user_id)
+        user = recipients.one(connection, hook.user_id)
         key = repository.key_of(connection, hook.user_id)
         reader = Reader(user.locale, user.wishes.timezone, opener(hook.user_id, kept.notice_id, key))
         try:

@@ -240,6 +240,7 @@ def _print_made(output: Format, made: WebhookMade) -> None:
 
 def _print_settings(output: Format, found: SettingsView) -> None:
     from streambank.cli.entries import item_of, print_facts
+    from streambank.cli.formats import time_of_day
 
     facts: dict[str, object] = {
         f"e-mails about {name}": "on" if wanted else "off" for name, wanted in found.email.model_dump().items()
@@ -247,10 +248,6 @@ def _print_settings(output: Format, found: SettingsView) -> None:
     if found.email_stopped_at is not None:
         facts["your address"] = f"refused {found.refusals} e-mails: only what is urgent goes there"
     if (quiet := found.quiet_hours) is not None:
-        facts["quiet hours"] = f"{_minute(quiet.from_minute)} to {_minute(quiet.to_minute)} ({found.timezone})"
+        facts["quiet hours"] = f"{time_of_day(quiet.from_minute)} to {time_of_day(quiet.to_minute)} ({found.timezone})"
     facts["gathered"] = {"none": "no"}.get(found.digest.value, found.digest.value)
     print_facts(output, item_of(found), facts)
-
-
-def _minute(minute: int) -> str:
-    return f"{minute // 60:02}:{minute % 60:02}"

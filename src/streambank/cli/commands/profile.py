@@ -136,6 +136,7 @@ def _parse_quiet_hours(text: str) -> QuietHoursView | None:
 
 def _show(client: Client, output: Format) -> None:
     from streambank.cli.entries import item_of, print_facts
+    from streambank.cli.formats import time_of_day
 
     profile, preferences = client.users.profile().value, client.users.preferences().value
     quiet = preferences.quiet_hours
@@ -144,11 +145,7 @@ def _show(client: Client, output: Format) -> None:
         "e-mail": profile.email if profile.email_verified else f"{profile.email} (not verified)",
         "locale": profile.locale,
         "time zone": profile.timezone,
-        "quiet hours": "none" if quiet is None else f"{_clock(quiet.from_minute)}-{_clock(quiet.to_minute)}",
+        "quiet hours": "none" if quiet is None else f"{time_of_day(quiet.from_minute)}-{time_of_day(quiet.to_minute)}",
         "digest": preferences.digest.value,
     }
     print_facts(output, {**item_of(profile), **item_of(preferences)}, facts)
-
-
-def _clock(minute: int) -> str:
-    return f"{minute // 60:02d}:{minute % 60:02d}"
