@@ -83,16 +83,7 @@ def move(record: Record[str, BalanceChanged], context: ProcessorContext[str, Mov
     movement = Movement(
         user_id=change.user_id,
         recorded_at=change.recorded_at,
-        entry=EntrySummary(
-            entry_id=change.entry_id,
-            account_id=change.account_id,
-            signed_minor=change.signed_minor,
-            occurred_at=change.occurred_at,
-            kind=change.kind,
-            counterparty=change.counterparty,
-            remittance=change.remittance,
-            origin=change.origin,
-        ),
+        entry=change.summary,
         currency=change.currency,
         booking_date=change.booking_date,
         category=change.category,
