@@ -9,6 +9,7 @@ from iso4217 import Currency
 from sqlalchemy import (
     Column,
     ColumnElement,
+    CompoundSelect,
     Connection,
     Row,
     Select,
@@ -205,7 +206,8 @@ def rates(connection: Connection, currencies: Collection[Currency], first: date,
     later = select(c.base, c.quote, c.day, c.rate_e9).where(among, c.day > first.isoformat(), c.day <= last.isoformat())
     known: dict[Pair, list[tuple[date, Fraction]]] = {}
     # From the rate on that holds on the first day.
-    for row in connection.execute(union_all(_held(first, among), later)):
+    found: CompoundSelect[Any] = union_all(_held(first, among), later)
+    for row in connection.execute(found):
         pair = Currency(row.base), Currency(row.quote)
         known.setdefault(pair, []).append((date.fromisoformat(row.day), Fraction(row.rate_e9, 10**RATE_DIGITS)))
     return Rates(known)
