@@ -53,6 +53,14 @@ def bar(percent: int | None) -> str:
     return f"{'█' * full}{'░' * (BAR_CELLS - full)} {percent:>3} %"
 
 
+def money_of(minor: int, code: str) -> str:
+    """An amount with its currency: ``-1,234.50 EUR``."""
+    from streambank.bank.events import parse_currency
+    from streambank.cli.formats import money
+
+    return money(minor, parse_currency(code))
+
+
 def amount_and_currency(client: Client, text: str, currency: str | None, option: str) -> tuple[int, Currency]:
     """An amount as people write it, in minor units, and its currency: named beside it, or else that of all accounts.
 

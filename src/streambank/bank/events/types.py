@@ -169,6 +169,21 @@ class BalanceChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=T
         """Names the total that this entry counts into: see :func:`total_id`."""
         return total_id(self.user_id, self.currency)
 
+    @property
+    def summary(self) -> "EntrySummary":
+        """What a balance and an alert tell of this entry."""
+        return EntrySummary(
+            entry_id=self.entry_id,
+            account_id=self.account_id,
+            signed_minor=self.signed_minor,
+            occurred_at=self.occurred_at,
+            kind=self.kind,
+            counterparty=self.counterparty,
+            remittance=self.remittance,
+            origin=self.origin,
+            status=self.status,
+        )
+
 
 class CategoryPart(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """How much of an entry counts into a category; None: into none."""

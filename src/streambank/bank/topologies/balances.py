@@ -14,7 +14,6 @@ from streambank.bank.events import (
     BalanceChanged,
     CreditDebit,
     EntryStatus,
-    EntrySummary,
     Scope,
 )
 from streambank.bank.events.money import within_int64
@@ -85,17 +84,7 @@ def _after(scope: Scope, scope_id: str, change: BalanceChanged, balance: Balance
         before_minor=before,
         after_minor=after,
         entry_count=count,
-        entry=EntrySummary(
-            entry_id=change.entry_id,
-            account_id=change.account_id,
-            signed_minor=change.signed_minor,
-            occurred_at=change.occurred_at,
-            kind=change.kind,
-            counterparty=change.counterparty,
-            remittance=change.remittance,
-            origin=change.origin,
-            status=change.status,
-        ),
+        entry=change.summary,
         available_before_minor=within_int64(before - held) if held else None,
         available_after_minor=within_int64(after - held_after) if held_after else None,
     )

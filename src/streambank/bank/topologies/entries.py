@@ -1,4 +1,4 @@
-"""What the views make of entries, as pure functions: whose day one belongs to, and what it counts for."""
+"""What is made of entries, as pure functions: whose day one belongs to, and what it counts for."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -39,7 +39,7 @@ class Part(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
 
 
 def is_booked(_account_id: str, change: BalanceChanged) -> bool:
-    """Whether the entry counts: what is pending may never come."""
+    """Whether the entry counts: what is pending is neither spent nor saved, and may never come."""
     return change.status is EntryStatus.BOOKED
 
 

@@ -26,7 +26,6 @@ from streambank.bank.events import (
     USER_PROFILE,
     BalanceChanged,
     EntryCategorised,
-    EntryStatus,
     EntrySummary,
     GoalMarked,
     UserGoals,
@@ -34,6 +33,7 @@ from streambank.bank.events import (
 )
 from streambank.bank.events.money import within_int64
 from streambank.bank.spending import ALL, spent_in_all, spent_in_category
+from streambank.bank.topologies.entries import is_booked
 from streambank.bank.topologies.goal_keeping import STORES, Cause, Entered, Keeper, Told
 from streambank.streams import LONG, STRING, ProcessorContext, Record, StoreSpec, StreamBuilder, Topology
 
@@ -70,11 +70,6 @@ def build() -> Topology:
     return builder.build()
 
 
-def is_booked(_account_id: str, change: BalanceChanged) -> bool:
-    """Whether the entry counts: what is pending is neither spent nor saved yet."""
-    return change.status is EntryStatus.BOOKED
-
-
 def move(record: Record[str, BalanceChanged], context: ProcessorContext[str, Movement]) -> None:
     """Add an entry to its account's balance, and forward both."""
     held, change = context.store(HELD.name), record.value
@@ -83,16 +78,7 @@ def move(record: Record[str, BalanceChanged], context: ProcessorContext[str, Mov
     movement = Movement(
         user_id=change.user_id,
         recorded_at=change.recorded_at,
-        entry=EntrySummary(
-            entry_id=change.entry_id,
-            account_id=change.account_id,
-            signed_minor=change.signed_minor,
-            occurred_at=change.occurred_at,
-            kind=change.kind,
-            counterparty=change.counterparty,
-            remittance=change.remittance,
-            origin=change.origin,
-        ),
+        entry=change.summary,
         currency=change.currency,
         booking_date=change.booking_date,
         category=change.category,
@@ -110,10 +96,9 @@ def by_user(_account_id: str, event: Movement | EntryCategorised) -> str:
 def on_movement(record: Record[str, Movement], context: ProcessorContext[str, Told]) -> None:
     """An entry was booked."""
     movement, entry = record.value, record.value.entry
-    spent = {
-        movement.category or "": spent_in_category(entry.signed_minor, entry.kind),
-        ALL: spent_in_all(entry.signed_minor, entry.kind, is_reversal=movement.is_reversal),
-    }
+    spent = {ALL: spent_in_all(entry.signed_minor, entry.kind, is_reversal=movement.is_reversal)}
+    if movement.category is not None:
+        spent[movement.category] = spent_in_category(entry.signed_minor, entry.kind)
     cause = Cause(entry.entry_id, entry.occurred_at, movement.recorded_at)
     entered = Entered(cause, entry, movement.currency, movement.booking_date, spent, movement.balance_minor)
     enter(record.key, entered, context)
@@ -124,8 +109,9 @@ def on_categorised(record: Record[str, EntryCategorised], context: ProcessorCont
     event, spent = record.value, dict[str, int]()
     for parts, sign in ((event.before, -1), (event.after, 1)):
         for part in parts:
-            category, minor = part.category or "", spent_in_category(part.signed_minor, event.kind)
-            spent[category] = spent.get(category, 0) + sign * minor
+            if part.category is not None:
+                minor = spent_in_category(part.signed_minor, event.kind)
+                spent[part.category] = spent.get(part.category, 0) + sign * minor
     entry = EntrySummary(
         entry_id=event.entry_id,
         account_id=event.account_id,

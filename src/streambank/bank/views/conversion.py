@@ -85,9 +85,5 @@ class Sum:
         """The sum, or the mean of so many."""
         if self._missing:
             return Converted(None, tuple(sorted(self._missing, key=lambda currency: str(currency.value))))
-        return Converted(rounded(self._total / of))
-
-
-def rounded(amount: Fraction) -> int:
-    """The nearest whole number of minor units; from half way to the even one, so that sums do not drift."""
-    return round(amount)
+        # From half way to the even one, so that sums do not drift.
+        return Converted(round(self._total / of))

@@ -8,8 +8,11 @@ from typing import Any
 from iso4217 import Currency
 from sqlalchemy import (
     Column,
+    ColumnElement,
+    CompoundSelect,
     Connection,
     Row,
+    Select,
     Table,
     and_,
     bindparam,
@@ -18,7 +21,6 @@ from sqlalchemy import (
     insert,
     or_,
     select,
-    tuple_,
     union_all,
     update,
 )
@@ -191,13 +193,7 @@ def recurring(connection: Connection, user_id: str, after: tuple[str, str] | Non
 
 def latest_rates(connection: Connection, day: date) -> Sequence[Row[Any]]:
     """The rate of each pair that holds on a day."""
-    c = RATE.c
-    newest = select(c.base, c.quote, func.max(c.day).label("day")).where(c.day <= day.isoformat())
-    newest_of = newest.group_by(c.base, c.quote).subquery()
-    found = select(RATE).where(
-        tuple_(c.base, c.quote, c.day).in_(select(newest_of.c.base, newest_of.c.quote, newest_of.c.day))
-    )
-    return connection.execute(found.order_by(c.base, c.quote)).all()
+    return connection.execute(_held(day).order_by(RATE.c.base, RATE.c.quote)).all()
 
 
 def rates(connection: Connection, currencies: Collection[Currency], first: date, last: date) -> Rates:
@@ -207,19 +203,24 @@ def rates(connection: Connection, currencies: Collection[Currency], first: date,
         return Rates({})
     c = RATE.c
     among = and_(c.base.in_(codes), c.quote.in_(codes))
-    # From the rate on that holds on the first day.
-    begin = (
-        select(c.base, c.quote, func.max(c.day).label("day"))
-        .where(among, c.day <= first.isoformat())
-        .group_by(c.base, c.quote)
-        .subquery()
-    )
-    held = select(c.base, c.quote, c.day, c.rate_e9).join(
-        begin, and_(c.base == begin.c.base, c.quote == begin.c.quote, c.day == begin.c.day)
-    )
     later = select(c.base, c.quote, c.day, c.rate_e9).where(among, c.day > first.isoformat(), c.day <= last.isoformat())
     known: dict[Pair, list[tuple[date, Fraction]]] = {}
-    for row in connection.execute(union_all(held, later)):
+    # From the rate on that holds on the first day.
+    found: CompoundSelect[Any] = union_all(_held(first, among), later)
+    for row in connection.execute(found):
         pair = Currency(row.base), Currency(row.quote)
         known.setdefault(pair, []).append((date.fromisoformat(row.day), Fraction(row.rate_e9, 10**RATE_DIGITS)))
     return Rates(known)
+
+
+def _held(day: date, *among: ColumnElement[bool]) -> Select[Any]:
+    """The rates that hold on a day: of each pair the latest until then."""
+    c = RATE.c
+    newest = (
+        select(c.base, c.quote, func.max(c.day).label("day"))
+        .where(c.day <= day.isoformat(), *among)
+        .group_by(c.base, c.quote)
+        .subquery()
+    )
+    latest = and_(c.base == newest.c.base, c.quote == newest.c.quote, c.day == newest.c.day)
+    return select(c.base, c.quote, c.day, c.rate_e9).join(newest, latest)

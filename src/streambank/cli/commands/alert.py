@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 from streambank.cli.api import USUAL_SERVER, ApiOption, connected, find_account, parse_signed, parse_unsigned, valid
 from streambank.cli.errors import CommandError, UsageError, say
 from streambank.cli.output import Column, OutputOption, print_json, print_json_line, print_table
-from streambank.cli.plans import once_heard
+from streambank.cli.plans import money_of, once_heard
 
 if TYPE_CHECKING:
     from streambank.bank.client import Client, Versioned
@@ -72,7 +72,7 @@ def list_alerts(*, server: ApiOption = USUAL_SERVER, output: OutputOption = "tab
         Column("ID"),
     ]
     rows = [
-        (_about(one, names), _when(one), _money(one.rearm_margin_minor, one.currency), _span(one.cooldown_s), one.id)
+        (_about(one, names), _when(one), money_of(one.rearm_margin_minor, one.currency), _span(one.cooldown_s), one.id)
         for one in found
     ]
     print_listing(output, [item_of(one) for one in found], columns, rows)
@@ -165,8 +165,8 @@ def _show(answer: WhatIfAnswer) -> None:
     rows = [
         (
             local_time(one.occurred_at),
-            _money(one.before_minor, answer.currency),
-            _money(one.after_minor, answer.currency),
+            money_of(one.before_minor, answer.currency),
+            money_of(one.after_minor, answer.currency),
             "as history" if one.imported else "live",
         )
         for one in answer.fired
@@ -231,7 +231,7 @@ def _about(one: ThresholdView, names: dict[str, str]) -> str:
 
 def _when(one: ThresholdView) -> str:
     what = "available " if one.on_available else ""
-    return f"{what}{one.direction.value} {_money(one.level_minor, one.currency)}"
+    return f"{what}{one.direction.value} {money_of(one.level_minor, one.currency)}"
 
 
 def _span(seconds: int) -> str:
@@ -239,10 +239,3 @@ def _span(seconds: int) -> str:
         if seconds and seconds % length == 0:
             return f"{seconds // length}{unit}"
     return f"{seconds}s" if seconds else ""
-
-
-def _money(minor: int, code: str) -> str:
-    from streambank.bank.events import parse_currency
-    from streambank.cli.formats import money
-
-    return money(minor, parse_currency(code))

@@ -17,6 +17,7 @@ from streambank.cli.plans import (
     bar,
     category_ids,
     find_named,
+    money_of,
 )
 
 if TYPE_CHECKING:
@@ -29,9 +30,7 @@ app = App(name="budget", help="Budgets: list, add, change, remove.", help_format
 @app.command(name="ls")
 def list_budgets(*, server: ApiOption = USUAL_SERVER, output: OutputOption = "table") -> None:
     """List your budgets, and how they stand."""
-    from streambank.bank.events import parse_currency
     from streambank.cli.entries import item_of
-    from streambank.cli.formats import money
 
     with connected(server) as client:
         budgets = [one.value for one in client.budgets.list()]
@@ -51,7 +50,7 @@ def list_budgets(*, server: ApiOption = USUAL_SERVER, output: OutputOption = "ta
             one.progress.period_start,
             one.progress.period_end,
             *(
-                money(minor, parse_currency(one.currency))
+                money_of(minor, one.currency)
                 for minor in (one.progress.amount_minor, one.progress.target_minor, one.progress.left_minor)
             ),
             bar(one.progress.percent),

@@ -26,6 +26,7 @@ from streambank.cli.plans import (
     bar,
     category_ids,
     find_named,
+    money_of,
     once_heard,
 )
 
@@ -228,24 +229,17 @@ def _find(client: Client, text: str) -> Versioned[SavingsGoalView | SpendingGoal
 
 
 def _saving_row(one: SavingsGoalView) -> tuple[object, ...]:
-    by = one.target_date or ""
+    target, by = money_of(one.target_minor, one.currency), one.target_date or ""
     if one.progress is None:
-        return (one.name, "savings", "", _money(one, one.target_minor), "", by, "not known yet", one.id)
+        return (one.name, "savings", "", target, "", by, "not known yet", one.id)
     stands: str = one.progress.status
     if one.progress.needed_per_month_minor and stands != "overdue":
-        stands = f"{stands}: {_money(one, one.progress.needed_per_month_minor)} a month"
-    is_ = _money(one, one.progress.amount_minor)
-    return (one.name, "savings", is_, _money(one, one.target_minor), bar(one.progress.percent), by, stands, one.id)
+        stands = f"{stands}: {money_of(one.progress.needed_per_month_minor, one.currency)} a month"
+    is_ = money_of(one.progress.amount_minor, one.currency)
+    return (one.name, "savings", is_, target, bar(one.progress.percent), by, stands, one.id)
 
 
 def _spending_row(one: SpendingGoalView) -> tuple[object, ...]:
-    is_, target = _money(one, one.progress.amount_minor), _money(one, one.target_minor)
-    stands = f"{one.progress.status}: {_money(one, one.progress.left_minor)} left"
+    is_, target = money_of(one.progress.amount_minor, one.currency), money_of(one.target_minor, one.currency)
+    stands = f"{one.progress.status}: {money_of(one.progress.left_minor, one.currency)} left"
     return (one.name, "spending", is_, target, bar(one.progress.percent), one.ends_on, stands, one.id)
-
-
-def _money(one: SavingsGoalView | SpendingGoalView, minor: int) -> str:
-    from streambank.bank.events import parse_currency
-    from streambank.cli.formats import money
-
-    return money(minor, parse_currency(one.currency))

@@ -9,6 +9,7 @@ from cyclopts import App
 from streambank.cli.api import USUAL_SERVER, ApiOption, connected, parse_unsigned, valid
 from streambank.cli.errors import UsageError, say
 from streambank.cli.output import Column, OutputOption, print_listing
+from streambank.cli.plans import money_of
 
 app = App(name="limit", help="How much may go out in transfers: list, set, remove.", help_format="plaintext")
 
@@ -19,9 +20,7 @@ NONE = "none"
 @app.command(name="ls")
 def list_limits(*, server: ApiOption = USUAL_SERVER, output: OutputOption = "table") -> None:
     """List your payment limits."""
-    from streambank.bank.events import parse_currency
     from streambank.cli.entries import item_of
-    from streambank.cli.formats import money
 
     with connected(server) as client:
         limits = [one.value for one in client.limits.list()]
@@ -34,7 +33,7 @@ def list_limits(*, server: ApiOption = USUAL_SERVER, output: OutputOption = "tab
     ]
 
     def shown(minor: int | None, code: str) -> str:
-        return "" if minor is None else money(minor, parse_currency(code))
+        return "" if minor is None else money_of(minor, code)
 
     rows = [
         (
