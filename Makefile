@@ -13,7 +13,6 @@ test: $(READY)  ## every test
 	$(BIN)/pytest -n auto --dist loadgroup
 
 SEED ?= 1
-HOURS ?= 1000
 sim: $(READY)  ## the whole bank in one process, with everything failing that can: SEED=n, HOURS=simulated hours
 	@$(BIN)/python -m tests.simulation $(SEED) $(HOURS)
 

@@ -108,7 +108,7 @@ class Load:
     """Entries of many users, each of a random one."""
 
     def __init__(self, log: EventLog, users: int) -> None:
-        self._log, self._producer, self._random = log, log.producer(), random.Random(1)
+        self._producer, self._random = log.producer(), random.Random(1)
         self._seq, self._below = [0] * users, set[int]()
         everything = [rule for number in range(users) for rule in rules(number)]
         for start in range(0, len(everything), WRITE_RECORDS):

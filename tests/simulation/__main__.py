@@ -5,7 +5,7 @@ import time
 
 from tests.simulation.simulation import SimulationFailedError, simulate
 
-HOURS = 500.0
+HOURS = 1000.0
 
 
 def main() -> None:

@@ -79,7 +79,7 @@ class Judge:
         self._may_be_unaddressed: set[str] = set()
         self._unaddressed: set[str] = set()
         self._requests: dict[str, Any] = {}
-        self._sent: dict[str, str] = {}
+        self._sent: set[str] = set()
         for watched in self.watched.values():
             watched.again()
 
@@ -115,7 +115,7 @@ class Judge:
             self._requests[request.event_id] = request
         for sent in self._new(EMAIL_SENT):
             require(sent.alert_id not in self._sent, f"two EMAIL_SENT of the alert {sent.alert_id}")
-            self._sent[sent.alert_id] = sent.message_id
+            self._sent.add(sent.alert_id)
         self._mails()
 
     def is_settled(self, account: AccountModel) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Generic, Protocol, TypeVar
 
-from argon2 import Parameters, Type
+from tests.bank.users.support import CHEAP
 from tests.simulation.chance import Chance, SimClock
 from tests.simulation.database import SimDatabase
 from tests.simulation.faults import CrashedError, Faults, Life
@@ -30,7 +30,6 @@ from streambank.service.database import Migrations
 from streambank.service.errors import DatabaseBusyError, DatabaseUnavailableError
 from streambank.streams import StreamRunner, StreamsConfig, Topology
 
-CHEAP = Parameters(type=Type.ID, version=19, salt_len=16, hash_len=32, time_cost=1, memory_cost=8, parallelism=1)
 MAIL_SETTINGS = NotificationsSettings(sender="alerts@streambank.example")
 RESTART_MS_MAX = 30_000
 """Some processes are back before their sessions are over, some after."""

@@ -24,11 +24,10 @@ class _Entry(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(slots=True)
 class BookedAccount:
-    """An account's entries in the log: how many there are, their sum in minor units, the latest one's time in ms."""
+    """An account's entries in the log: how many there are, their sum in minor units, and their ids."""
 
     last_seq: int = 0
     balance_minor: int = 0
-    last_ms: int = -1
     entry_ids: set[str] = field(default_factory=set)
 
 
@@ -41,17 +40,17 @@ class Booked:
     profiles: dict[str, UserProfile] = field(default_factory=dict)
 
 
-def read_booked(log: EventLog, wanted: Callable[[str], bool], *, with_ids: bool = True) -> Booked:
-    """Read what the log holds of the accounts that are ``wanted``; with ``with_ids`` every entry's id too.
+def read_booked(log: EventLog, wanted: Callable[[str], bool]) -> Booked:
+    """Read what the log holds of the accounts that are ``wanted``.
 
-    The ids take about 150 bytes per entry. Topics that do not exist yet count as empty. Accounts and profiles are
+    The entries' ids take about 150 bytes each. Topics that do not exist yet count as empty. Accounts and profiles are
     those of all users: they are few.
     """
     booked = Booked()
     decode = msgspec.json.Decoder(_Entry).decode
     choice: dict[bytes, BookedAccount | None] = {}
     for batch in batches(log, BALANCE_CHANGED.name):
-        for key, value, timestamp in zip(batch.keys, batch.values, batch.timestamps, strict=True):
+        for key, value in zip(batch.keys, batch.values, strict=True):
             if key is None or value is None:
                 continue
             if key in choice:
@@ -66,11 +65,9 @@ def read_booked(log: EventLog, wanted: Callable[[str], bool], *, with_ids: bool 
                 continue
             entry = decode(value)
             account.last_seq = max(account.last_seq, entry.account_seq)
-            account.last_ms = max(account.last_ms, timestamp)
             credit = entry.credit_debit is CreditDebit.CREDIT
             account.balance_minor += entry.amount_minor if credit else -entry.amount_minor
-            if with_ids:
-                account.entry_ids.add(entry.entry_id)
+            account.entry_ids.add(entry.entry_id)
     booked.accounts = latest(log, ACCOUNT)
     booked.profiles = latest(log, USER_PROFILE)
     return booked

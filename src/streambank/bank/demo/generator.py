@@ -32,7 +32,7 @@ class Entry:
     @property
     def reference(self) -> str:
         """What it is called within its account; the same however often the day is made."""
-        return f"{self.day.isoformat()}/{self.plan.tag}"
+        return _reference(self.day, self.plan)
 
     @property
     def booking_date(self) -> date:
@@ -176,12 +176,16 @@ class Generator:
         plans = planned_day(life.person, day, self._seed, life.balances)
         new = []
         for place, plan in enumerate(plans):
-            if (plan.account.purpose, f"{day.isoformat()}/{plan.tag}") in life.done:
+            if (plan.account.purpose, _reference(day, plan)) in life.done:
                 continue
             life.balances[plan.account.purpose] += plan.signed_minor
             new.append((midnight_ms + (plan.minute * 60 + place * 60 // len(plans)) * 1000, plan))
         life.done = frozenset()
         return new
+
+
+def _reference(day: date, plan: Planned) -> str:
+    return f"{day.isoformat()}/{plan.tag}"
 
 
 def _opening(account: DemoAccount) -> Planned:

@@ -14,7 +14,6 @@ _SHARED = {"restaurants": 0.12, "leisure": 0.12, "travel": 0.6}
 _ASKED = 0.3
 """How often one has to ask for the money."""
 
-
 FRIENDS_MAX = 3
 """Whom one goes out with. To pay ever new people is what a bank holds up."""
 

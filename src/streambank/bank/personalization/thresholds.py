@@ -4,8 +4,8 @@ An alert goes to the user under whom an account's entries are published: who ope
 it; to others who share the account they are refused, and to everybody else there is no such account.
 
 The topic ``account.thresholds`` holds all thresholds of a scope in one record, and its last record is what alerts go
-by. This service owns it, but ``streambank alerts set``, the demo and imports into the log write there too, as they did
-before there was a service. So the service reads its own topic, and takes over what others write there:
+by. This service owns it, but ``streambank alerts set`` and imports into the log write there too, as they did before
+there was a service. So the service reads its own topic, and takes over what others write there:
 
     log:    A (ours)   X (another's)                    X was written after A, perhaps instead of it:
                        '--> rows become X               what it says is what holds

@@ -21,7 +21,6 @@ from streambank.clock import to_datetime
 
 logger = structlog.get_logger(__name__)
 
-
 REQUEST_LINES = 1_000
 """Entries in one request: less than a tenth of a second of the bank's work, since a stop waits for it."""
 
@@ -58,7 +57,7 @@ def act(customer: Customer, deeds: Sequence[Deed], asked: Sequence[Asked]) -> Ou
     left: list[Deed] = [*deeds, *(one.payment for one in asked)]
     try:
         entries = [deed for deed in deeds if isinstance(deed, Entry)]
-        for entry, result in record(customer, entries, threading.Event()) if entries else ():
+        for entry, result in record(customer, entries, threading.Event()):
             left.remove(entry)
             outcome.entries += result.status == "created"
             if is_refused(result):

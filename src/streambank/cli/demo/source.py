@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TypeAlias
 
 import httpx
-import structlog
 
 from streambank.bank.demo import Deed, Entry, Generator, Person
 from streambank.cli.demo.acting import Asked, Outcome, act, is_refused, record
@@ -27,8 +26,6 @@ from streambank.cli.demo.period import kept_period
 from streambank.cli.people import People
 from streambank.clock import Clock, to_datetime
 from streambank.log import EventLog
-
-logger = structlog.get_logger(__name__)
 
 AT_ONCE_MAX = 8
 """Requests at once. Two cores are busy with half of them; the others wait for a disk, a password's hash or a mail."""
@@ -86,6 +83,7 @@ class DemoSource:
         self._seed, self._rate = seed, rate
         self._period = kept_period(folder, seed, days, to_datetime(clock()).date())
         self._generator = Generator(seed, people=people, start=self._period.start, clock=clock)
+        self._deeds = self._generator.live()
         self._customers: dict[int, Customer] = {}
         # Requests for money by who is to pay, which they do in the next tick.
         self._asked: dict[int, list[Asked]] = {}
@@ -130,11 +128,10 @@ class DemoSource:
             StoppedError: ``stop`` was set; running it again adds the rest.
             ClientError: the bank refuses, or cannot be reached.
         """
-        lock, shares, booked = threading.Lock(), dict.fromkeys(self._customers, 0.0), 0
+        behind = [customer for customer in self._customers.values() if customer.place.day is None]
+        lock, shares, booked = threading.Lock(), dict.fromkeys((one.person.number for one in behind), 0.0), 0
 
         def write(customer: Customer) -> int:
-            if customer.place.day is not None:
-                return 0
             entries = self._generator.history(customer.person, self._period.days)
             new = 0
             for count, (entry, result) in enumerate(record(customer, entries, stop), start=1):
@@ -152,7 +149,7 @@ class DemoSource:
                 if progress is not None:
                     progress(sum(shares.values()) / len(shares))
 
-        for new in self._crew.each(write, self._customers.values(), stop):
+        for new in self._crew.each(write, behind, stop):
             booked += new
         places = {number: customer.place for number, customer in self._customers.items()}
         self._generator.resume(places, self._period.end)
@@ -161,18 +158,19 @@ class DemoSource:
     def run(self, stop: threading.Event) -> None:
         """Let people do things at the rate until ``stop`` is set; ends within a tick's requests of it.
 
+        Run again, it goes on where it was.
+
         Raises:
             DemoError: nobody is left who may use the bank.
             ClientError: the bank cannot be reached.
         """
-        deeds = self._generator.live()
-        pace = Pace(self._rate, self._clock())
+        pace, let_go = Pace(self._rate, self._clock()), self.let_go
         try:
             while not stop.wait(TICK_S):
                 due = pace.due(self._clock())
-                self.let_go = int(pace.let_go)
+                self.let_go = let_go + int(pace.let_go)
                 if due or self._asked:
-                    self._send(list(islice(deeds, due)))
+                    self._send(list(islice(self._deeds, due)))
         except StoppedError:
             return
 
