@@ -7,13 +7,11 @@ import time
 
 import pytest
 
-from streambank.bank.topologies import balances
 from streambank.cli import supervisor
 from streambank.cli.errors import EXIT_INTERRUPTED, RoleCrashedError, RoleFailedError
-from streambank.cli.roles import FunctionRole, TopologyRole
+from streambank.cli.roles import FunctionRole
 from streambank.cli.supervisor import supervise
 from streambank.errors import StreambankError
-from streambank.log import open_log
 
 
 class Waiting:
@@ -71,22 +69,6 @@ def test_a_role_that_does_not_end_is_left_behind(monkeypatch: pytest.MonkeyPatch
     assert not supervise(stop, [FunctionRole("held", hold)], lambda: None)
     assert time.monotonic() - began < 5
     held.set()
-
-
-def test_a_topology_stops_at_once_while_it_waits_for_records() -> None:
-    log = open_log("embedded:")
-    role = TopologyRole("balances", balances.build, log)
-    stop = threading.Event()
-    thread = threading.Thread(target=role.run, args=(stop,))
-    thread.start()
-    while not log.groups():
-        time.sleep(0.01)
-    stop.set()
-    role.interrupt()
-    thread.join(5)
-    assert not thread.is_alive()
-    assert log.groups() == []
-    log.close()
 
 
 def test_a_second_signal_ends_the_process_at_once() -> None:

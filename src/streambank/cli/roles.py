@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 
@@ -45,18 +46,18 @@ class TopologyRole:
             if self._on_restore is not None:
                 self._on_restore(progress)
 
-        runner = StreamRunner(self._build(), self._log, self._config, on_restore=restored)
-        self._runner = runner
-        try:
-            # Looked at after the runner can be interrupted: a stop before that is seen here.
-            if not stop.is_set():
-                runner.run()
-        except _StoppedError:
-            pass
-        finally:
-            runner.close()
-        for reason, count in runner.drops.items():
-            logger.warning("records were left out", application=self.name, reason=reason, count=count)
+        with suppress(_StoppedError):
+            # Global tables are read as it is made: that may be left too.
+            runner = StreamRunner(self._build(), self._log, self._config, on_restore=restored)
+            self._runner = runner
+            try:
+                # Looked at after the runner can be interrupted: a stop before that is seen here.
+                if not stop.is_set():
+                    runner.run()
+            finally:
+                runner.close()
+                for reason, count in runner.drops.items():
+                    logger.warning("records were left out", application=self.name, reason=reason, count=count)
 
     def interrupt(self) -> None:
         """Let :meth:`run` return after the transaction in work."""

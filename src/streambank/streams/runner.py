@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, NoReturn, TypeAlias
@@ -15,7 +15,6 @@ import structlog
 from streambank.clock import Clock, monotonic_ms, system_clock
 from streambank.errors import check
 from streambank.log import (
-    Consumer,
     EventLog,
     FencedError,
     InvalidRecordError,
@@ -142,35 +141,33 @@ class StreamRunner:
         self._drops = Drops()
         self._alone = self._careful_commits = self._uncommitted = 0
         self.counters = Counters()
-        self._producer = log.producer()
         # Before the group is joined, so that a long read costs no membership.
         self._global_tables = GlobalTables(topology.global_tables, log, on_restore or log_restore)
-        self._manager = TaskManager(
-            topology,
-            log,
-            config,
-            collector=self._collector,
-            drops=self._drops,
-            global_stores=self._global_tables.stores,
-            meter=self._operator_meter,
-            clock=clock,
-            monotonic_ms=monotonic_ms,
-            on_restore=on_restore,
-        )
-        # Before the group is joined: where the port is taken, nobody is to lose partitions to who does not start.
-        self._peers = QueryPeers(topology, log, config, self.query)
-        self._consumer = self._join()
+        with ExitStack() as opened:
+            self._producer = log.producer()
+            opened.callback(self._producer.close)
+            self._manager = TaskManager(
+                topology,
+                log,
+                config,
+                collector=self._collector,
+                drops=self._drops,
+                global_stores=self._global_tables.stores,
+                meter=self._operator_meter,
+                clock=clock,
+                monotonic_ms=monotonic_ms,
+                on_restore=on_restore,
+            )
+            # Before the group is joined: where the port is taken, nobody is to lose partitions to who does not start.
+            self._peers = QueryPeers(topology, log, config, self.query)
+            opened.callback(self._peers.close)
+            names = [topology.topic_name(topic.name, config.application_id) for topic in topology.source_topics]
+            self._consumer = log.consumer(
+                config.application_id, names, listener=self, instance_id=config.group_instance_id
+            )
+            opened.pop_all()
         self._questions = Questions(self._settle, self._consumer.wakeup)
         self._peers.start()
-
-    def _join(self) -> Consumer:
-        topology, config = self._topology, self._config
-        names = [topology.topic_name(topic.name, config.application_id) for topic in topology.source_topics]
-        try:
-            return self._log.consumer(config.application_id, names, listener=self, instance_id=config.group_instance_id)
-        except BaseException:
-            self._peers.close()
-            raise
 
     def _create_topics(self) -> list[TopicConfig]:
         """Create what the topology reads and writes, unless it does not fit what ran before."""
