@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -73,6 +74,12 @@ class Web:
 
 @pytest.fixture
 def web(tmp_path: Path, any_database: Databases) -> Iterator[Web]:
+    relaying = threading.Lock()
+
+    def publish() -> None:
+        with relaying:
+            bench.service.relay.step()
+
     with made(tmp_path, any_database("personalization")) as bench:
         commits = GroupCommit(bench.database)
         http = ServiceHttp(
@@ -82,7 +89,13 @@ def web(tmp_path: Path, any_database: Databases) -> Iterator[Web]:
             clock=bench.clock,
             verifier=TokenVerifier(find_key, bench.clock),
             limits=RateLimits(bench.clock),
-            positions=Positions(bench.log, bench.database, service=NAME, topics=[topic.name for topic in RECEIVES]),
+            positions=Positions(
+                bench.log,
+                bench.database,
+                service=NAME,
+                topics=[topic.name for topic in RECEIVES],
+                sleep=lambda _s: publish(),
+            ),
             token_path=TOKEN_PATH,
             scopes=SCOPES,
         )

@@ -92,6 +92,16 @@ def router(http: ServiceHttp) -> APIRouter:  # noqa: C901 - one function an endp
     ) -> Response:
         return await write.together(together, body)
 
+    @api.post("/published", status_code=201, response_model=NumberView)
+    async def add_published(
+        body: NewNumber, write: Annotated[Write, Depends(http.write("transactions:write", published=True))]
+    ) -> Response:
+        def work(connection: Connection) -> Answer:
+            number = add(connection, body.n)
+            return created(NumberView(id=number, n=body.n), f"/v1/numbers/{number}")
+
+        return await write(work)
+
     @api.post("/open", status_code=204)
     async def add_openly(body: NewNumber, write: Annotated[Write, Depends(http.write(None))]) -> Response:
         def work(connection: Connection) -> Answer:

@@ -2,18 +2,20 @@
 
 import asyncio
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, select
 from tests.postgres import Databases
 from tests.service.http.support import bench, problem
-from tests.service.support import rows
+from tests.service.support import OUTBOX_ID, rows
 
 from streambank.service.http import idempotency
 from streambank.service.http.answers import Answer, no_content
 from streambank.service.http.idempotency import KeyedRequest
 from streambank.service.http.problems import Problem
+from streambank.service.outbox import OutboxRelay
 from streambank.service.tables import IDEMPOTENCY_KEY, OUTBOX
 
 ADD = "/v1/numbers"
@@ -38,6 +40,24 @@ async def test_a_write_says_where_it_is_and_which_version(tmp_path: Path, any_da
             assert (again.status_code, again.json(), again.headers["ETag"]) == (200, {"id": 1, "n": 7}, '"v7"')
             same = await client.get("/v1/numbers/1", headers={"If-None-Match": '"v7"'})
             assert (same.status_code, same.content) == (304, b"")
+
+
+async def test_what_others_act_by_is_answered_once_it_is_published(tmp_path: Path, any_database: Databases) -> None:
+    with (
+        bench(tmp_path, any_database) as numbers,
+        closing(
+            OutboxRelay(numbers.log, numbers.database, service="numbers", outbox_id=OUTBOX_ID, clock=numbers.clock)
+        ) as relay,
+    ):
+        async with numbers.client() as client:
+            asked = asyncio.create_task(client.post("/v1/published", json={"n": 7}, headers=key("a")))
+            while not rows(numbers.database):
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
+            assert not asked.done()
+            assert await asyncio.to_thread(relay.step) == 1
+            answer = await asked
+            assert (answer.status_code, answer.headers["X-Log-Position"]) == (201, "numbers.outbox/0/1")
 
 
 async def test_what_changes_without_its_version_is_always_told(tmp_path: Path, any_database: Databases) -> None:

@@ -74,6 +74,22 @@ def test_a_service_has_its_own_writes_at_once(pair: Pair) -> None:
     pair.writer.wait(LogPosition.parse("writer.outbox/0/5"))
 
 
+def test_its_own_are_waited_for_until_they_are_published_or_for_a_while(pair: Pair) -> None:
+    slept: list[float] = []
+    writer = Positions(
+        pair.log,
+        pair.reader._database,
+        service="writer",
+        sleep=slept.append,
+        monotonic_s=lambda: float(len(slept)),
+    )
+    writer.wait_published(pair.position)
+    assert len(slept) == WAIT_S
+    pair.relay.step()
+    writer.wait_published(pair.position)
+    assert len(slept) == WAIT_S
+
+
 def test_another_waits_until_they_are_published_and_stored(pair: Pair) -> None:
     with pytest.raises(Problem) as refused:
         pair.reader.wait(pair.position)

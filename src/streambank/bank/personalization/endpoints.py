@@ -50,7 +50,7 @@ def router(service: PersonalizationService, http: ServiceHttp) -> APIRouter:
 
 def _thresholds(service: PersonalizationService, http: ServiceHttp) -> APIRouter:
     api = api_router("thresholds")
-    reads, writes, changes = Depends(http.read(READ)), Depends(http.write(WRITE)), _changes(http)
+    reads, writes, changes = Depends(http.read(READ)), _creates(http), _changes(http)
 
     @api.get("/thresholds", response_model=ThresholdList)
     async def list_thresholds(read: Annotated[Read, reads]) -> Response:
@@ -103,7 +103,7 @@ def _thresholds(service: PersonalizationService, http: ServiceHttp) -> APIRouter
 
 def _budgets(service: PersonalizationService, http: ServiceHttp) -> APIRouter:
     api = api_router("budgets")
-    reads, writes, changes = Depends(http.read(READ)), Depends(http.write(WRITE)), _changes(http)
+    reads, writes, changes = Depends(http.read(READ)), _creates(http), _changes(http)
 
     @api.get("/budgets", response_model=BudgetList)
     async def list_budgets(read: Annotated[Read, reads]) -> Response:
@@ -137,7 +137,7 @@ def _budgets(service: PersonalizationService, http: ServiceHttp) -> APIRouter:
 
 def _savings_goals(service: PersonalizationService, http: ServiceHttp) -> APIRouter:
     api = api_router("goals")
-    reads, writes, changes = Depends(http.read(READ)), Depends(http.write(WRITE)), _changes(http)
+    reads, writes, changes = Depends(http.read(READ)), _creates(http), _changes(http)
 
     @api.get("/savings-goals", response_model=SavingsGoalList)
     async def list_savings_goals(read: Annotated[Read, reads]) -> Response:
@@ -175,7 +175,7 @@ def _savings_goals(service: PersonalizationService, http: ServiceHttp) -> APIRou
 
 def _spending_goals(service: PersonalizationService, http: ServiceHttp) -> APIRouter:
     api = api_router("goals")
-    reads, writes, changes = Depends(http.read(READ)), Depends(http.write(WRITE)), _changes(http)
+    reads, writes, changes = Depends(http.read(READ)), _creates(http), _changes(http)
 
     @api.get("/spending-goals", response_model=SpendingGoalList)
     async def list_spending_goals(read: Annotated[Read, reads]) -> Response:
@@ -240,6 +240,11 @@ def _limits(service: PersonalizationService, http: ServiceHttp) -> APIRouter:
     return api
 
 
+def _creates(http: ServiceHttp) -> Any:
+    """What is made is published before it is answered: what happens from then on is held against it."""
+    return Depends(http.write(WRITE, published=True))
+
+
 def _changes(http: ServiceHttp) -> Any:
-    """A change of what is there: If-Match says which version, so that it does no harm when it is sent twice."""
-    return Depends(http.write(WRITE, if_match=True, idempotent=False))
+    """A change of what is there, published too: If-Match says which version, so that twice does no harm."""
+    return Depends(http.write(WRITE, if_match=True, idempotent=False, published=True))

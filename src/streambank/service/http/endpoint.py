@@ -7,7 +7,8 @@ A write goes, in this order:
 3. The same request is not being done at this moment (409).
 4. In one transaction, shared with other requests (:mod:`streambank.service.group_commit`): the stored answer, if the
    key was used before; else the work, and its answer stored under the key.
-5. Once that is durable: the answer, with ``X-Log-Position`` of the events it made.
+5. Once that is durable, and published where the endpoint says so: the answer, with ``X-Log-Position`` of the events it
+   made.
 """
 
 import re
@@ -102,6 +103,8 @@ class Write:
         headers: dict[str, str],
         key: str | None,
         expected_version: int | None,
+        *,
+        published: bool,
     ) -> None:
         self.caller = caller
         self.expected_version = expected_version
@@ -110,13 +113,14 @@ class Write:
         self._request = request
         self._headers = headers
         self._key = key
+        self._published = published
 
     async def __call__(self, work: Work) -> Response:
         """Answer with what ``work`` did, once that is durable; a request that was done before is not done again."""
         http = self._http
         if self._key is None:
             rendered, position = await http.commits.run(lambda c: (work(c).render(), http.positions.written(c)))
-            return rendered.response({**self._headers, positions.HEADER: str(position)})
+            return await self._answer(rendered, position)
 
         def once(connection: Connection, request: KeyedRequest) -> _Done:
             http.prune_sometimes(connection)
@@ -144,6 +148,11 @@ class Write:
             rendered, replayed, position = await commit(keyed)
         finally:
             in_flight.discard(name)
+        return await self._answer(rendered, position, replayed=replayed)
+
+    async def _answer(self, rendered: Rendered, position: LogPosition, *, replayed: bool = False) -> Response:
+        if self._published:
+            await run_in_threadpool(self._http.positions.wait_published, position)
         more = {**self._headers, positions.HEADER: str(position)}
         if replayed:
             more[idempotency.REPLAYED_HEADER] = "true"
@@ -225,18 +234,21 @@ class ServiceHttp:
 
         return self._dependency(resolve, scope, _MIN_POSITION)
 
-    def write(self, scope: str | None, *, if_match: bool = False, idempotent: bool = True) -> Dependency[Write]:
+    def write(
+        self, scope: str | None, *, if_match: bool = False, idempotent: bool = True, published: bool = False
+    ) -> Dependency[Write]:
         """The FastAPI dependency of an endpoint that writes.
 
         With ``if_match`` the client must say which version it changes. Without ``idempotent`` the request does no harm
-        when it is done twice, or must be done each time, and takes no Idempotency-Key.
+        when it is done twice, or must be done each time, and takes no Idempotency-Key. With ``published`` the answer
+        comes once the events are in the log, so that whatever is done after it comes behind them there.
         """
 
         async def resolve(request: Request) -> Write:
             caller, headers = await self._caller(request, scope)
             key = idempotency.key_of(request.headers) if idempotent else None
             version = _expected_version(request.headers) if if_match else None
-            return Write(self, request, caller, headers, key, version)
+            return Write(self, request, caller, headers, key, version, published=published)
 
         return self._dependency(resolve, scope, *[idempotency.PARAMETER] * idempotent, *[_IF_MATCH] * if_match)
 

@@ -1,8 +1,9 @@
 """Read your own writes, between services that only meet in the log.
 
 A write answers with ``X-Log-Position``: the place of its last event, ``TOPIC/PARTITION/OFFSET``. While an event is
-still in its service's outbox, that is where it stands: ``<service>.outbox/0/<id>``. A read that is asked with that
-``min_position`` waits until this service holds everything up to there:
+still in its service's outbox, that is where it stands: ``<service>.outbox/0/<id>``. A write that others are to act by,
+such as an alert's threshold, is answered once its events are in the log: whatever anybody does after that comes behind
+them there. A read that is asked with ``min_position`` waits until this service holds everything up to there:
 
 1. Until the outbox is published up to the id, which its relay commits to the log as ``<service>-outbox``.
 2. Where this service reads what stream applications make of the events: until each of these has processed what its
@@ -15,6 +16,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select
@@ -34,6 +36,8 @@ _LOOK_S = 0.01
 
 _PASSES = 2
 """Through a stream application: from its sources to its internal topics, and from those to what it writes."""
+
+_OUTBOX = outbox_topic("")
 
 PATTERN = "([A-Za-z0-9._-]{1,249})/([0-9]{1,5})/([0-9]{1,18})"
 
@@ -92,6 +96,15 @@ class Positions:
         """Where the service's last event stands, within the transaction that made it."""
         return LogPosition(self._own, connection.execute(_LAST_ID).scalar_one())
 
+    def wait_published(self, written: LogPosition) -> None:
+        """Return once the service's own events up to there are in the log; after ``WAIT_S`` anyhow, since they will be.
+
+        Blocks.
+        """
+        with suppress(Problem):
+            until_s = self._monotonic_s() + WAIT_S
+            self._until(until_s, lambda: self._is_published(written))
+
     def wait(self, wanted: LogPosition) -> None:
         """Return once the service holds everything up to the position; at once for its own writes. Blocks.
 
@@ -101,9 +114,8 @@ class Positions:
         if wanted.place == self._own:
             return
         until_s = self._monotonic_s() + WAIT_S
-        service = wanted.place.topic.removesuffix(".outbox")
-        if service != wanted.place.topic:
-            self._until(until_s, lambda: self._is_published(service, wanted))
+        if wanted.place.topic.endswith(_OUTBOX):
+            self._until(until_s, lambda: self._is_published(wanted))
             for group in self._through:
                 for _ in range(_PASSES):
                     self._until_processed(until_s, group)
@@ -141,7 +153,8 @@ class Positions:
 
         self._until(until_s, reached)
 
-    def _is_published(self, service: str, wanted: LogPosition) -> bool:
+    def _is_published(self, wanted: LogPosition) -> bool:
+        service = wanted.place.topic.removesuffix(_OUTBOX)
         kept = self._log.committed(outbox_group(service)).get(wanted.place)
         return kept is not None and int(kept.metadata.rpartition(" ")[2] or 0) >= wanted.offset
 
