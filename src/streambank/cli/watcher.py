@@ -28,8 +28,8 @@ logger = structlog.get_logger(__name__)
 WAIT_S = 0.2
 """How long to wait for records before looking whether to stop."""
 
-PAUSE_S = 0.05
-"""Between two looks: what is shown need not be newer, and the looks cost little then."""
+PAUSE_S = 0.2
+"""Between two looks: what is shown is drawn no more often, and the looks cost little then."""
 
 READ_RECORDS = 5_000
 

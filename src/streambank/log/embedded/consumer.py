@@ -1,5 +1,6 @@
 """A member of a consumer group."""
 
+import json
 import logging
 import sqlite3
 import time
@@ -219,13 +220,16 @@ class EmbeddedConsumer:
 
     def _look(self, connection: sqlite3.Connection) -> tuple[int, dict[int, Watermarks]]:
         """The group's generation, and the watermarks of what this member is assigned."""
-        rows = connection.execute(
-            "SELECT -1, generation, 0 FROM groups WHERE group_id = ?1 UNION ALL"
-            " SELECT partition_id, low, high FROM assignments JOIN partitions USING (partition_id)"
-            " WHERE group_id = ?1 AND member_id = ?2",
+        # In one row: each row that is fetched lets the other threads run first.
+        generation, marks = connection.execute(
+            "SELECT generation, (SELECT '[' || group_concat(partition_id || ',' || low || ',' || high) || ']'"
+            "  FROM assignments JOIN partitions USING (partition_id) WHERE group_id = ?1 AND member_id = ?2)"
+            " FROM groups WHERE group_id = ?1",
             (self._group_id, self._member_id),
-        ).fetchall()
-        return rows[0][1], {partition_id: Watermarks(low, high) for partition_id, low, high in rows[1:]}
+        ).fetchone()
+        numbers = json.loads(marks or "[]")
+        triples = zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True)
+        return generation, {partition_id: Watermarks(low, high) for partition_id, low, high in triples}
 
     def _take(
         self, connection: sqlite3.Connection, max_records: int, marks: dict[int, Watermarks]

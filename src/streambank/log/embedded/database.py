@@ -35,6 +35,8 @@ class Database:
     def __init__(self, folder: Path | None, synchronous: Synchronous, size_max_bytes: int | None) -> None:
         self.folder = folder
         self._synchronous = synchronous
+        # What the write connection is set to; None: not known.
+        self._is_durable: bool | None = None
         self._size_max_bytes = size_max_bytes
         self._lock = FairLock()
         self._mutex = threading.Lock()
@@ -110,8 +112,11 @@ class Database:
         connection = self._writer
         _drop_leftover(connection)
         try:
-            if self._synchronous == "FULL":
+            if self._synchronous == "FULL" and durable != self._is_durable:
+                # Not known while it is being set: Ctrl-C may come just then.
+                self._is_durable = None
                 connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                self._is_durable = durable
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")

@@ -188,11 +188,13 @@ class Groups:
         if not member.member_id:
             self._check_no_members(connection, group_id, member.group)
             return
-        rows = connection.execute(
-            "SELECT partition_id FROM assignments WHERE group_id = ? AND member_id = ? AND since <= ?",
+        # In one row: each row that is fetched lets the other threads run first, while this one holds the lock.
+        (owned,) = connection.execute(
+            "SELECT json_group_array(partition_id) FROM assignments"
+            " WHERE group_id = ? AND member_id = ? AND since <= ?",
             (group_id, member.member_id, member.generation),
-        )
-        if missing := ids - {partition_id for (partition_id,) in rows}:
+        ).fetchone()
+        if missing := ids.difference(json.loads(owned)):
             lost = ", ".join(str(self._catalog.topic_partition(partition_id)) for partition_id in sorted(missing))
             raise FencedError(
                 f"member {member.member_id} of group {member.group!r} no longer owns {lost} (its generation:"

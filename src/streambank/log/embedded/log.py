@@ -159,7 +159,7 @@ class EmbeddedLog:
 
     def wait(self, positions: Mapping[TopicPartition, int], timeout_s: float) -> bool:
         """Wait until one of the partitions has a record at or beyond its position."""
-        wanted = [(self._catalog.partition_id(at), offset) for at, offset in positions.items()]
+        wanted = {self._catalog.partition_id(at): offset for at, offset in positions.items()}
         # Real time whatever clock the log has: this is how long a thread sleeps, not what anything is decided by.
         deadline = time.monotonic() + timeout_s
         self._signals.listen()
@@ -167,10 +167,9 @@ class EmbeddedLog:
         while True:
             ticket = self._signals.ticket(topics)
             with self._database.read() as connection:
-                if any(
-                    self._catalog.watermarks(connection, partition_id).high > offset for partition_id, offset in wanted
-                ):
-                    return True
+                ends = self._catalog.ends(connection, wanted)
+            if any(ends[partition_id] > offset for partition_id, offset in wanted.items()):
+                return True
             remaining_s = deadline - time.monotonic()
             if remaining_s <= 0:
                 return False
