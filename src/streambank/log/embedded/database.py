@@ -22,6 +22,9 @@ WAL_CHECKPOINT_PAGES = 4_000
 WAL_KEPT_BYTES = 64 << 20
 CACHE_KIB = 16_384
 
+CACHED_STATEMENTS = 256
+"""Those that write have a text for each number of rows."""
+
 _WRITE_FAILED = {sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_TRUNCATE}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
@@ -174,7 +177,13 @@ class Database:
 
     def _connect(self) -> sqlite3.Connection:
         target = ":memory:" if self.folder is None else str(log_file(self.folder))
-        connection = sqlite3.connect(target, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            target,
+            timeout=BUSY_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=CACHED_STATEMENTS,
+        )
         try:
             if self.folder is None:
                 connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")

@@ -20,6 +20,9 @@ from streambank.log.records import OffsetAndMetadata, TopicPartition
 _BYTES_OR_NONE = {bytes, type(None)}
 _INT = {int}
 
+ROWS_AT_ONCE_MAX = 32
+"""Few enough that the statements for each number of rows stay prepared."""
+
 
 @dataclass(frozen=True, slots=True)
 class WriterParts:
@@ -170,11 +173,7 @@ class EmbeddedTransaction:
         with parts.database.write(durable=durable) as connection:
             if check_writer is not None:
                 check_writer(connection)
-            written_at = parts.clock()
-            ends = {
-                topic_partition: _insert(connection, parts.catalog, topic_partition, batches, written_at)
-                for topic_partition, batches in encoded.items()
-            }
+            ends = _insert(connection, parts.catalog, encoded, parts.clock()) if encoded else {}
             for member, offsets in self._offsets.items():
                 self._store_offsets(connection, member, offsets)
         self._end_offsets = ends
@@ -198,8 +197,9 @@ class EmbeddedTransaction:
         group_id = ensure_group(connection, member.group)
         ids = {self._parts.catalog.partition_id(topic_partition): at for topic_partition, at in offsets.items()}
         self._parts.groups.check_commit(connection, group_id, member, set(ids))
-        connection.executemany(
-            "INSERT INTO committed_offsets (group_id, partition_id, next_offset, metadata) VALUES (?, ?, ?, ?)"
+        _execute_rows(
+            connection,
+            "INSERT INTO committed_offsets (group_id, partition_id, next_offset, metadata) VALUES {rows}"
             " ON CONFLICT DO UPDATE SET next_offset = excluded.next_offset, metadata = excluded.metadata",
             [(group_id, partition_id, at.offset, at.metadata) for partition_id, at in ids.items()],
         )
@@ -259,40 +259,45 @@ def without_empty_keys(columns: Columns) -> Columns:
 def _insert(
     connection: sqlite3.Connection,
     catalog: Catalog,
-    topic_partition: TopicPartition,
-    batches: list[EncodedBatch],
+    encoded: Mapping[TopicPartition, Sequence[EncodedBatch]],
     written_at: int,
-) -> int:
-    partition_id = catalog.partition_id(topic_partition)
-    count = sum(batch.records for batch in batches)
-    size = sum(len(batch.payload) for batch in batches)
-    row = connection.execute(
-        "UPDATE partitions SET high = high + ?1, total_bytes = total_bytes + ?2, dirty_bytes = dirty_bytes + ?2"
-        " WHERE partition_id = ?3 RETURNING high",
-        (count, size, partition_id),
-    ).fetchone()
-    if row is None:
-        raise catalog.deleted(partition_id)
-    end = int(row[0])
-    base = end - count
-    for batch in batches:
-        connection.execute(
-            "INSERT INTO batches (batch_id, base_offset, records, min_timestamp, max_timestamp, written_at, bytes,"
-            " checksum, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                batch_id(partition_id, base + batch.records - 1),
-                base,
-                batch.records,
-                batch.min_timestamp,
-                batch.max_timestamp,
-                written_at,
-                len(batch.payload),
-                batch.checksum,
-                batch.payload,
-            ),
-        )
-        base += batch.records
-    return end
+) -> dict[TopicPartition, int]:
+    """Store the batches and raise the watermarks; the new ends. Raises UnknownTopicError."""
+    ids = {topic_partition: catalog.partition_id(topic_partition) for topic_partition in encoded}
+    ends = catalog.ends(connection, ids.values())
+    rows: list[tuple[object, ...]] = []
+    raised: list[tuple[object, ...]] = []
+    for topic_partition, batches in encoded.items():
+        partition_id, base, size = ids[topic_partition], ends[ids[topic_partition]], 0
+        for batch in batches:
+            ends[partition_id] = end = base + batch.records
+            times = (batch.min_timestamp, batch.max_timestamp, written_at)
+            content = (len(batch.payload), batch.checksum, batch.payload)
+            rows.append((batch_id(partition_id, end - 1), base, batch.records, *times, *content))
+            base, size = end, size + len(batch.payload)
+        raised.append((partition_id, base, size))
+    _execute_rows(
+        connection,
+        "WITH raised (id, end_, more) AS (VALUES {rows}) UPDATE partitions SET high = end_,"
+        " total_bytes = total_bytes + more, dirty_bytes = dirty_bytes + more FROM raised WHERE partition_id = id",
+        raised,
+    )
+    _execute_rows(
+        connection,
+        "INSERT INTO batches (batch_id, base_offset, records, min_timestamp, max_timestamp, written_at, bytes,"
+        " checksum, payload) VALUES {rows}",
+        rows,
+    )
+    return {topic_partition: ends[partition_id] for topic_partition, partition_id in ids.items()}
+
+
+def _execute_rows(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+    """Execute a statement for many rows at once: for each that is executed, the other threads run first."""
+    for start in range(0, len(rows), ROWS_AT_ONCE_MAX):
+        some = rows[start : start + ROWS_AT_ONCE_MAX]
+        row = f"({', '.join('?' * len(some[0]))})"
+        text = statement.format(rows=", ".join([row] * len(some)))
+        connection.execute(text, [value for each in some for value in each])
 
 
 def _check_types(topic_partition: TopicPartition, columns: Columns) -> None:
