@@ -1,8 +1,8 @@
-"""From POST /v1/transactions to the e-mail's 250 from the built-in mailbox, through a real ``streambank up``.
+"""From POST /v1/transactions to the e-mail's 250 from the built-in mailbox, through a real bank.
 
-``python -m benchmarks.post_to_email [--rate N] [--seconds N] [--database URL]`` starts the bank as a process of its own
-and posts at a fixed rate, over HTTP on 127.0.0.1: both share the machine. One post in four takes its account below a
-threshold, and has to become an e-mail.
+``python -m benchmarks.post_to_email [--rate N] [--seconds N] [--database URL]`` starts the bank, once as ``streambank
+up`` in one process and once shared out among several, and posts at a fixed rate, over HTTP on 127.0.0.1: all share the
+machine. One post in four takes its account below a threshold, and has to become an e-mail.
 
 A post's time begins when it is due, whether or not it could be sent then; it ends with EmailSent.sent_at, which is
 taken once the mail server has answered. Both are of this machine's clock.
@@ -11,9 +11,12 @@ taken once the mail server has answered. Both are of this machine's clock.
 import argparse
 import asyncio
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -26,7 +29,19 @@ from streambank.bank.imports.thresholds import thresholds_for
 from streambank.bank.reading import batches, latest
 from streambank.log import EventLog, open_log
 
-UP = ("up", "--api-port", "0", "--port", "0", "--mailbox-smtp-port", "0")
+API, MAILBOX = ("--api-port", "0"), ("--port", "0", "--mailbox-smtp-port", "0")
+
+TOGETHER = (("up", *API, *MAILBOX),)
+APART = (
+    ("run", "users", "transactions", *API),
+    ("run", "balances", "alerts"),
+    ("run", "goals", "figures", "screening", "views", "personalization", "payments", *API),
+    ("run", "notifications", *API, *MAILBOX),
+)
+"""Commands that share a data folder. What an e-mail waits for is in three processes, the rest of the bank in one."""
+
+MEMBERS = ("balances", "alerts", "notifications")
+"""Groups that have somebody once the bank is ready."""
 
 USERS = 36
 """As many as may sign up within a minute from one address, and enough that nobody gets more e-mails than a person is
@@ -124,9 +139,28 @@ def sent(log: EventLog) -> dict[str, float]:
     return {event.alert_id: event.sent_at.timestamp() for event in events}
 
 
-def measure(data: Path, database: str | None, rate: float, seconds: float) -> list[float]:
+@contextmanager
+def bank(commands: Sequence[Sequence[str]], data: Path, database: str | None) -> Iterator[int]:
+    """The running bank; the port that posts go to, which the first of the commands opens."""
+    more = ["--data", str(data), *(["--database", database] if database else [])]
+    with ExitStack() as running:
+        port, _ = running.enter_context(serving(data, database, commands[0]))
+        for command in commands[1:]:
+            arguments = [sys.executable, "-m", "streambank", *command, *more]
+            process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            running.enter_context(process)
+            running.callback(process.terminate)
+        with closing(open_log(data / "log")) as log:
+            while not all(log.describe_group(name).members for name in MEMBERS):
+                time.sleep(0.1)
+        yield port
+
+
+def measure(
+    commands: Sequence[Sequence[str]], data: Path, database: str | None, rate: float, seconds: float
+) -> list[float]:
     """How long each e-mail took, in ms, in ascending order. Exits where one is missing."""
-    with serving(data, database, UP) as (port, _):
+    with bank(commands, data, database) as port:
         load = Load(port, sign_up(port, data, USERS))
         log = open_log(data / "log")
         try:
@@ -151,14 +185,15 @@ def measure(data: Path, database: str | None, rate: float, seconds: float) -> li
 
 
 def main(rate: float = 100.0, seconds: float = 20.0, database: str | None = None) -> None:
-    """Print the distribution."""
-    with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder) / "data"
-        data.mkdir()
-        found = measure(data, database, rate, seconds)
-    quantiles = statistics.quantiles(found, n=100)
-    print(f"POST to the mailbox's 250 at {rate:.0f} requests/s: {len(found)} e-mails")
-    print(f"  median {quantiles[49]:.1f} ms  p99 {quantiles[98]:.1f} ms  max {found[-1]:.1f} ms", flush=True)
+    """Print the distributions."""
+    for commands in (TOGETHER, APART):
+        with tempfile.TemporaryDirectory() as folder:
+            data = Path(folder) / "data"
+            data.mkdir()
+            found = measure(commands, data, database, rate, seconds)
+        quantiles = statistics.quantiles(found, n=100)
+        print(f"POST to the mailbox's 250 at {rate:.0f} requests/s, {len(commands)} processes: {len(found)} e-mails")
+        print(f"  median {quantiles[49]:.1f} ms  p99 {quantiles[98]:.1f} ms  max {found[-1]:.1f} ms", flush=True)
 
 
 if __name__ == "__main__":
