@@ -1,6 +1,7 @@
 import random
 import threading
 import time
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from tests.service.support import (
 
 from streambank.errors import InvariantError
 from streambank.log.embedded import EmbeddedLog
+from streambank.service import outbox
 from streambank.service.database import KIT_MIGRATIONS, Database
 from streambank.service.errors import StaleDatabaseError
 from streambank.service.outbox import STAND_BY_MS, Outbox, OutboxRelay, OutgoingRecord, outbox_length, outgoing
@@ -242,3 +244,23 @@ def test_a_running_relay_is_woken_by_a_commit(any_database: Databases) -> None:
         thread.join(1)
         assert not thread.is_alive()
         database.close()
+
+
+def test_a_stop_that_comes_just_after_the_look_at_it_is_not_missed(
+    any_database: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "FALLBACK_POLL_S", 60)
+    with EmbeddedLog.open(None) as log, closing(open_database(any_database("service"), log)) as database:
+        relay = relay_of(log, database)
+
+        class JustAfter(threading.Event):
+            def is_set(self) -> bool:
+                seen = super().is_set()
+                self.set()
+                relay.interrupt()
+                return seen
+
+        running = threading.Thread(target=relay.run, args=(JustAfter(),), daemon=True)
+        running.start()
+        running.join(10)
+        assert not running.is_alive()

@@ -127,9 +127,10 @@ class OutboxRelay:
         """Publish until ``stop`` is set and :meth:`interrupt` was called."""
         try:
             while not stop.is_set():
-                self._wake.clear()
                 if not self.step():
                     self._wake.wait(FALLBACK_POLL_S)
+                # Before the looks at stop and at the rows, so that neither is missed.
+                self._wake.clear()
         finally:
             self.close()
 

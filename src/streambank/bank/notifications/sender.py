@@ -135,11 +135,11 @@ class Sender:
         """Send what is due until ``stop`` is set and :meth:`interrupt` was called."""
         try:
             while not stop.is_set():
-                self._wake.clear()
                 self.send_due(stop)
                 wait_s = self._idle_s()
                 if wait_s > 0:
                     self._wake.wait(wait_s)
+                self._wake.clear()
         finally:
             self._connected = False
             self._mailer.close()

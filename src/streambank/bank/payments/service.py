@@ -411,9 +411,9 @@ class Due:
     def run(self, stop: threading.Event) -> None:
         """Look every :data:`DUE_INTERVAL_S`, until ``stop`` is set and :meth:`interrupt` was called."""
         while not stop.is_set():
-            self._wake.clear()
             if not self._service.do_due():
                 self._wake.wait(DUE_INTERVAL_S)
+            self._wake.clear()
 
     def wake(self) -> None:
         """Something may be due now. May be called from any thread."""
