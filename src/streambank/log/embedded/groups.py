@@ -183,23 +183,28 @@ class Groups:
             if not self.liveness.is_dead(process_id, deadline_ms)
         )
 
-    def check_commit(self, connection: sqlite3.Connection, group_id: int, member: GroupMetadata, ids: set[int]) -> None:
-        """Raise FencedError unless ``member`` may commit positions of these partitions. Within a write transaction."""
+    def check_commit(self, connection: sqlite3.Connection, member: GroupMetadata, ids: set[int]) -> int:
+        """The number of the group of which ``member`` may commit positions in these partitions.
+
+        Within a write transaction, in which the group is made if need be. Raises FencedError.
+        """
+        # In one row: each row that is fetched lets the other threads run first, while this one holds the lock.
+        found = connection.execute(
+            "SELECT group_id, (SELECT json_group_array(partition_id) FROM assignments AS a"
+            "  WHERE a.group_id = groups.group_id AND member_id = ?2 AND since <= ?3)"
+            " FROM groups WHERE name = ?1",
+            (member.group, member.member_id, member.generation),
+        ).fetchone()
+        group_id, owned = found or (ensure_group(connection, member.group), "[]")
         if not member.member_id:
             self._check_no_members(connection, group_id, member.group)
-            return
-        # In one row: each row that is fetched lets the other threads run first, while this one holds the lock.
-        (owned,) = connection.execute(
-            "SELECT json_group_array(partition_id) FROM assignments"
-            " WHERE group_id = ? AND member_id = ? AND since <= ?",
-            (group_id, member.member_id, member.generation),
-        ).fetchone()
-        if missing := ids.difference(json.loads(owned)):
+        elif missing := ids.difference(json.loads(owned)):
             lost = ", ".join(str(self._catalog.topic_partition(partition_id)) for partition_id in sorted(missing))
             raise FencedError(
                 f"member {member.member_id} of group {member.group!r} no longer owns {lost} (its generation:"
                 f" {member.generation}); nothing was written. Drop the state of these partitions and poll again"
             )
+        return int(group_id)
 
     def _check_no_members(self, connection: sqlite3.Connection, group_id: int, group: str) -> None:
         rows = connection.execute("SELECT process_id, deadline_ms FROM members WHERE group_id = ?", (group_id,))

@@ -9,7 +9,7 @@ from streambank.clock import Clock
 from streambank.log.embedded.batches import Columns, EncodedBatch, column_bytes, encode, split
 from streambank.log.embedded.catalog import Catalog, StoredTopic
 from streambank.log.embedded.database import Database
-from streambank.log.embedded.groups import Groups, ensure_group
+from streambank.log.embedded.groups import Groups
 from streambank.log.embedded.schema import batch_id
 from streambank.log.embedded.signals import Signals
 from streambank.log.errors import ClosedError, FencedError, InvalidRecordError, LogError, RecordTooLargeError
@@ -194,9 +194,8 @@ class EmbeddedTransaction:
     def _store_offsets(
         self, connection: sqlite3.Connection, member: GroupMetadata, offsets: Mapping[TopicPartition, OffsetAndMetadata]
     ) -> None:
-        group_id = ensure_group(connection, member.group)
         ids = {self._parts.catalog.partition_id(topic_partition): at for topic_partition, at in offsets.items()}
-        self._parts.groups.check_commit(connection, group_id, member, set(ids))
+        group_id = self._parts.groups.check_commit(connection, member, set(ids))
         _execute_rows(
             connection,
             "INSERT INTO committed_offsets (group_id, partition_id, next_offset, metadata) VALUES {rows}"
