@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Protocol, TypeAlias, TypeVar
 
 from cyclopts import Parameter
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 BAR_CELLS = 10
-
-HEARING_PAUSES_S = (0.1, 0.4, 1.0)
-"""What takes longer than that to be heard of is not on its way."""
 
 Texts: TypeAlias = Annotated[list[str] | None, Parameter(negative="")]
 Marks: TypeAlias = Annotated[list[int] | None, Parameter(name="--mark", negative="")]
@@ -96,20 +92,6 @@ def find_named(items: Sequence[Versioned[N]], text: str, what: str, command: str
         return found[0]
     problem = f"{len(found)} {what}s are named {text!r}: give the id" if found else f"there is no {what} {text!r}"
     raise CommandError(f"{problem}; `streambank {command} ls` shows those there are")
-
-
-def once_heard(ask: Callable[[], T]) -> T:
-    """Ask for what needs an account that is known to be there: the service may hear of a new one a moment later."""
-    from streambank.bank.client import ApiError
-
-    for pause_s in HEARING_PAUSES_S:
-        try:
-            return ask()
-        except ApiError as error:
-            if error.slug != "unknown-account":
-                raise
-        time.sleep(pause_s)
-    return ask()
 
 
 def _unit(text: str) -> str | None:

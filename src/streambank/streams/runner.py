@@ -131,8 +131,7 @@ class StreamRunner:
         self._outputs: Counter[str] = Counter()
         self._commits = Stopwatch()
         self._waiting: list[InputQueue] = []
-        configs = self._create_topics()
-        self._collector = RecordCollector({topic.name: topic.partitions for topic in configs})
+        self._collector = RecordCollector({topic.name: topic.partitions for topic in self._create_topics()})
         self._rebalanced = True
         self._in_flight: _Commit | None = None
         self._ahead: list[RecordBatch] = []
@@ -143,6 +142,13 @@ class StreamRunner:
         self.counters = Counters()
         # Before the group is joined, so that a long read costs no membership.
         self._global_tables = GlobalTables(topology.global_tables, log, on_restore or log_restore)
+        self._open(on_restore)
+        self._questions = Questions(self._settle, self._consumer.wakeup)
+        self._peers.start()
+
+    def _open(self, on_restore: OnRestore | None) -> None:
+        """Get a producer and join the group, or leave nothing open."""
+        topology, log, config = self._topology, self._log, self._config
         with ExitStack() as opened:
             self._producer = log.producer()
             opened.callback(self._producer.close)
@@ -154,20 +160,17 @@ class StreamRunner:
                 drops=self._drops,
                 global_stores=self._global_tables.stores,
                 meter=self._operator_meter,
-                clock=clock,
-                monotonic_ms=monotonic_ms,
+                clock=self._clock,
+                monotonic_ms=self._monotonic_ms,
                 on_restore=on_restore,
             )
             # Before the group is joined: where the port is taken, nobody is to lose partitions to who does not start.
             self._peers = QueryPeers(topology, log, config, self.query)
             opened.callback(self._peers.close)
-            names = [topology.topic_name(topic.name, config.application_id) for topic in topology.source_topics]
-            self._consumer = log.consumer(
-                config.application_id, names, listener=self, instance_id=config.group_instance_id
-            )
+            group = config.application_id
+            names = [topology.topic_name(topic.name, group) for topic in topology.source_topics]
+            self._consumer = log.consumer(group, names, listener=self, instance_id=config.group_instance_id)
             opened.pop_all()
-        self._questions = Questions(self._settle, self._consumer.wakeup)
-        self._peers.start()
 
     def _create_topics(self) -> list[TopicConfig]:
         """Create what the topology reads and writes, unless it does not fit what ran before."""

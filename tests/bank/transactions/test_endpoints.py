@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -76,6 +77,12 @@ class Web:
 
 @pytest.fixture
 def web(tmp_path: Path, where: Path | URL) -> Iterator[Web]:
+    stepping = threading.Lock()
+
+    def step() -> None:
+        with stepping:
+            bench.settle()
+
     with made(tmp_path, where, "ada", "bob") as bench:
         commits = GroupCommit(bench.database)
         http = ServiceHttp(
@@ -85,7 +92,13 @@ def web(tmp_path: Path, where: Path | URL) -> Iterator[Web]:
             clock=bench.clock,
             verifier=TokenVerifier(find_key, bench.clock),
             limits=RateLimits(bench.clock),
-            positions=Positions(bench.log, bench.database, service=NAME, topics=[USER_KEY.name]),
+            positions=Positions(
+                bench.log,
+                bench.database,
+                service=NAME,
+                topics=[USER_KEY.name],
+                sleep=lambda _s: step(),
+            ),
             token_path=TOKEN_PATH,
             scopes=SCOPES,
         )

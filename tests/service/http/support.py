@@ -92,9 +92,9 @@ def router(http: ServiceHttp) -> APIRouter:  # noqa: C901 - one function an endp
     ) -> Response:
         return await write.together(together, body)
 
-    @api.post("/published", status_code=201, response_model=NumberView)
-    async def add_published(
-        body: NewNumber, write: Annotated[Write, Depends(http.write("transactions:write", published=True))]
+    @api.post("/in-order", status_code=201, response_model=NumberView)
+    async def add_in_order(
+        body: NewNumber, write: Annotated[Write, Depends(http.write("transactions:write", in_order=True))]
     ) -> Response:
         def work(connection: Connection) -> Answer:
             number = add(connection, body.n)
@@ -198,7 +198,7 @@ def bench(path: Path, databases: Databases | None = None, *, limits: RateLimits 
         commits = GroupCommit(database)
         failed: list[str] = []
         verifier = TokenVerifier(find_key, clock)
-        positions = Positions(log, database, service="numbers", topics=["numbers"])
+        positions = Positions(log, database, service="numbers", topics=[OUT.name])
         http = ServiceHttp(
             name="numbers",
             database=database,

@@ -132,7 +132,7 @@ async def test_the_documents(tmp_path: Path) -> None:
         async with numbers.client(None) as client:
             whole, one = (await client.get("/openapi.json")).json(), (await client.get("/openapi/numbers.json")).json()
             assert whole["paths"] == one["paths"]
-            names = {"/v1/numbers", "/v1/together", "/v1/published", "/v1/open", "/v1/numbers/{number}"}
+            names = {"/v1/numbers", "/v1/together", "/v1/in-order", "/v1/open", "/v1/numbers/{number}"}
             assert set(whole["paths"]) == names
             add = whole["paths"]["/v1/numbers"]["post"]
             assert add["security"] == [{"OAuth2": ["transactions:write"]}]

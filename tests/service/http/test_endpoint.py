@@ -50,8 +50,8 @@ async def test_what_others_act_by_is_answered_once_it_is_published(tmp_path: Pat
         ) as relay,
     ):
         async with numbers.client() as client:
-            asked = asyncio.create_task(client.post("/v1/published", json={"n": 7}, headers=key("a")))
-            while not rows(numbers.database):
+            asked = asyncio.create_task(client.post("/v1/in-order", json={"n": 7}, headers=key("a")))
+            while not rows(numbers.database) and not asked.done():
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.1)
             assert not asked.done()

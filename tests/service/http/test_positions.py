@@ -90,6 +90,18 @@ def test_its_own_are_waited_for_until_they_are_published_or_for_a_while(pair: Pa
     assert len(slept) == WAIT_S
 
 
+def test_catching_up_waits_for_what_the_log_has_now_or_for_a_while(pair: Pair) -> None:
+    pair.reader.wait_caught_up()
+    assert pair.slept == []
+    pair.relay.step()
+    pair.reader.wait_caught_up()
+    assert len(pair.slept) == WAIT_S
+    while pair.projection.step(0):
+        pass
+    pair.reader.wait_caught_up()
+    assert len(pair.slept) == WAIT_S
+
+
 def test_another_waits_until_they_are_published_and_stored(pair: Pair) -> None:
     with pytest.raises(Problem) as refused:
         pair.reader.wait(pair.position)

@@ -66,7 +66,7 @@ def _thresholds(service: PersonalizationService, http: ServiceHttp) -> APIRouter
         return await write(lambda c: service.create_threshold(c, write.caller, body))
 
     @api.post("/thresholds:what-if", response_model=WhatIfAnswer)
-    async def try_threshold(body: WhatIf, read: Annotated[Read, reads]) -> Response:
+    async def try_threshold(body: WhatIf, read: Annotated[Read, Depends(http.read(READ, in_order=True))]) -> Response:
         """When a threshold would have fired in the past. Imported history counts too, though it raises no live alerts.
 
         Nothing is changed.
@@ -241,10 +241,10 @@ def _limits(service: PersonalizationService, http: ServiceHttp) -> APIRouter:
 
 
 def _creates(http: ServiceHttp) -> Any:
-    """What is made is published before it is answered: what happens from then on is held against it."""
-    return Depends(http.write(WRITE, published=True))
+    """The account that is referred to may be new, and what happens once this is answered is held against it."""
+    return Depends(http.write(WRITE, in_order=True))
 
 
 def _changes(http: ServiceHttp) -> Any:
-    """A change of what is there, published too: If-Match says which version, so that twice does no harm."""
-    return Depends(http.write(WRITE, if_match=True, idempotent=False, published=True))
+    """A change of what is there, in order too: If-Match says which version, so that twice does no harm."""
+    return Depends(http.write(WRITE, if_match=True, idempotent=False, in_order=True))

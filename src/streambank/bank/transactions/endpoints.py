@@ -85,7 +85,8 @@ def router(service: TransactionsService, http: ServiceHttp) -> APIRouter:
 
 def _accounts(service: TransactionsService, http: ServiceHttp) -> APIRouter:
     api = api_router("accounts")
-    reads, writes, changes = Depends(http.read(READ)), Depends(http.write(WRITE)), _changes(http)
+    # In order, for other services are asked for a new account at once.
+    reads, writes, changes = Depends(http.read(READ)), Depends(http.write(WRITE, in_order=True)), _changes(http)
 
     @api.get("/accounts", response_model=AccountList)
     async def list_accounts(read: Annotated[Read, reads]) -> Response:

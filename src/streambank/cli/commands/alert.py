@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 from streambank.cli.api import USUAL_SERVER, ApiOption, connected, find_account, parse_signed, parse_unsigned, valid
 from streambank.cli.errors import CommandError, UsageError, say
 from streambank.cli.output import Column, OutputOption, print_json, print_json_line, print_table
-from streambank.cli.plans import money_of, once_heard
+from streambank.cli.plans import money_of
 
 if TYPE_CHECKING:
     from streambank.bank.client import Client, Versioned
@@ -100,8 +100,7 @@ def add_alert(
 
     with connected(server) as client:
         for fields in _fields(client, account, watching):
-            body = valid(ThresholdBody, **fields)
-            print(once_heard(lambda body=body: client.thresholds.add(body)).value.id)  # type: ignore[misc]
+            print(client.thresholds.add(valid(ThresholdBody, **fields)).value.id)
     say("added")
 
 
@@ -151,7 +150,7 @@ def what_if(
         if len(all_fields) > 1:
             raise UsageError("ask of --below and --above one after the other")
         body = valid(WhatIf, **all_fields[0], **time)
-        answer = once_heard(lambda: client.thresholds.what_if(body))
+        answer = client.thresholds.what_if(body)
     if output == "table":
         _show(answer)
     else:

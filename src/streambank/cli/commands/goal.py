@@ -27,7 +27,6 @@ from streambank.cli.plans import (
     category_ids,
     find_named,
     money_of,
-    once_heard,
 )
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ def add_savings_goal(
             target_date=target_date,
             marks=mark,
         )
-        print(once_heard(lambda: client.goals.add_savings(body)).value.id)
+        print(client.goals.add_savings(body).value.id)
     say("added; `streambank goal ls` shows how far it is")
 
 

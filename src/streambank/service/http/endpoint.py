@@ -7,8 +7,10 @@ A write goes, in this order:
 3. The same request is not being done at this moment (409).
 4. In one transaction, shared with other requests (:mod:`streambank.service.group_commit`): the stored answer, if the
    key was used before; else the work, and its answer stored under the key.
-5. Once that is durable, and published where the endpoint says so: the answer, with ``X-Log-Position`` of the events it
-   made.
+5. Once that is durable: the answer, with ``X-Log-Position`` of the events it made.
+
+An endpoint that is ``in_order`` begins 3 once the service holds what was in the log when it was asked, and answers once
+its events are there.
 """
 
 import re
@@ -104,7 +106,7 @@ class Write:
         key: str | None,
         expected_version: int | None,
         *,
-        published: bool,
+        in_order: bool,
     ) -> None:
         self.caller = caller
         self.expected_version = expected_version
@@ -113,7 +115,7 @@ class Write:
         self._request = request
         self._headers = headers
         self._key = key
-        self._published = published
+        self._in_order = in_order
 
     async def __call__(self, work: Work) -> Response:
         """Answer with what ``work`` did, once that is durable; a request that was done before is not done again."""
@@ -151,7 +153,7 @@ class Write:
         return await self._answer(rendered, position, replayed=replayed)
 
     async def _answer(self, rendered: Rendered, position: LogPosition, *, replayed: bool = False) -> Response:
-        if self._published:
+        if self._in_order:
             await run_in_threadpool(self._http.positions.wait_published, position)
         more = {**self._headers, positions.HEADER: str(position)}
         if replayed:
@@ -222,33 +224,41 @@ class ServiceHttp:
         self._schemes = {_SCHEME: {"type": "oauth2", "flows": flows}}
         self._pruned_ms = 0
 
-    def read(self, scope: str | None) -> Dependency[Read]:
-        """The FastAPI dependency of an endpoint that reads; a token with the scope is needed unless that is None."""
+    def read(self, scope: str | None, *, in_order: bool = False) -> Dependency[Read]:
+        """The FastAPI dependency of an endpoint that reads; a token with the scope is needed unless that is None.
+
+        With ``in_order`` it sees what was in the log when it was asked.
+        """
 
         async def resolve(request: Request) -> Read:
             caller, headers = await self._caller(request, scope)
             position = request.query_params.get(_MIN_POSITION["name"])
             if position is not None:
                 await run_in_threadpool(self.positions.wait, LogPosition.parse(position))
+            elif in_order:
+                await run_in_threadpool(self.positions.wait_caught_up)
             return Read(self, request, caller, headers)
 
         return self._dependency(resolve, scope, _MIN_POSITION)
 
     def write(
-        self, scope: str | None, *, if_match: bool = False, idempotent: bool = True, published: bool = False
+        self, scope: str | None, *, if_match: bool = False, idempotent: bool = True, in_order: bool = False
     ) -> Dependency[Write]:
         """The FastAPI dependency of an endpoint that writes.
 
         With ``if_match`` the client must say which version it changes. Without ``idempotent`` the request does no harm
-        when it is done twice, or must be done each time, and takes no Idempotency-Key. With ``published`` the answer
-        comes once the events are in the log, so that whatever is done after it comes behind them there.
+        when it is done twice, or must be done each time, and takes no Idempotency-Key. With ``in_order`` the work
+        sees what was in the log when it was asked, and the answer comes once its events are there: whatever is done
+        after it comes behind them.
         """
 
         async def resolve(request: Request) -> Write:
             caller, headers = await self._caller(request, scope)
             key = idempotency.key_of(request.headers) if idempotent else None
             version = _expected_version(request.headers) if if_match else None
-            return Write(self, request, caller, headers, key, version, published=published)
+            if in_order:
+                await run_in_threadpool(self.positions.wait_caught_up)
+            return Write(self, request, caller, headers, key, version, in_order=in_order)
 
         return self._dependency(resolve, scope, *[idempotency.PARAMETER] * idempotent, *[_IF_MATCH] * if_match)
 

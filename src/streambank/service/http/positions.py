@@ -1,15 +1,19 @@
 """Read your own writes, between services that only meet in the log.
 
 A write answers with ``X-Log-Position``: the place of its last event, ``TOPIC/PARTITION/OFFSET``. While an event is
-still in its service's outbox, that is where it stands: ``<service>.outbox/0/<id>``. A write that others are to act by,
-such as an alert's threshold, is answered once its events are in the log: whatever anybody does after that comes behind
-them there. A read that is asked with ``min_position`` waits until this service holds everything up to there:
+still in its service's outbox, that is where it stands: ``<service>.outbox/0/<id>``. A read that is asked with that
+``min_position`` waits until this service holds everything up to there:
 
 1. Until the outbox is published up to the id, which its relay commits to the log as ``<service>-outbox``.
 2. Where this service reads what stream applications make of the events: until each of these has processed what its
    topics held, and then what its internal topics held, since records go through those at most once.
 3. Then the ends of the topics that this service reads are noted: the events, or what was made of them, lie before them.
 4. Until this service's projections have stored up to those ends.
+
+Where the order between services matters to people, nobody has to ask for it. That an account was opened, or a budget
+planned, is answered once its events are in the log; and what refers to accounts is begun once the service holds what
+the log had when it was asked. So whoever opened an account may plan a budget on it, and whoever planned one may spend,
+and each service hears of it in that order.
 """
 
 import re
@@ -102,8 +106,13 @@ class Positions:
         Blocks.
         """
         with suppress(Problem):
-            until_s = self._monotonic_s() + WAIT_S
-            self._until(until_s, lambda: self._is_published(written))
+            self._until(self._monotonic_s() + WAIT_S, lambda: self._is_published(written))
+
+    def wait_caught_up(self) -> None:
+        """Return once the service holds all that its topics have now; after ``WAIT_S`` anyhow. Blocks."""
+        ends = self._ends()
+        with suppress(Problem):
+            self._until(self._monotonic_s() + WAIT_S, lambda: self._holds(ends))
 
     def wait(self, wanted: LogPosition) -> None:
         """Return once the service holds everything up to the position; at once for its own writes. Blocks.
@@ -119,7 +128,7 @@ class Positions:
             for group in self._through:
                 for _ in range(_PASSES):
                     self._until_processed(until_s, group)
-            ends = {at: self._log.watermarks(at).high for at in self._partitions()}
+            ends = self._ends()
         elif wanted.place.topic in self._topics:
             ends = {wanted.place: wanted.offset + 1}
         else:
@@ -158,9 +167,10 @@ class Positions:
         kept = self._log.committed(outbox_group(service)).get(wanted.place)
         return kept is not None and int(kept.metadata.rpartition(" ")[2] or 0) >= wanted.offset
 
-    def _partitions(self) -> list[TopicPartition]:
+    def _ends(self) -> dict[TopicPartition, int]:
         configs = self._log.topics()
-        return [TopicPartition(name, n) for name in self._topics for n in range(configs[name].partitions)]
+        places = (TopicPartition(name, n) for name in self._topics for n in range(configs[name].partitions))
+        return {at: self._log.watermarks(at).high for at in places}
 
     def _holds(self, ends: dict[TopicPartition, int]) -> bool:
         columns = PROJECTION_POSITION.c
