@@ -14,7 +14,8 @@ from typing import Any
 from sqlalchemy import text
 from tests.simulation.bank import Bank
 from tests.simulation.chance import HOUR_MS, Chance
-from tests.simulation.judge import Judge, require
+from tests.simulation.goals import Progress, day_of, left, period_of
+from tests.simulation.judge import Judge
 from tests.simulation.log import restore, snapshot, values_of
 from tests.simulation.model import Books
 from tests.simulation.people import Person
@@ -22,12 +23,13 @@ from tests.simulation.processes import (
     Machine,
     Notifications,
     Payments,
+    Personalization,
     Process,
     TopologyProcess,
     Transactions,
     Users,
 )
-from tests.simulation.thresholds import Thresholds
+from tests.simulation.verdict import require
 
 from streambank.bank.events import (
     ALERT_NOTIFICATION,
@@ -39,9 +41,13 @@ from streambank.bank.events import (
 )
 from streambank.bank.notifications.service import GROUP as NOTIFICATIONS
 from streambank.bank.payments.service import NAME as PAYMENTS
-from streambank.bank.topologies import alerts, balances, screening
+from streambank.bank.personalization.goals import BUDGETS, SAVINGS
+from streambank.bank.personalization.service import NAME as PERSONALIZATION
+from streambank.bank.topologies import alerts, balances, goals, screening
 from streambank.bank.transactions.service import NAME as TRANSACTIONS
+from streambank.clock import to_datetime
 from streambank.log import FencedError, GroupMetadata, OffsetAndMetadata, TopicPartition
+from streambank.service.http.caller import Caller
 
 PEOPLE = 4
 QUIET_ROUNDS = 25
@@ -106,19 +112,20 @@ class Simulation:
             Users(machine, 1),
             *(Transactions(machine, n + 1) for n in range(workers)),
             *(Payments(machine, n + 1) for n in range(self._random.choice((1, 2)))),
+            *(Personalization(machine, n + 1) for n in range(self._random.choice((1, 2)))),
             *(Notifications(machine, n + 1) for n in range(self._random.choice((1, 2)))),
             *(TopologyProcess(machine, "balances", n + 1, balances.build) for n in range(workers)),
             *(TopologyProcess(machine, "alerts", n + 1, alerts.build) for n in range(workers)),
         ]
+        self.processes += [TopologyProcess(machine, "goals", n + 1, goals.build) for n in range(workers)]
         if machine.screening == "topic":
             self.processes.append(TopologyProcess(machine, "screening", 1, screening.build))
         self.books = Books()
         self.bank = Bank(machine, self.processes)
-        self.people = [Person(n + 1, machine, self.bank, self.books) for n in range(PEOPLE)]
+        self.judge = Judge(machine, self.books)
+        self.people = [Person(n + 1, machine, self.bank, self.books, self.judge) for n in range(PEOPLE)]
         for person in self.people:
             person.others = [other for other in self.people if other is not person]
-        self.judge = Judge(machine, self.books)
-        self.thresholds = Thresholds(machine, self.books, self.judge, self.people)
         self._held: bytes | None = None
         self._cut_armed = False
         self._logs = 0
@@ -149,7 +156,6 @@ class Simulation:
         for _ in range(self._random.randrange(4, 40)):
             self._random.choice((self._someone_acts, self._something_runs, self._something_runs))()
             self._pass_ms(self._random.choice((0, 1, 20, 300)))
-            self.thresholds.act()
         self._misfortune()
         self.judge.observe()
         # Not while an answer is open: whoever asks again does so within the day.
@@ -195,6 +201,8 @@ class Simulation:
         if self._random.random() < 0.002:
             self._random.choice(self.people).leave()
         if self._random.random() < 0.01:
+            # Before anything is gone that nobody has looked at.
+            self.judge.observe()
             self.machine.log.clean()
 
     def _power_cut(self, held: bytes) -> None:
@@ -244,7 +252,7 @@ class Simulation:
 
     def _put_back(self) -> None:
         """The log forgets how far a service had read: that counts in the service's own database."""
-        log, group = self.machine.log, self._random.choice((TRANSACTIONS, PAYMENTS, NOTIFICATIONS))
+        log, group = self.machine.log, self._random.choice((TRANSACTIONS, PAYMENTS, PERSONALIZATION, NOTIFICATIONS))
         offsets = {at: OffsetAndMetadata(log.watermarks(at).low) for at in log.committed(group)}
         with suppress(FencedError), log.producer().transaction() as transaction:
             transaction.commit_offsets(GroupMetadata(group), offsets)
@@ -270,6 +278,7 @@ class Simulation:
                 account.end_due(now_ms)
         self.judge.conclude(self._dead_letters())
         self._ledger_is_whole()
+        self._shown(self.judge.goals.conclude())
         for person in self.people:
             person.look_everywhere()
 
@@ -298,6 +307,25 @@ class Simulation:
         log = self.machine.log
         letters = {name: config for name, config in log.topics().items() if name.endswith(".dlq")}
         return {name: values_of(log, name, config.partitions, {}) for name, config in letters.items()}
+
+    def _shown(self, progress: dict[str, Progress]) -> None:
+        """People see their goals where they are."""
+        for goal_id, told in progress.items():
+            goal = self.books.plans.goals[goal_id]
+            caller = Caller(goal.user, frozenset(), "session:s", "t", 0)
+            kind = SAVINGS if goal.accounts else BUDGETS
+            seen = self.bank.read(Personalization, lambda s, c: s.get_goal(c, caller, kind, goal_id)).body["progress"]
+            amount, carried = told.amount, told.carried
+            if told.start is not None:
+                today = day_of(to_datetime(self.machine.clock.wall()), self.books.zones[goal.user])
+                first, _ = period_of(goal, today)
+                if first > told.start:
+                    amount, carried = 0, carried + left(goal, told, first)
+                carried_seen = seen["carried_minor"]
+            else:
+                carried_seen = 0
+            right = seen["amount_minor"] == amount and carried_seen == carried
+            require(right, f"{goal} is at {told}, and shown as {seen}")
 
     def _ledger_is_whole(self) -> None:
         """Debits are credits: in all ledgers together, and in each transaction."""
