@@ -26,6 +26,8 @@ from streambank.bank.transactions.service import TransactionsService
 from streambank.bank.users import models as users_models
 from streambank.bank.users.service import UsersService
 from streambank.bank.users.settings import UsersSettings
+from streambank.bank.views import models as views_models
+from streambank.bank.views.service import ViewsService
 from streambank.log import StorageFullError
 from streambank.log.embedded import EmbeddedLog
 from streambank.service.database import Migrations
@@ -293,6 +295,16 @@ class Personalization(ServiceProcess[PersonalizationService]):
     def new_service(self, database: SimDatabase, life: Life, random: Random) -> PersonalizationService:
         clock = self.machine.clock.wall
         return PersonalizationService(self.log, database, clock=clock, random_bytes=random.randbytes)
+
+
+class Views(ServiceProcess[ViewsService]):
+    """The views service."""
+
+    def __init__(self, machine: Machine, number: int) -> None:
+        super().__init__(machine, "views", number, views_models.DATABASE)
+
+    def new_service(self, database: SimDatabase, life: Life, random: Random) -> ViewsService:
+        return ViewsService(self.log, database, clock=self.machine.clock.wall)
 
 
 class Notifications(ServiceProcess[NotificationsService]):

@@ -14,7 +14,6 @@ from typing import Any
 from sqlalchemy import text
 from tests.simulation.bank import Bank
 from tests.simulation.chance import HOUR_MS, Chance
-from tests.simulation.goals import Progress, day_of, left, period_of
 from tests.simulation.judge import Judge
 from tests.simulation.log import restore, snapshot, values_of
 from tests.simulation.model import Books
@@ -28,7 +27,9 @@ from tests.simulation.processes import (
     TopologyProcess,
     Transactions,
     Users,
+    Views,
 )
+from tests.simulation.shown import Shown
 from tests.simulation.verdict import require
 
 from streambank.bank.events import (
@@ -41,13 +42,11 @@ from streambank.bank.events import (
 )
 from streambank.bank.notifications.service import GROUP as NOTIFICATIONS
 from streambank.bank.payments.service import NAME as PAYMENTS
-from streambank.bank.personalization.goals import BUDGETS, SAVINGS
 from streambank.bank.personalization.service import NAME as PERSONALIZATION
-from streambank.bank.topologies import alerts, balances, goals, screening
+from streambank.bank.topologies import alerts, balances, figures, goals, screening
 from streambank.bank.transactions.service import NAME as TRANSACTIONS
-from streambank.clock import to_datetime
+from streambank.bank.views.service import NAME as VIEWS
 from streambank.log import FencedError, GroupMetadata, OffsetAndMetadata, TopicPartition
-from streambank.service.http.caller import Caller
 
 PEOPLE = 4
 QUIET_ROUNDS = 25
@@ -113,11 +112,13 @@ class Simulation:
             *(Transactions(machine, n + 1) for n in range(workers)),
             *(Payments(machine, n + 1) for n in range(self._random.choice((1, 2)))),
             *(Personalization(machine, n + 1) for n in range(self._random.choice((1, 2)))),
+            Views(machine, 1),
             *(Notifications(machine, n + 1) for n in range(self._random.choice((1, 2)))),
             *(TopologyProcess(machine, "balances", n + 1, balances.build) for n in range(workers)),
             *(TopologyProcess(machine, "alerts", n + 1, alerts.build) for n in range(workers)),
         ]
         self.processes += [TopologyProcess(machine, "goals", n + 1, goals.build) for n in range(workers)]
+        self.processes.append(TopologyProcess(machine, "figures", 1, figures.build))
         if machine.screening == "topic":
             self.processes.append(TopologyProcess(machine, "screening", 1, screening.build))
         self.books = Books()
@@ -252,7 +253,10 @@ class Simulation:
 
     def _put_back(self) -> None:
         """The log forgets how far a service had read: that counts in the service's own database."""
-        log, group = self.machine.log, self._random.choice((TRANSACTIONS, PAYMENTS, PERSONALIZATION, NOTIFICATIONS))
+        log, group = (
+            self.machine.log,
+            self._random.choice((TRANSACTIONS, PAYMENTS, PERSONALIZATION, VIEWS, NOTIFICATIONS)),
+        )
         offsets = {at: OffsetAndMetadata(log.watermarks(at).low) for at in log.committed(group)}
         with suppress(FencedError), log.producer().transaction() as transaction:
             transaction.commit_offsets(GroupMetadata(group), offsets)
@@ -278,7 +282,9 @@ class Simulation:
                 account.end_due(now_ms)
         self.judge.conclude(self._dead_letters())
         self._ledger_is_whole()
-        self._shown(self.judge.goals.conclude())
+        shown = Shown(self.bank, self.books, machine.clock.wall())
+        shown.goals(self.judge.goals.conclude())
+        shown.figures(self.judge.facts)
         for person in self.people:
             person.look_everywhere()
 
@@ -307,25 +313,6 @@ class Simulation:
         log = self.machine.log
         letters = {name: config for name, config in log.topics().items() if name.endswith(".dlq")}
         return {name: values_of(log, name, config.partitions, {}) for name, config in letters.items()}
-
-    def _shown(self, progress: dict[str, Progress]) -> None:
-        """People see their goals where they are."""
-        for goal_id, told in progress.items():
-            goal = self.books.plans.goals[goal_id]
-            caller = Caller(goal.user, frozenset(), "session:s", "t", 0)
-            kind = SAVINGS if goal.accounts else BUDGETS
-            seen = self.bank.read(Personalization, lambda s, c: s.get_goal(c, caller, kind, goal_id)).body["progress"]
-            amount, carried = told.amount, told.carried
-            if told.start is not None:
-                today = day_of(to_datetime(self.machine.clock.wall()), self.books.zones[goal.user])
-                first, _ = period_of(goal, today)
-                if first > told.start:
-                    amount, carried = 0, carried + left(goal, told, first)
-                carried_seen = seen["carried_minor"]
-            else:
-                carried_seen = 0
-            right = seen["amount_minor"] == amount and carried_seen == carried
-            require(right, f"{goal} is at {told}, and shown as {seen}")
 
     def _ledger_is_whole(self) -> None:
         """Debits are credits: in all ledgers together, and in each transaction."""
