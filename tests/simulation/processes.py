@@ -304,7 +304,8 @@ class Views(ServiceProcess[ViewsService]):
         super().__init__(machine, "views", number, views_models.DATABASE)
 
     def new_service(self, database: SimDatabase, life: Life, random: Random) -> ViewsService:
-        return ViewsService(self.log, database, clock=self.machine.clock.wall)
+        clock = self.machine.clock.wall
+        return ViewsService(self.log, database, clock=clock, random_bytes=random.randbytes)
 
 
 class Notifications(ServiceProcess[NotificationsService]):

@@ -74,7 +74,7 @@ class Shown:
             for month in seen["months"]
             for flow in month["currencies"]
         }
-        require(found == expected, f"to {user} came, and from them went {expected}; they see {found}")
+        require(found == expected, f"to {user} came, and from them went {dict(expected)}; they see {found}")
 
     def _read(self, kind: Any, work: Any) -> Any:
         answer = self._bank.read(kind, work)

@@ -62,6 +62,9 @@ HEALING_ROUNDS_MAX = 2_000
 REPEATED = (ALERT_NOTIFICATION, MAIL_REQUESTED, TRANSFER_INSTRUCTED, TRANSFER_OUTCOME, TRANSFER_SCREENED)
 """Topics whose readers know a record by its id: a producer may write one twice."""
 
+SERVICES = (TRANSACTIONS, PAYMENTS, PERSONALIZATION, VIEWS, NOTIFICATIONS)
+"""The groups of those that read the log: each keeps in its database how far."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -253,10 +256,7 @@ class Simulation:
 
     def _put_back(self) -> None:
         """The log forgets how far a service had read: that counts in the service's own database."""
-        log, group = (
-            self.machine.log,
-            self._random.choice((TRANSACTIONS, PAYMENTS, PERSONALIZATION, VIEWS, NOTIFICATIONS)),
-        )
+        log, group = self.machine.log, self._random.choice(SERVICES)
         offsets = {at: OffsetAndMetadata(log.watermarks(at).low) for at in log.committed(group)}
         with suppress(FencedError), log.producer().transaction() as transaction:
             transaction.commit_offsets(GroupMetadata(group), offsets)
