@@ -1,5 +1,6 @@
 """The model of what people set and plan: what was answered, and the change whose answer has not come."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -64,7 +65,9 @@ class Plans:
         if scope_id not in (one.scope_id for one in (before, after) if one is not None):
             return False
         known -= {before.level} if before is not None else set()
-        return _with_one_more(levels, known, None if after is None else after.level, "threshold_id")
+        return _with_one_more(
+            levels, known, None if after is None else after.level, lambda level: replace(level, threshold_id=NEW)
+        )
 
     def may_be_planned(self, user: str, goals: set[Goal]) -> bool:
         """Whether these may be all that a user plans now."""
@@ -75,13 +78,13 @@ class Plans:
             return False
         before, after = self.planning[user]
         known -= {before} if before is not None else set()
-        return _with_one_more(goals, known, after, "goal_id")
+        return _with_one_more(goals, known, after, lambda goal: replace(goal, goal_id=NEW))
 
 
 T = TypeVar("T", Level, Goal)
 
 
-def _with_one_more(found: set[T], known: set[T], more: T | None, id_name: str) -> bool:
+def _with_one_more(found: set[T], known: set[T], more: T | None, nameless: Callable[[T], T]) -> bool:
     """Whether ``found`` is ``known`` with one more; where that is new, whatever its id."""
     others = found - known
     if known - found:
@@ -91,4 +94,4 @@ def _with_one_more(found: set[T], known: set[T], more: T | None, id_name: str) -
     if len(others) != 1:
         return False
     [other] = others
-    return more == (other if getattr(more, id_name) else replace(other, **{id_name: NEW}))
+    return more in (other, nameless(other))

@@ -110,20 +110,23 @@ class Simulation:
         machine.on_durable, machine.on_pause = self._made_durable, self._pause
         self._random = machine.chance.of("schedule")
         workers = self._random.choice((1, 2))
-        self.processes: list[Process] = [
+        seldom: list[Process] = [
             Users(machine, 1),
+            Views(machine, 1),
+            TopologyProcess(machine, "figures", 1, figures.build),
+        ]
+        self._often: list[Process] = [
             *(Transactions(machine, n + 1) for n in range(workers)),
             *(Payments(machine, n + 1) for n in range(self._random.choice((1, 2)))),
             *(Personalization(machine, n + 1) for n in range(self._random.choice((1, 2)))),
-            Views(machine, 1),
             *(Notifications(machine, n + 1) for n in range(self._random.choice((1, 2)))),
             *(TopologyProcess(machine, "balances", n + 1, balances.build) for n in range(workers)),
             *(TopologyProcess(machine, "alerts", n + 1, alerts.build) for n in range(workers)),
+            *(TopologyProcess(machine, "goals", n + 1, goals.build) for n in range(workers)),
         ]
-        self.processes += [TopologyProcess(machine, "goals", n + 1, goals.build) for n in range(workers)]
-        self.processes.append(TopologyProcess(machine, "figures", 1, figures.build))
         if machine.screening == "topic":
-            self.processes.append(TopologyProcess(machine, "screening", 1, screening.build))
+            self._often.append(TopologyProcess(machine, "screening", 1, screening.build))
+        self.processes = [*seldom, *self._often]
         self.books = Books()
         self.bank = Bank(machine, self.processes)
         self.judge = Judge(machine, self.books)
@@ -171,8 +174,8 @@ class Simulation:
         self._random.choice(self.people).act()
 
     def _something_runs(self) -> None:
-        # The users service has the least to do, and its round is the longest.
-        process = self._random.choice(self.processes if self._random.random() < 0.2 else self.processes[1:])
+        # The users service has the least to do, and its round is the longest; for figures nobody waits.
+        process = self._random.choice(self.processes if self._random.random() < 0.2 else self._often)
         now_ms = self.machine.clock.monotonic()
         if process.busy_until_ms > now_ms:
             return
