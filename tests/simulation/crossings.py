@@ -103,9 +103,12 @@ class Watched:
         self._stories = set(self._went_on(entry))
 
     def alert(self, threshold_id: str, entry_id: str) -> bool:
-        """An alert; whether there may be one."""
-        self._alerts.add((threshold_id, entry_id))
-        return self._keep(story for story in self._stories if (threshold_id, entry_id) in story.due)
+        """An alert; whether there may be one, which is once."""
+        alert = threshold_id, entry_id
+        if alert in self._alerts:
+            return False
+        self._alerts.add(alert)
+        return self._keep(story for story in self._stories if alert in story.due)
 
     def settle(self) -> bool:
         """All alerts of the entries so far are there; whether that may be all of them."""

@@ -35,6 +35,7 @@ from streambank.bank.events import (
 )
 from streambank.bank.notifications.message import message_id_of
 from streambank.bank.topologies.alerts import UNADDRESSED
+from streambank.log import TopicPartition
 from streambank.streams.topic import Topic
 
 ALERTS = "alerts"
@@ -298,19 +299,23 @@ class Judge:
     def _settle_alerts(self) -> None:
         """Once the topology has read everything, no crossing is without its alert."""
         log = self._machine.log
-        read_to = log.committed(ALERTS)
-        if all(log.watermarks(at).high <= position.offset for at, position in read_to.items()):
-            for scope_id, watched in self._watched.items():
-                missing = watched.missing()
-                require(watched.settle(), f"crossings without an alert on {scope_id}: {missing}")
+        read_to = {at: position.offset for at, position in log.committed(ALERTS).items()}
+        for topic in (ACCOUNT_THRESHOLDS, ACCOUNT_BALANCE, USER_BALANCE):
+            for partition in range(topic.partitions):
+                read_to.setdefault(TopicPartition(topic.name, partition), 0)
+        if all(log.watermarks(at).high <= offset for at, offset in read_to.items()):
+            self._all_alerted()
+
+    def _all_alerted(self) -> None:
+        for scope_id, watched in self._watched.items():
+            missing = watched.missing()
+            require(watched.settle(), f"crossings without an alert on {scope_id}: {missing}")
 
     def _conclude_alerts(self) -> None:
         for user, scope_id in {(one.user, one.scope_id) for one in self._books.plans.thresholds.values()}:
             if user not in self._books.erased:
                 self.check_set(user, scope_id)
-        for scope_id, watched in self._watched.items():
-            missing = watched.missing()
-            require(watched.settle(), f"crossings without an alert on {scope_id}: {missing}")
+        self._all_alerted()
         for alert in self._alerts.values():
             told, kept = alert.alert_id in self._notifications, alert.alert_id in self._unaddressed
             require(told != kept, f"an alert goes to its user, or is kept as unaddressed, and not both: {alert}")
