@@ -1,4 +1,4 @@
-"""What simulated people do: sign up, open accounts, move money, look at it, and ask to be forgotten.
+"""What simulated people do: sign up, open accounts, move money, plan, look at it, and ask to be forgotten.
 
 A person does one thing at a time. Who gets no answer asks again, in the same words and with the same key, until one
 comes; only then the model learns what became of it.

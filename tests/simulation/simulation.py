@@ -1,7 +1,8 @@
 """One seed, one run: people, services, topologies and log in one thread, on a clock of their own.
 
 1. Anything may fail. Every answer that people get, and all that is published, has to be right.
-2. All heals. Everything has to converge: the model, the ledger, the balances, the alerts and the e-mails agree.
+2. All heals. Everything has to converge: the model, the ledger, the balances, the alerts, the e-mails, the goals and
+   what people are shown agree.
 """
 
 import shutil
