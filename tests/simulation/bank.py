@@ -5,16 +5,21 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 from tests.simulation.faults import CrashedError
-from tests.simulation.processes import Machine, Process, ServiceProcess, Transactions, Users
+from tests.simulation.processes import Machine, Process, ServiceProcess, Users
 
-from streambank.bank.transactions.service import TransactionsService
+from streambank.log import TopicPartition
 from streambank.service.errors import DatabaseBusyError, DatabaseUnavailableError
 from streambank.service.http import idempotency
 from streambank.service.http.answers import Answer
 from streambank.service.http.idempotency import KeyedRequest
 from streambank.service.http.problems import Problem
+from streambank.service.outbox import outbox_group, outbox_topic
+from streambank.service.tables import SERVICE_STATE
+
+LOOKS_MAX = 5
+"""How often somebody looks whether something is published, before they give up."""
 
 T = TypeVar("T")
 P = TypeVar("P", bound="ServiceProcess[Any]")
@@ -56,21 +61,38 @@ class Bank:
                 rendered, _ = idempotency.once(
                     connection, request, self._machine.clock.wall(), lambda c: work(service, c)
                 )
-            return Answered(msgspec.json.decode(rendered.body))
+                written = connection.execute(select(SERVICE_STATE.c.outbox_last_id)).scalar_one()
+            if process.publishes_first:
+                self._wait_published(process, written)
+            return Answered(msgspec.json.decode(rendered.body) if rendered.body else None)
 
         return self._answered(kind, ask)
 
-    def read(self, work: Callable[[TransactionsService, Connection], Answer]) -> Answered:
-        """Ask the transactions service for what is there. Raises NoAnswerError."""
+    def _wait_published(self, process: ServiceProcess[Any], written: int) -> None:
+        """The process publishes meanwhile, as its worker would. Raises NoAnswerError if it does not come to that."""
+        for _ in range(LOOKS_MAX):
+            if process.is_up and self._published(process) >= written:
+                return
+            if process.is_up:
+                process.guarded(lambda: process.service.relay.step())  # type: ignore[union-attr]
+        raise NoAnswerError
 
-        def ask(process: Transactions) -> Answered:
+    def _published(self, process: ServiceProcess[Any]) -> int:
+        kept = self._machine.log.committed(outbox_group(process.service_name))
+        position = kept.get(TopicPartition(outbox_topic(process.service_name), 0))
+        return 0 if position is None else int(position.metadata.rpartition(" ")[2])
+
+    def read(self, kind: type[P], work: Callable[[Any, Connection], Answer]) -> Answered:
+        """Ask a service for what is there. Raises NoAnswerError."""
+
+        def ask(process: P) -> Answered:
             assert process.service is not None
             assert process.database is not None
             with process.database.read() as connection:
                 rendered = work(process.service, connection).render()
             return Answered(msgspec.json.decode(rendered.body))
 
-        return self._answered(Transactions, ask)
+        return self._answered(kind, ask)
 
     def _answered(self, kind: type[P], ask: Callable[[P], Answered]) -> Answered:
         try:

@@ -3,14 +3,18 @@
 from collections import Counter, defaultdict
 from typing import Any
 
-from tests.simulation.crossings import Watched
-from tests.simulation.log import values_of
+from tests.simulation.crossings import Level, Watched
+from tests.simulation.goal_judge import GoalJudge
+from tests.simulation.goals import Fact
 from tests.simulation.mail import MailServer
-from tests.simulation.model import AccountModel, Books
+from tests.simulation.model import Books
 from tests.simulation.processes import MAIL_SETTINGS, Machine
+from tests.simulation.reader import Read, Reader
+from tests.simulation.verdict import require
 
 from streambank.bank.events import (
     ACCOUNT_BALANCE,
+    ACCOUNT_THRESHOLDS,
     ALERT_NOTIFICATION,
     ALERT_RAISED,
     BALANCE_CHANGED,
@@ -22,6 +26,7 @@ from streambank.bank.events import (
     USER_PROFILE,
     Balance,
     BalanceChanged,
+    Direction,
     EntryStatus,
     TransferChanged,
     TransferOutcome,
@@ -33,6 +38,9 @@ from streambank.bank.topologies.alerts import UNADDRESSED
 from streambank.log import TopicPartition
 from streambank.streams.topic import Topic
 
+ALERTS = "alerts"
+"""The topology that raises them."""
+
 FINAL = {
     TransferState.POSTED,
     TransferState.REJECTED,
@@ -42,28 +50,21 @@ FINAL = {
 }
 
 
-class FaultFoundError(AssertionError):
-    """Something is not as the model says."""
-
-
-def require(right: bool, what: str) -> None:
-    """Raise FaultFoundError with ``what``, unless it is ``right``."""
-    if not right:
-        raise FaultFoundError(what)
-
-
 class Judge:
     """Follows the log of a run."""
 
     def __init__(self, machine: Machine, books: Books) -> None:
         self._machine = machine
         self._books = books
-        self.watched: defaultdict[str, Watched] = defaultdict(Watched)
+        self._reader = Reader(machine)
         self.begin_again()
 
     def begin_again(self) -> None:
-        """Forget what was read, not what was defined: the log is back where it was some time ago."""
-        self._read_to: dict[TopicPartition, int] = {}
+        """Judge anew: the log is back where it was some time ago."""
+        self._reader.begin_again()
+        self._watched: defaultdict[str, Watched] = defaultdict(Watched)
+        self.facts: defaultdict[str, list[Fact]] = defaultdict(list)
+        self.goals = GoalJudge(self._reader, self._books, self.facts)
         self._seq: Counter[str] = Counter()
         self._booked: defaultdict[str, list[BalanceChanged]] = defaultdict(list)
         self._entry_ids: set[str] = set()
@@ -72,28 +73,30 @@ class Judge:
         self._posted: dict[str, tuple[str, str]] = {}
         self._states: dict[str, TransferState] = {}
         self._balances: dict[str, list[Balance]] = defaultdict(list)
-        self._due_alerts: set[tuple[str, str]] = set()
-        self._alerts: dict[tuple[str, str], Any] = {}
+        self._alerts: dict[str, Any] = {}
         self._notifications: dict[str, Any] = {}
         self._reachable: set[str] = set()
         self._may_be_unaddressed: set[str] = set()
         self._unaddressed: set[str] = set()
         self._requests: dict[str, Any] = {}
         self._sent: set[str] = set()
-        for watched in self.watched.values():
-            watched.again()
 
     def observe(self) -> None:
         """Read on, and judge what is new."""
+        self._reader.look()
+        for read in self._reader.new(ACCOUNT_THRESHOLDS):
+            self._thresholds(read)
         for change in self._new(BALANCE_CHANGED):
             self._entry(change)
         self._explain()
-        for balance in self._new(ACCOUNT_BALANCE):
-            self._account_balance(balance)
-        for balance in self._new(USER_BALANCE):
-            self._balance(balance)
+        self.goals.observe()
+        for read in self._reader.new(ACCOUNT_BALANCE):
+            self._account_balance(read)
+        for read in self._reader.new(USER_BALANCE):
+            self._balance(read)
         for alert in self._new(ALERT_RAISED):
             self._alert(alert)
+        self._settle_alerts()
         for profile in self._new(USER_PROFILE):
             if profile.email_verified:
                 self._reachable.add(profile.user_id)
@@ -102,10 +105,7 @@ class Judge:
         for item in self._new(ALERT_NOTIFICATION):
             # An alert may be handed on twice only where the simulator repeats it.
             self._notifications[item.alert_id] = item
-            require(
-                any(alert.alert_id == item.alert_id for alert in self._alerts.values()),
-                f"nobody raised the alert {item.alert_id}",
-            )
+            require(item.alert_id in self._alerts, f"nobody raised the alert {item.alert_id}")
         for outcome in self._new(TRANSFER_OUTCOME):
             self._outcome(outcome)
         self._post()
@@ -118,20 +118,13 @@ class Judge:
             self._sent.add(sent.alert_id)
         self._mails()
 
-    def is_settled(self, account: AccountModel) -> bool:
-        """Whether all that the model has of an account has come through to the balances."""
-        total = f"{account.user}:{account.currency}"
-        of_total = [a for a in self._books.of(account.user) if a.currency == account.currency]
-        return len(self._balances[account.account_id]) == account.booked_count and len(self._balances[total]) == sum(
-            a.booked_count for a in of_total
-        )
-
     def _new(self, topic: Topic[Any, Any]) -> list[Any]:
-        values = values_of(self._machine.log, topic.name, topic.partitions, self._read_to)
-        return [topic.value.deserialize(value) for value in values if value is not None]
+        return [read.value for read in self._reader.new(topic) if read.value is not None]
 
     def _entry(self, change: BalanceChanged) -> None:
-        require(change.account_id in self._books.accounts or bool(self._books.in_doubt), f"nobody's entry: {change}")
+        # Somebody may be paid into an account that they do not know of yet.
+        known = change.account_id in self._books.accounts or change.user_id in self._books.opening
+        require(known, f"nobody's entry: {change}")
         self._seq[change.account_id] += 1
         require(change.account_seq == self._seq[change.account_id], f"a gap or a repeat in account_seq: {change}")
         require(change.entry_id not in self._entry_ids, f"an entry is there twice: {change}")
@@ -140,6 +133,7 @@ class Judge:
             self._booked[change.account_id].append(change)
             self._account_of[change.entry_id] = change.account_id
             self._unexplained[change.entry_id] = change
+            self.facts[change.user_id].append(fact_of(change))
         elif change.reverses_entry_id is not None:
             holds = self._books.accounts[change.account_id].holds
             ended = [tag for tag, hold in holds.items() if hold.entry_id == change.reverses_entry_id]
@@ -154,10 +148,16 @@ class Judge:
     def _explain(self) -> None:
         """Each booked entry is an answer's, or that of a request whose answer has not come."""
         for entry_id, change in list(self._unexplained.items()):
-            account = self._books.accounts[change.account_id]
+            account = self._books.accounts.get(change.account_id)
+            if account is None:
+                require(change.user_id in self._books.opening, f"an entry of no account: {change}")
+                continue
             known = next((e for e in account.entries.values() if e.entry_id == entry_id), None)
             if known is not None:
-                require(known.signed == change.signed_minor, f"{change} is not what was answered: {known}")
+                found = (change.signed_minor, change.category, change.kind)
+                require(
+                    found == (known.signed, known.category, known.kind), f"{change} is not what was answered: {known}"
+                )
                 del self._unexplained[entry_id]
                 continue
             asked = self._books.explains(account, change.signed_minor)
@@ -177,6 +177,8 @@ class Judge:
             if transfer is None or transfer.posted or not {debit, credit} <= self._account_of.keys():
                 continue
             payer, payee = self._account_of[debit], self._account_of[credit]
+            if payee not in self._books.accounts:
+                continue
             right = payer == transfer.payer and transfer.reaches(self._books.accounts[payee])
             require(right and transfer.may_post, f"{transfer} went from {payer} to {payee}")
             self._books.post(transfer, (payer, debit), (payee, credit))
@@ -195,8 +197,9 @@ class Judge:
             require(not is_posted, f"the ledger has posted {changed}")
             transfer.may_post = False
 
-    def _account_balance(self, balance: Balance) -> None:
-        self._balance(balance)
+    def _account_balance(self, read: Read) -> None:
+        balance: Balance = read.value
+        self._balance(read)
         if balance.entry.status is EntryStatus.PENDING:
             return
         place = balance.entry_count - 1
@@ -206,7 +209,8 @@ class Judge:
             f"a balance that does not follow the ledger's order: {balance}",
         )
 
-    def _balance(self, balance: Balance) -> None:
+    def _balance(self, read: Read) -> None:
+        balance: Balance = read.value
         known = self._balances[balance.scope_id]
         if balance.entry.status is EntryStatus.PENDING:
             # It changes what is available, and no balance.
@@ -222,14 +226,30 @@ class Judge:
         )
         require(right, f"{balance} does not follow {known[-1] if known else 'nothing'}")
         known.append(balance)
-        for threshold_id in self.watched[balance.scope_id].entry(balance.entry.signed_minor):
-            self._due_alerts.add((threshold_id, balance.entry.entry_id))
+        self._watched[balance.scope_id].entry(balance.entry.entry_id, balance.entry.signed_minor, read)
+
+    def _thresholds(self, read: Read) -> None:
+        """Thresholds are set as somebody wants them, or end with their user."""
+        scope_id, plans = read.key, self._books.plans
+        if read.value is None:
+            owners = {one.user for one in plans.thresholds.values() if one.scope_id == scope_id}
+            require(owners <= self._books.erased, f"the thresholds of {scope_id} end, and their user was not erased")
+            self._watched[scope_id].define((), read)
+            return
+        levels = tuple(
+            Level(one.threshold_id, one.direction is Direction.BELOW, one.level_minor, one.rearm_margin_minor)
+            for one in read.value.thresholds
+        )
+        if self._reader.is_new(read):
+            right = plans.may_be_set(scope_id, read.value.user_id, set(levels))
+            require(right, f"nobody has set that on {scope_id}: {levels}")
+        self._watched[scope_id].define(levels, read)
 
     def _alert(self, alert: Any) -> None:
-        what = (alert.threshold.threshold_id, alert.entry.entry_id)
-        require(what in self._due_alerts, f"an alert of what is no crossing: {alert}")
-        require(what not in self._alerts, f"an alert is raised twice: {alert}")
-        self._alerts[what] = alert
+        require(alert.alert_id not in self._alerts, f"an alert is raised twice: {alert}")
+        self._alerts[alert.alert_id] = alert
+        right = self._watched[alert.scope_id].alert(alert.threshold.threshold_id, alert.entry.entry_id)
+        require(right, f"an alert of what is no crossing: {alert}")
         if alert.user_id not in self._reachable:
             # The users service has not published yet, or not long ago, that the address is verified.
             self._may_be_unaddressed.add(alert.alert_id)
@@ -270,9 +290,32 @@ class Judge:
             expected = self._books.total(account.user, account.currency)
             require(sums == expected, f"USER_BALANCE of {total} ends at {sums}, not at {expected}")
 
+    def check_set(self, user: str, scope_id: str) -> None:
+        """A user was answered: what they set on an account or a total is what was published last."""
+        wanted = {one.level for one in self._books.plans.thresholds.values() if one.scope_id == scope_id}
+        found = set(self._watched[scope_id].levels)
+        require(found == wanted, f"{user} has set {wanted} on {scope_id}, and {found} are published")
+
+    def _settle_alerts(self) -> None:
+        """Once the topology has read everything, no crossing is without its alert."""
+        log = self._machine.log
+        read_to = {at: position.offset for at, position in log.committed(ALERTS).items()}
+        for topic in (ACCOUNT_THRESHOLDS, ACCOUNT_BALANCE, USER_BALANCE):
+            for partition in range(topic.partitions):
+                read_to.setdefault(TopicPartition(topic.name, partition), 0)
+        if all(log.watermarks(at).high <= offset for at, offset in read_to.items()):
+            self._all_alerted()
+
+    def _all_alerted(self) -> None:
+        for scope_id, watched in self._watched.items():
+            missing = watched.missing()
+            require(watched.settle(), f"crossings without an alert on {scope_id}: {missing}")
+
     def _conclude_alerts(self) -> None:
-        missing = self._due_alerts - self._alerts.keys()
-        require(not missing, f"crossings without an alert: {missing}")
+        for user, scope_id in {(one.user, one.scope_id) for one in self._books.plans.thresholds.values()}:
+            if user not in self._books.erased:
+                self.check_set(user, scope_id)
+        self._all_alerted()
         for alert in self._alerts.values():
             told, kept = alert.alert_id in self._notifications, alert.alert_id in self._unaddressed
             require(told != kept, f"an alert goes to its user, or is kept as unaddressed, and not both: {alert}")
@@ -309,3 +352,19 @@ class Judge:
         entries = sum(map(len, self._booked.values()))
         mails = len(self._machine.mail.delivered)
         return f"{entries} entries, {len(self._alerts)} alerts, {mails} e-mails"
+
+
+def fact_of(change: BalanceChanged) -> Fact:
+    """What the model needs of a booked entry."""
+    return Fact(
+        entry_id=change.entry_id,
+        account_id=change.account_id,
+        user=change.user_id,
+        currency=change.currency.value,
+        signed=change.signed_minor,
+        category=change.category,
+        kind=change.kind,
+        is_reversal=change.reverses_entry_id is not None,
+        occurred_at=change.occurred_at,
+        recorded_at=change.recorded_at,
+    )

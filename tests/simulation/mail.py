@@ -65,7 +65,7 @@ class SimMailer:
         self._life = life
         self._sessions_ms = sessions_ms
         self._unrecorded: str | None = None
-        self._began_ms = 0
+        self._began_ms = sessions_ms()
 
     def connect(self) -> None:
         self._life.point("mail: connect")
@@ -75,7 +75,6 @@ class SimMailer:
             raise MailConfigurationError("the password is wrong")
 
     def send(self, sender: str, recipient: str, message: bytes) -> None:
-        self._began_ms = self._sessions_ms()
         self._life.point("mail: send")
         found = _MESSAGE_ID.search(message)
         assert found is not None
@@ -103,6 +102,8 @@ class SimMailer:
         if self._unrecorded is not None and self._sessions_ms() - self._began_ms >= HELD_UP_MS:
             self.lost()
         self._unrecorded = None
+        # What it sends next it took before this, or with it.
+        self._began_ms = self._sessions_ms()
 
     def lost(self) -> None:
         """The sender has not, and never will."""

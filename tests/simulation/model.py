@@ -12,6 +12,8 @@ Between the moment that a hold's time is over and the one that the bank ends it,
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tests.simulation.plans import Plans
+
 IN_FLIGHT_MAX = 6
 """Transfers on their way at the same time: what a balance may be doubles with each."""
 
@@ -34,6 +36,7 @@ class Move:
     expires_ms: int | None = None
     hold: str | None = None
     reverses: str | None = None
+    category: str | None = None
 
 
 @dataclass(slots=True)
@@ -44,15 +47,18 @@ class Hold:
     entry_id: str
     signed: int
     expires_ms: int | None
+    category: str | None = None
 
 
 @dataclass(slots=True)
 class Booked:
-    """A booked entry of a request."""
+    """A booked entry of a request. ``kind`` is what the bank calls it, where it has a name."""
 
     entry_id: str
     signed: int
     can_be_reversed: bool
+    category: str | None = None
+    kind: str | None = None
 
 
 @dataclass(slots=True)
@@ -70,6 +76,11 @@ class Transfer:
     may_hold: bool = True
     may_post: bool = True
     posted: bool = False
+
+    @property
+    def kind(self) -> str:
+        """What the bank calls its entries."""
+        return "INTERNAL_TRANSFER" if self.payee_account else "TRANSFER"
 
     def reaches(self, account: "AccountModel") -> bool:
         """Whether it may be to that account."""
@@ -119,7 +130,7 @@ class AccountModel:
     def apply(self, move: Move, entry_id: str) -> None:
         """It was done."""
         if move.kind == "reserve":
-            self.holds[move.tag] = Hold(move.tag, entry_id, move.signed, move.expires_ms)
+            self.holds[move.tag] = Hold(move.tag, entry_id, move.signed, move.expires_ms, move.category)
             return
         if move.hold is not None:
             # A hold that the bank ended by itself is gone already.
@@ -128,7 +139,7 @@ class AccountModel:
             return
         self.booked += move.signed
         self.booked_count += 1
-        self.entries[move.tag] = Booked(entry_id, move.signed, can_be_reversed=move.reverses is None)
+        self.entries[move.tag] = Booked(entry_id, move.signed, move.reverses is None, move.category)
         if move.reverses is not None:
             self.entries[move.reverses].can_be_reversed = False
 
@@ -149,6 +160,10 @@ class Books:
         self.in_doubt: dict[str, Move] = {}
         self.transfers: dict[str, Transfer] = {}
         self.erased: set[str] = set()
+        self.opening: set[str] = set()
+        self.zones: dict[str, str] = {}
+        self.plans = Plans()
+        self.categories: dict[str, list[str]] = {}
         self.latest_ms = 0
 
     def of(self, user: str) -> list[AccountModel]:
@@ -210,7 +225,7 @@ class Books:
             account = self.accounts[account_id]
             account.booked += signed
             account.booked_count += 1
-            account.entries[entry_id] = Booked(entry_id, signed, can_be_reversed=False)
+            account.entries[entry_id] = Booked(entry_id, signed, False, kind=transfer.kind)
 
     def total(self, user: str, currency: str) -> int:
         """The sum of a user's accounts in one currency."""

@@ -1,4 +1,4 @@
-"""What simulated people do: sign up, open accounts, move money, look at it, and ask to be forgotten.
+"""What simulated people do: sign up, open accounts, move money, plan, look at it, and ask to be forgotten.
 
 A person does one thing at a time. Who gets no answer asks again, in the same words and with the same key, until one
 comes; only then the model learns what became of it.
@@ -12,8 +12,10 @@ from typing import Any
 from sqlalchemy import Connection
 from tests.simulation.bank import Answered, Bank, NoAnswerError
 from tests.simulation.chance import HOUR_MS
+from tests.simulation.judge import Judge
 from tests.simulation.mail import MailServer
 from tests.simulation.model import AccountModel, Books, Move, Transfer
+from tests.simulation.planning import Planner
 from tests.simulation.processes import Machine, Payments, ServiceProcess, Transactions, Users
 
 from streambank.bank.events import CreditDebit, EntryStatus
@@ -21,6 +23,7 @@ from streambank.bank.payments.schemas import Money as PaymentMoney
 from streambank.bank.payments.schemas import NewTransfer
 from streambank.bank.transactions.schemas import (
     BookTransaction,
+    CategoryBody,
     Money,
     NewTransaction,
     OpenAccount,
@@ -36,7 +39,12 @@ from streambank.service.http.problems import Problem
 HOME = Client("203.0.113.7", "Browser/1")
 PASSWORD = "green apples on a hill"
 SCOPES = frozenset({"transactions:read", "transactions:write", "payments:read", "payments:write"})
+ZONES = ("UTC", "America/New_York", "Asia/Tokyo")
 ACCOUNTS_MAX = 3
+CATEGORIES_MAX = 3
+PLANNING = 0.12
+"""Of all that somebody does."""
+
 MAIL_AGAIN_MS = 2 * HOUR_MS
 """When somebody gives up waiting for a mail, and asks for another."""
 
@@ -72,20 +80,21 @@ class Pending:
 class Person:
     """Somebody, with what they know and what they wait for."""
 
-    def __init__(self, number: int, machine: Machine, bank: Bank, books: Books) -> None:
+    def __init__(self, number: int, machine: Machine, bank: Bank, books: Books, judge: Judge) -> None:
         self.name = f"person-{number}"
         self.email = f"{self.name}@example.org"
         self.user_id = ""
         self.pending: Pending | None = None
-        self.is_held_back = False
         self.others: list[Person] = []
         self._machine = machine
         self._bank = bank
         self._books = books
         self._random: Random = machine.chance.of(self.name)
+        self._zone = self._random.choice(ZONES)
         self._requests = 0
         self._mail_due_ms = -1
         self._is_leaving = self._is_gone = False
+        self._planner = Planner(self, books, judge, self._random)
 
     @property
     def mail(self) -> MailServer:
@@ -98,7 +107,7 @@ class Person:
 
     @property
     def can_be_paid(self) -> bool:
-        return bool(self.user_id) and not self.is_held_back and not self.is_erased
+        return bool(self.user_id) and not self.is_erased
 
     @property
     def is_waiting(self) -> bool:
@@ -138,7 +147,7 @@ class Person:
                 self._verify(tokens[-1])
             elif self._mail_due_ms < 0:
                 self._mail_due_ms = now_ms + MAIL_AGAIN_MS
-                body = SignUp(email=self.email, password=PASSWORD, name=self.name)
+                body = SignUp(email=self.email, password=PASSWORD, name=self.name, timezone=self._zone)
                 self._on_users(
                     lambda accounts, c: accounts.sign_up(c, body, accounts.hash_of_new(body), HOME),
                 )
@@ -161,6 +170,7 @@ class Person:
         )
         if proven.person.is_verified:
             self.user_id = proven.person.user_id
+            self._books.zones[self.user_id] = self._zone
             self._note("verified")
         elif self._machine.clock.monotonic() >= self._mail_due_ms:
             self._mail_due_ms = self._machine.clock.monotonic() + MAIL_AGAIN_MS
@@ -202,12 +212,16 @@ class Person:
 
     def _do_something(self, quietly: bool) -> None:
         accounts = self._books.of(self.user_id)
-        if accounts and (quietly or self.is_held_back or self._random.random() < 0.1):
+        if accounts and (quietly or self._random.random() < 0.1):
             self._look(self._random.choice(accounts))
-        elif quietly or self.is_held_back:
+        elif quietly:
             return
         elif not accounts or (len(accounts) < ACCOUNTS_MAX and self._random.random() < 0.05):
             self._open()
+        elif self._random.random() < PLANNING:
+            self._planner.act(self._random.choice(accounts))
+        elif self._random.random() < 0.03 and len(self._books.categories.get(self.user_id, [])) < CATEGORIES_MAX:
+            self._name_category()
         else:
             self._move(self._random.choice(accounts))
 
@@ -216,13 +230,24 @@ class Person:
         limit = self._random.choice((0, 0, 500_00, None))
         body = OpenAccount(name="Everyday", currency=currency, overdraft_limit_minor=limit)
 
+        self._books.opening.add(self.user_id)
+
         def settle(answer: Answered) -> None:
-            if answer.problem is not None:
-                raise WrongAnswerError(f"{self.name} cannot open an account: {answer.problem}")
+            self._books.opening.remove(self.user_id)
+            self.expect(answer, "an account", set())
             account = AccountModel(answer.body["id"], self.user_id, currency, limit)
             self._books.accounts[account.account_id] = account
 
-        self._begin("open", lambda s, c: s.open_account(c, self._caller(), body), settle)
+        self.begin("asks", "open", lambda s, c: s.open_account(c, self.caller(), body), settle)
+
+    def _name_category(self) -> None:
+        body = CategoryBody(name=f"Category {self._requests}")
+
+        def settle(answer: Answered) -> None:
+            self.expect(answer, f"{body}", set())
+            self._books.categories.setdefault(self.user_id, []).append(answer.body["id"])
+
+        self.begin("asks", "name a category", lambda s, c: s.create_category(c, self.caller(), body), settle)
 
     def _move(self, account: AccountModel) -> None:
         """Book, reserve, or do something about what was booked or reserved before."""
@@ -248,6 +273,7 @@ class Person:
         expires_ms = None
         if reserve and self._random.random() < 0.7:
             expires_ms = self._machine.clock.wall() + self._random.randrange(1_000, 72 * HOUR_MS)
+        category = self._random.choice([None, *self._books.categories.get(self.user_id, [])])
         tag = self._tag()
         body = NewTransaction(
             account_id=account.account_id,
@@ -257,32 +283,47 @@ class Person:
             expires_at=None if expires_ms is None else to_datetime(expires_ms),
             end_to_end_id=tag,
             counterparty="The shop around the corner",
+            category_id=category,
             force=forced,
         )
         move = Move(
-            tag, account.account_id, signed, "reserve" if reserve else "book", asked=not forced, expires_ms=expires_ms
+            tag,
+            account.account_id,
+            signed,
+            "reserve" if reserve else "book",
+            asked=not forced,
+            expires_ms=expires_ms,
+            category=category,
         )
-        self._begin_move(move, lambda s, c: s.record(c, self._caller(), body))
+        self._begin_move(move, lambda s, c: s.record(c, self.caller(), body))
 
     def _end_hold(self, account: AccountModel, tag: str) -> None:
         hold = account.holds[tag]
         if self._random.random() < 0.4:
             move = Move(self._tag(), account.account_id, -hold.signed, "void", hold=tag)
-            self._begin_move(move, lambda s, c: s.void(c, self._caller(), hold.entry_id))
+            self._begin_move(move, lambda s, c: s.void(c, self.caller(), hold.entry_id))
             return
         amount = max(1, abs(hold.signed) * self._random.choice((1, 1, 2)) // self._random.choice((1, 1, 2)))
         forced = self._random.random() < 0.2
         signed = amount if hold.signed > 0 else -amount
-        move = Move(self._tag(), account.account_id, signed, "post", asked=not forced, hold=tag)
+        move = Move(self._tag(), account.account_id, signed, "post", asked=not forced, hold=tag, category=hold.category)
         body = BookTransaction(amount_minor=amount, force=forced)
-        self._begin_move(move, lambda s, c: s.book(c, self._caller(), hold.entry_id, body))
+        self._begin_move(move, lambda s, c: s.book(c, self.caller(), hold.entry_id, body))
 
     def _reverse(self, account: AccountModel, tag: str) -> None:
         entry = account.entries[tag]
         forced = self._random.random() < 0.5
-        move = Move(self._tag(), account.account_id, -entry.signed, "reverse", asked=not forced, reverses=tag)
+        move = Move(
+            self._tag(),
+            account.account_id,
+            -entry.signed,
+            "reverse",
+            asked=not forced,
+            reverses=tag,
+            category=entry.category,
+        )
         body = ReverseTransaction(force=forced)
-        self._begin_move(move, lambda s, c: s.reverse(c, self._caller(), entry.entry_id, body))
+        self._begin_move(move, lambda s, c: s.reverse(c, self.caller(), entry.entry_id, body))
 
     def _pay(self, account: AccountModel) -> None:
         """Pay somebody else, or move money between accounts of one's own."""
@@ -311,19 +352,17 @@ class Person:
             del self._books.transfers[tag]
             if answer.problem is None:
                 self._books.transfers[answer.body["id"]] = transfer
-            elif answer.problem not in PAYMENT_REFUSALS:
-                raise WrongAnswerError(f"{body}: {answer.problem}")
+            self.expect(answer, f"{body}", PAYMENT_REFUSALS)
 
-        self._begin(f"pay {amount}", lambda s, c: s.create_transfer(c, self._caller(), body), settle, Payments)
+        self.begin("asks", f"pay {amount}", lambda s, c: s.create_transfer(c, self.caller(), body), settle, Payments)
 
     def _cancel(self, transfer_id: str) -> None:
         """Take a transfer back. If it is too late for that, the bank says so."""
 
         def settle(answer: Answered) -> None:
-            if answer.problem not in (None, "transfer-not-cancellable"):
-                raise WrongAnswerError(f"cancelling {transfer_id}: {answer.problem}")
+            self.expect(answer, f"cancelling {transfer_id}", {"transfer-not-cancellable"})
 
-        self._begin("cancel", lambda s, c: s.cancel_transfer(c, self._caller(), transfer_id), settle, Payments)
+        self.begin("asks", "cancel", lambda s, c: s.cancel_transfer(c, self.caller(), transfer_id), settle, Payments)
 
     def _begin_move(self, move: Move, work: Work) -> None:
         account = self._books.accounts[move.account]
@@ -341,11 +380,11 @@ class Person:
             if answer.problem is None:
                 account.apply(move, answer.body["id"])
 
-        self._begin(f"{move.kind} {move.signed}", work, settle)
+        self.begin("asks", f"{move.kind} {move.signed}", work, settle)
 
     def _look(self, account: AccountModel) -> None:
         """Look at a balance: it is what the answers so far make it."""
-        answer = self._bank.read(lambda s, c: s.get_balance(c, self._caller(), account.account_id))
+        answer = self._bank.read(Transactions, lambda s, c: s.get_balance(c, self.caller(), account.account_id))
         if answer.problem is not None:
             raise WrongAnswerError(f"{self.name} cannot see {account.account_id}: {answer.problem}")
         seen, now_ms = answer.body, self._now()
@@ -363,17 +402,24 @@ class Person:
 
     # Asking.
 
-    def _begin(
+    def begin(
         self,
         what: str,
+        detail: str,
         work: Work,
         settle: Callable[[Answered], None],
         service: type[ServiceProcess[Any]] = Transactions,
     ) -> None:
+        """Ask for something, until there is an answer."""
         self._requests += 1
-        self._note("asks", what)
+        self._note(what, detail)
         self.pending = Pending(f"{self.name}-{self._requests}", service, work, settle)
         self._ask(self.pending)
+
+    def expect(self, answer: Answered, what: str, problems: set[str]) -> None:
+        """Raise WrongAnswerError, unless it was done or the problem is one of those that can be."""
+        if answer.problem is not None and answer.problem not in problems:
+            raise WrongAnswerError(f"{self.name} wants {what}: {answer.problem}")
 
     def _ask(self, pending: Pending) -> None:
         answer = self._bank.write(pending.service, self.user_id, pending.key, pending.work)
@@ -386,7 +432,8 @@ class Person:
     def _tag(self) -> str:
         return f"{self.name}-{self._requests + 1}"
 
-    def _caller(self) -> Caller:
+    def caller(self) -> Caller:
+        """Who they are to a service."""
         return Caller(self.user_id, SCOPES, "session:s", "t", 0)
 
     def _now(self) -> int:

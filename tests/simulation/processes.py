@@ -19,15 +19,20 @@ from streambank.bank.notifications.settings import NotificationsSettings
 from streambank.bank.payments import models as payments_models
 from streambank.bank.payments.service import PaymentsService
 from streambank.bank.payments.settings import PaymentsSettings, Screening
+from streambank.bank.personalization import models as personalization_models
+from streambank.bank.personalization.service import PersonalizationService
 from streambank.bank.transactions import models as transactions_models
 from streambank.bank.transactions.service import TransactionsService
 from streambank.bank.users import models as users_models
 from streambank.bank.users.service import UsersService
 from streambank.bank.users.settings import UsersSettings
+from streambank.bank.views import models as views_models
+from streambank.bank.views.service import ViewsService
 from streambank.log import StorageFullError
 from streambank.log.embedded import EmbeddedLog
 from streambank.service.database import Migrations
 from streambank.service.errors import DatabaseBusyError, DatabaseUnavailableError
+from streambank.service.outbox import OutboxRelay
 from streambank.streams import StreamRunner, StreamsConfig, Topology
 
 MAIL_SETTINGS = NotificationsSettings(sender="alerts@streambank.example")
@@ -181,16 +186,24 @@ class TopologyProcess(Process):
 class Service(Protocol):
     """What every service has."""
 
+    relay: OutboxRelay
+
     def step(self) -> int: ...
 
     def close(self) -> None: ...
 
 
 class ServiceProcess(Process, Generic[S]):
-    """A service with its database."""
+    """A service with its database.
+
+    ``publishes_first``: what it did is in the log before it says so (``http.write(..., published=True)``).
+    """
+
+    publishes_first = False
 
     def __init__(self, machine: Machine, name: str, number: int, histories: tuple[Migrations, ...]) -> None:
         super().__init__(machine, f"{name}-{number}")
+        self.service_name = name
         self._where = machine.folder / f"{name}.db"
         self._histories = histories
         self.database: SimDatabase | None = None
@@ -269,6 +282,30 @@ class Payments(ServiceProcess[PaymentsService]):
         clock = self.machine.clock.wall
         settings = PaymentsSettings(screening=self.machine.screening)
         return PaymentsService(self.log, database, settings, clock=clock, random_bytes=random.randbytes)
+
+
+class Personalization(ServiceProcess[PersonalizationService]):
+    """The personalization service."""
+
+    publishes_first = True
+
+    def __init__(self, machine: Machine, number: int) -> None:
+        super().__init__(machine, "personalization", number, personalization_models.DATABASE)
+
+    def new_service(self, database: SimDatabase, life: Life, random: Random) -> PersonalizationService:
+        clock = self.machine.clock.wall
+        return PersonalizationService(self.log, database, clock=clock, random_bytes=random.randbytes)
+
+
+class Views(ServiceProcess[ViewsService]):
+    """The views service."""
+
+    def __init__(self, machine: Machine, number: int) -> None:
+        super().__init__(machine, "views", number, views_models.DATABASE)
+
+    def new_service(self, database: SimDatabase, life: Life, random: Random) -> ViewsService:
+        clock = self.machine.clock.wall
+        return ViewsService(self.log, database, clock=clock, random_bytes=random.randbytes)
 
 
 class Notifications(ServiceProcess[NotificationsService]):

@@ -1,7 +1,8 @@
 """One seed, one run: people, services, topologies and log in one thread, on a clock of their own.
 
 1. Anything may fail. Every answer that people get, and all that is published, has to be right.
-2. All heals. Everything has to converge: the model, the ledger, the balances, the alerts and the e-mails agree.
+2. All heals. Everything has to converge: the model, the ledger, the balances, the alerts, the e-mails, the goals and
+   what people are shown agree.
 """
 
 import shutil
@@ -14,7 +15,7 @@ from typing import Any
 from sqlalchemy import text
 from tests.simulation.bank import Bank
 from tests.simulation.chance import HOUR_MS, Chance
-from tests.simulation.judge import Judge, require
+from tests.simulation.judge import Judge
 from tests.simulation.log import restore, snapshot, values_of
 from tests.simulation.model import Books
 from tests.simulation.people import Person
@@ -22,12 +23,15 @@ from tests.simulation.processes import (
     Machine,
     Notifications,
     Payments,
+    Personalization,
     Process,
     TopologyProcess,
     Transactions,
     Users,
+    Views,
 )
-from tests.simulation.thresholds import Thresholds
+from tests.simulation.shown import Shown
+from tests.simulation.verdict import require
 
 from streambank.bank.events import (
     ALERT_NOTIFICATION,
@@ -39,8 +43,10 @@ from streambank.bank.events import (
 )
 from streambank.bank.notifications.service import GROUP as NOTIFICATIONS
 from streambank.bank.payments.service import NAME as PAYMENTS
-from streambank.bank.topologies import alerts, balances, screening
+from streambank.bank.personalization.service import NAME as PERSONALIZATION
+from streambank.bank.topologies import alerts, balances, figures, goals, screening
 from streambank.bank.transactions.service import NAME as TRANSACTIONS
+from streambank.bank.views.service import NAME as VIEWS
 from streambank.log import FencedError, GroupMetadata, OffsetAndMetadata, TopicPartition
 
 PEOPLE = 4
@@ -56,6 +62,9 @@ IDLE_MS = 2.5 * HOUR_MS
 HEALING_ROUNDS_MAX = 2_000
 REPEATED = (ALERT_NOTIFICATION, MAIL_REQUESTED, TRANSFER_INSTRUCTED, TRANSFER_OUTCOME, TRANSFER_SCREENED)
 """Topics whose readers know a record by its id: a producer may write one twice."""
+
+SERVICES = (TRANSACTIONS, PAYMENTS, PERSONALIZATION, VIEWS, NOTIFICATIONS)
+"""The groups of those that read the log: each keeps in its database how far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,23 +111,29 @@ class Simulation:
         machine.on_durable, machine.on_pause = self._made_durable, self._pause
         self._random = machine.chance.of("schedule")
         workers = self._random.choice((1, 2))
-        self.processes: list[Process] = [
+        seldom: list[Process] = [
             Users(machine, 1),
+            Views(machine, 1),
+            TopologyProcess(machine, "figures", 1, figures.build),
+        ]
+        self._often: list[Process] = [
             *(Transactions(machine, n + 1) for n in range(workers)),
             *(Payments(machine, n + 1) for n in range(self._random.choice((1, 2)))),
+            *(Personalization(machine, n + 1) for n in range(self._random.choice((1, 2)))),
             *(Notifications(machine, n + 1) for n in range(self._random.choice((1, 2)))),
             *(TopologyProcess(machine, "balances", n + 1, balances.build) for n in range(workers)),
             *(TopologyProcess(machine, "alerts", n + 1, alerts.build) for n in range(workers)),
+            *(TopologyProcess(machine, "goals", n + 1, goals.build) for n in range(workers)),
         ]
         if machine.screening == "topic":
-            self.processes.append(TopologyProcess(machine, "screening", 1, screening.build))
+            self._often.append(TopologyProcess(machine, "screening", 1, screening.build))
+        self.processes = [*seldom, *self._often]
         self.books = Books()
         self.bank = Bank(machine, self.processes)
-        self.people = [Person(n + 1, machine, self.bank, self.books) for n in range(PEOPLE)]
+        self.judge = Judge(machine, self.books)
+        self.people = [Person(n + 1, machine, self.bank, self.books, self.judge) for n in range(PEOPLE)]
         for person in self.people:
             person.others = [other for other in self.people if other is not person]
-        self.judge = Judge(machine, self.books)
-        self.thresholds = Thresholds(machine, self.books, self.judge, self.people)
         self._held: bytes | None = None
         self._cut_armed = False
         self._logs = 0
@@ -149,7 +164,6 @@ class Simulation:
         for _ in range(self._random.randrange(4, 40)):
             self._random.choice((self._someone_acts, self._something_runs, self._something_runs))()
             self._pass_ms(self._random.choice((0, 1, 20, 300)))
-            self.thresholds.act()
         self._misfortune()
         self.judge.observe()
         # Not while an answer is open: whoever asks again does so within the day.
@@ -161,8 +175,8 @@ class Simulation:
         self._random.choice(self.people).act()
 
     def _something_runs(self) -> None:
-        # The users service has the least to do, and its round is the longest.
-        process = self._random.choice(self.processes if self._random.random() < 0.2 else self.processes[1:])
+        # The users service has the least to do, and its round is the longest; for figures nobody waits.
+        process = self._random.choice(self.processes if self._random.random() < 0.2 else self._often)
         now_ms = self.machine.clock.monotonic()
         if process.busy_until_ms > now_ms:
             return
@@ -195,6 +209,8 @@ class Simulation:
         if self._random.random() < 0.002:
             self._random.choice(self.people).leave()
         if self._random.random() < 0.01:
+            # Before anything is gone that nobody has looked at.
+            self.judge.observe()
             self.machine.log.clean()
 
     def _power_cut(self, held: bytes) -> None:
@@ -244,7 +260,7 @@ class Simulation:
 
     def _put_back(self) -> None:
         """The log forgets how far a service had read: that counts in the service's own database."""
-        log, group = self.machine.log, self._random.choice((TRANSACTIONS, PAYMENTS, NOTIFICATIONS))
+        log, group = self.machine.log, self._random.choice(SERVICES)
         offsets = {at: OffsetAndMetadata(log.watermarks(at).low) for at in log.committed(group)}
         with suppress(FencedError), log.producer().transaction() as transaction:
             transaction.commit_offsets(GroupMetadata(group), offsets)
@@ -270,6 +286,9 @@ class Simulation:
                 account.end_due(now_ms)
         self.judge.conclude(self._dead_letters())
         self._ledger_is_whole()
+        shown = Shown(self.bank, self.books, machine.clock.wall())
+        shown.goals(self.judge.goals.conclude())
+        shown.figures(self.judge.facts)
         for person in self.people:
             person.look_everywhere()
 

@@ -3,6 +3,7 @@
 Its methods are the use cases. Each works within the caller's database transaction and changes nothing.
 """
 
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
@@ -49,7 +50,7 @@ from streambank.bank.views.schemas import (
     TotalOf,
 )
 from streambank.clock import Clock, system_clock, to_datetime
-from streambank.ids import uuid7
+from streambank.ids import RandomBytes, uuid7
 from streambank.log import EventLog, Record
 from streambank.service.database import Database
 from streambank.service.http.answers import Answer, ok
@@ -93,7 +94,14 @@ FLOW_MONTHS = 12
 class ViewsService:
     """One process's share of the service. Several may run on the same log and database."""
 
-    def __init__(self, log: EventLog, database: Database, *, clock: Clock = system_clock) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        database: Database,
+        *,
+        clock: Clock = system_clock,
+        random_bytes: RandomBytes = os.urandom,
+    ) -> None:
         """Create the topics the service uses, and tie the database to the log.
 
         Args:
@@ -103,7 +111,7 @@ class ViewsService:
             WrongLogError: the database belongs to another log.
             TopicMismatchError: a topic exists with other settings.
         """
-        outbox_id = database.bind_log(log.log_id, uuid7(clock()))
+        outbox_id = database.bind_log(log.log_id, uuid7(clock(), random_bytes))
         self._clock = clock
         self._outbox = Outbox()
         self.live = LiveFeed(log)
