@@ -196,7 +196,7 @@ class Service(Protocol):
 class ServiceProcess(Process, Generic[S]):
     """A service with its database.
 
-    ``publishes_first``: what it did is in the log before it says so (``http.write(..., published=True)``).
+    ``publishes_first``: what it did is in the log before it says so (``http.write(..., in_order=True)``).
     """
 
     publishes_first = False
