@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, insert
 from tests.service.support import NUMBERS, OUTBOX_ID, ROWS, Number, Ticker, add_row, open_database
 
-from streambank.log import OffsetAndMetadata, TopicPartition
+from streambank.log import EventLog, OffsetAndMetadata, TopicPartition
 from streambank.log.embedded import EmbeddedLog
 from streambank.service.http.positions import WAIT_S, LogPosition, Positions
 from streambank.service.http.problems import Problem
@@ -22,7 +22,7 @@ from streambank.service.projection import Projection, Received, Subscription
 class Pair:
     """A service that writes numbers, and one that keeps them."""
 
-    log: EmbeddedLog
+    log: EventLog
     relay: OutboxRelay
     projection: Projection
     writer: Positions
@@ -31,12 +31,12 @@ class Pair:
     slept: list[float]
 
 
-@pytest.fixture
-def pair(tmp_path: Path) -> Iterator[Pair]:
+@contextmanager
+def made(log: EventLog, folder: Path) -> Iterator[Pair]:
+    """Both services, where the writer has written five numbers."""
     with (
-        closing(EmbeddedLog.open(tmp_path / "log")) as log,
-        closing(open_database(tmp_path / "writer.db", log)) as writing,
-        closing(open_database(tmp_path / "reader.db", log)) as reading,
+        closing(open_database(folder / "writer.db", log)) as writing,
+        closing(open_database(folder / "reader.db", log)) as reading,
     ):
         log.create_topics([NUMBERS.config])
         slept: list[float] = []
@@ -67,6 +67,12 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
         yield Pair(log, relay, projection, writer, reader, position, slept)
         projection.close()
         relay.close()
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Pair]:
+    with closing(EmbeddedLog.open(tmp_path / "log")) as log, made(log, tmp_path) as pair:
+        yield pair
 
 
 def test_a_service_has_its_own_writes_at_once(pair: Pair) -> None:

@@ -158,7 +158,7 @@ class Positions:
 
         def reached() -> bool:
             committed = self._log.committed(group)
-            return all(place in committed and committed[place].offset >= end for place, end in ends.items())
+            return all(at in committed and self._is_past(at, committed[at].offset, end) for at, end in ends.items())
 
         self._until(until_s, reached)
 
@@ -179,7 +179,14 @@ class Positions:
             for row in connection.execute(select(columns.topic, columns.partition, columns.next_offset)):
                 at = TopicPartition(row.topic, row.partition)
                 stored[at] = min(row.next_offset, stored.get(at, row.next_offset))
-        return all(stored.get(at, 0) >= end for at, end in ends.items())
+        return all(self._is_past(at, stored.get(at, 0), end) for at, end in ends.items())
+
+    def _is_past(self, at: TopicPartition, offset: int, end: int) -> bool:
+        """Whether whoever has come to ``offset`` has all records before ``end``: marks of transactions are none."""
+        if offset >= end:
+            return True
+        low, high = self._log.watermarks(at)
+        return high >= end and not len(self._log.read(at, max(offset, low), 1))
 
 
 _LAST_ID = select(SERVICE_STATE.c.outbox_last_id)
