@@ -95,6 +95,8 @@ class Positions:
         self._sleep = sleep
         self._monotonic_s = monotonic_s
         self._stopping = threading.Event()
+        # From where to where partitions are known to have no records.
+        self._empty: dict[TopicPartition, tuple[int, int]] = {}
 
     def written(self, connection: Connection) -> LogPosition:
         """Where the service's last event stands, within the transaction that made it."""
@@ -183,10 +185,15 @@ class Positions:
 
     def _is_past(self, at: TopicPartition, offset: int, end: int) -> bool:
         """Whether whoever has come to ``offset`` has all records before ``end``: marks of transactions are none."""
-        if offset >= end:
+        empty_from, empty_to = self._empty.get(at, (offset, offset))
+        if end <= (empty_to if offset == empty_from else offset):
             return True
         low, high = self._log.watermarks(at)
-        return high >= end and not len(self._log.read(at, max(offset, low), 1))
+        if high < end or len(batch := self._log.read(at, max(offset, low), 1)):
+            return False
+        # To look for records takes a while where there are none.
+        self._empty[at] = offset, batch.next_offset
+        return batch.next_offset >= end
 
 
 _LAST_ID = select(SERVICE_STATE.c.outbox_last_id)
