@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, insert
 from tests.service.support import NUMBERS, OUTBOX_ID, ROWS, Number, Ticker, add_row, open_database
 
-from streambank.log import EventLog, OffsetAndMetadata, TopicPartition
+from streambank.log import ClosedError, EventLog, OffsetAndMetadata, TopicPartition
 from streambank.log.embedded import EmbeddedLog
 from streambank.service.http.positions import WAIT_S, LogPosition, Positions
 from streambank.service.http.problems import Problem
@@ -106,6 +106,14 @@ def test_catching_up_waits_for_what_the_log_has_now_or_for_a_while(pair: Pair) -
         pass
     pair.reader.wait_caught_up()
     assert len(pair.slept) == WAIT_S
+
+
+def test_a_log_that_cannot_be_asked_holds_nobody_up(pair: Pair) -> None:
+    pair.log.close()
+    pair.writer.wait_published(pair.position)
+    pair.reader.wait_caught_up()
+    with pytest.raises(ClosedError):
+        pair.reader.wait(pair.position)
 
 
 def test_another_waits_until_they_are_published_and_stored(pair: Pair) -> None:

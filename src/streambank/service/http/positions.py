@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from streambank.log import EventLog, TopicPartition
+from streambank.log import EventLog, LogError, TopicPartition
 from streambank.service.database import Database
 from streambank.service.http.problems import FieldProblem, Problem
 from streambank.service.outbox import outbox_group, outbox_topic
@@ -103,17 +103,20 @@ class Positions:
         return LogPosition(self._own, connection.execute(_LAST_ID).scalar_one())
 
     def wait_published(self, written: LogPosition) -> None:
-        """Return once the service's own events up to there are in the log; after ``WAIT_S`` anyhow, since they will be.
+        """Return once the service's own events up to there are in the log. Blocks.
 
-        Blocks.
+        After ``WAIT_S``, or where the log cannot be asked, anyhow: they will be there.
         """
-        with suppress(Problem):
+        with suppress(Problem, LogError):
             self._until(self._monotonic_s() + WAIT_S, lambda: self._is_published(written))
 
     def wait_caught_up(self) -> None:
-        """Return once the service holds all that its topics have now; after ``WAIT_S`` anyhow. Blocks."""
-        ends = self._ends()
-        with suppress(Problem):
+        """Return once the service holds all that its topics have now. Blocks.
+
+        After ``WAIT_S``, or where the log cannot be asked, anyhow.
+        """
+        with suppress(Problem, LogError):
+            ends = self._ends()
             self._until(self._monotonic_s() + WAIT_S, lambda: self._holds(ends))
 
     def wait(self, wanted: LogPosition) -> None:
