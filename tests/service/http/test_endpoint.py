@@ -11,7 +11,7 @@ from tests.postgres import Databases
 from tests.service.http.support import bench, problem
 from tests.service.support import OUTBOX_ID, rows
 
-from streambank.service.http import idempotency
+from streambank.service.http import endpoint, idempotency
 from streambank.service.http.answers import Answer, no_content
 from streambank.service.http.idempotency import KeyedRequest
 from streambank.service.http.problems import Problem
@@ -58,6 +58,20 @@ async def test_what_others_act_by_is_answered_once_it_is_published(tmp_path: Pat
             assert await asyncio.to_thread(relay.step) == 1
             answer = await asked
             assert (answer.status_code, answer.headers["X-Log-Position"]) == (201, "numbers.outbox/0/1")
+
+
+async def test_a_log_that_hangs_holds_nobody_up_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint, "IN_TIME_S", 0.1)
+    goes_on = threading.Event()
+    with bench(tmp_path) as numbers:
+        monkeypatch.setattr(numbers.positions, "wait_caught_up", goes_on.wait)
+        monkeypatch.setattr(numbers.positions, "wait_published", lambda _position: goes_on.wait())
+        try:
+            async with numbers.client() as client:
+                asked = [client.post("/v1/in-order", json={"n": n}, headers=key(str(n))) for n in range(10)]
+                assert {answer.status_code for answer in await asyncio.gather(*asked)} == {201}
+        finally:
+            goes_on.set()
 
 
 async def test_what_changes_without_its_version_is_always_told(tmp_path: Path, any_database: Databases) -> None:

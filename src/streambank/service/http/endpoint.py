@@ -15,8 +15,10 @@ its events are there.
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from anyio import CapacityLimiter, move_on_after, to_thread
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
@@ -39,6 +41,11 @@ from streambank.service.http.tokens import TokenVerifier
 
 PRUNE_MS = 60_000
 """How often idempotency keys that ran out are deleted: a minute's worth of them is a short statement."""
+
+IN_TIME_S = 2.5
+"""Longer than :data:`streambank.service.http.positions.WAIT_S`, which is kept unless the log hangs."""
+
+WAITING_MAX = 8
 
 _SCHEME = "OAuth2"
 """What the API's document calls the way by which callers show who they are."""
@@ -154,7 +161,7 @@ class Write:
 
     async def _answer(self, rendered: Rendered, position: LogPosition, *, replayed: bool = False) -> Response:
         if self._in_order:
-            await run_in_threadpool(self._http.positions.wait_published, position)
+            await self._http.in_time(partial(self._http.positions.wait_published, position))
         more = {**self._headers, positions.HEADER: str(position)}
         if replayed:
             more[idempotency.REPLAYED_HEADER] = "true"
@@ -223,6 +230,8 @@ class ServiceHttp:
         flows = {"password": flow, "clientCredentials": flow}
         self._schemes = {_SCHEME: {"type": "oauth2", "flows": flows}}
         self._pruned_ms = 0
+        # Threads of their own, so that a log that hangs leaves reads theirs.
+        self._waiting = CapacityLimiter(WAITING_MAX)
 
     def read(self, scope: str | None, *, in_order: bool = False) -> Dependency[Read]:
         """The FastAPI dependency of an endpoint that reads; a token with the scope is needed unless that is None.
@@ -236,7 +245,7 @@ class ServiceHttp:
             if position is not None:
                 await run_in_threadpool(self.positions.wait, LogPosition.parse(position))
             elif in_order:
-                await run_in_threadpool(self.positions.wait_caught_up)
+                await self.in_time(self.positions.wait_caught_up)
             return Read(self, request, caller, headers)
 
         return self._dependency(resolve, scope, _MIN_POSITION)
@@ -257,10 +266,15 @@ class ServiceHttp:
             key = idempotency.key_of(request.headers) if idempotent else None
             version = _expected_version(request.headers) if if_match else None
             if in_order:
-                await run_in_threadpool(self.positions.wait_caught_up)
+                await self.in_time(self.positions.wait_caught_up)
             return Write(self, request, caller, headers, key, version, in_order=in_order)
 
         return self._dependency(resolve, scope, *[idempotency.PARAMETER] * idempotent, *[_IF_MATCH] * if_match)
+
+    async def in_time(self, wait: Callable[[], None]) -> None:
+        """Wait for the log, ``IN_TIME_S`` at most: a cluster that is away can hold up a thread for a minute."""
+        with move_on_after(IN_TIME_S):
+            await to_thread.run_sync(wait, abandon_on_cancel=True, limiter=self._waiting)
 
     def prune_sometimes(self, connection: Connection) -> None:
         """Delete idempotency keys that ran out, if that was not done lately. Called by the thread that commits."""
