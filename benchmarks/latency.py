@@ -1,7 +1,7 @@
 """From the append of an entry to the mail server's 250, in one process: the main job alone, and all that ``up`` runs.
 
-Entries come in at a fixed rate, each for another of many accounts; every one crosses its account's threshold, so that
-every one has to become an e-mail. The time of the 250 is EmailSent.sent_at, taken when the server has answered.
+Entries come in at a fixed rate, for many accounts; some of them cross their account's threshold, each for an account
+of its own, and have to become an e-mail. The time of the 250 is EmailSent.sent_at, taken when the server has answered.
 """
 
 import statistics

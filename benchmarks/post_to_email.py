@@ -143,15 +143,18 @@ def sent(log: EventLog) -> dict[str, float]:
 def bank(commands: Sequence[Sequence[str]], data: Path, database: str | None) -> Iterator[int]:
     """The running bank; the port that posts go to, which the first of the commands opens."""
     more = ["--data", str(data), *(["--database", database] if database else [])]
+    others = []
     with ExitStack() as running:
         port, _ = running.enter_context(serving(data, database, commands[0]))
         for command in commands[1:]:
             arguments = [sys.executable, "-m", "streambank", *command, *more]
             process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            running.enter_context(process)
+            others.append(running.enter_context(process))
             running.callback(process.terminate)
         with closing(open_log(data / "log")) as log:
             while not all(log.describe_group(name).members for name in MEMBERS):
+                if ended := [process.args for process in others if process.poll() is not None]:
+                    raise SystemExit(f"{ended} ended before the bank was ready")
                 time.sleep(0.1)
         yield port
 
@@ -192,7 +195,7 @@ def main(rate: float = 100.0, seconds: float = 20.0, database: str | None = None
             data.mkdir()
             found = measure(commands, data, database, rate, seconds)
         quantiles = statistics.quantiles(found, n=100)
-        print(f"POST to the mailbox's 250 at {rate:.0f} requests/s, {len(commands)} processes: {len(found)} e-mails")
+        print(f"POST to the mailbox's 250 at {rate:.0f} requests/s, processes: {len(commands)}, e-mails: {len(found)}")
         print(f"  median {quantiles[49]:.1f} ms  p99 {quantiles[98]:.1f} ms  max {found[-1]:.1f} ms", flush=True)
 
 

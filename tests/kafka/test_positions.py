@@ -11,7 +11,6 @@ from tests.service.http.test_positions import Pair, made
 from tests.service.support import NUMBERS, rows
 
 from streambank.log import open_log
-from streambank.service.http.positions import Positions
 from streambank.streams import StreamBuilder, StreamRunner, StreamsConfig, Topic
 
 COPIES = Topic(name="copies-of-numbers", key=NUMBERS.key, value=NUMBERS.value)
@@ -32,20 +31,11 @@ def test_whoever_has_every_record_has_everything(pair: Pair) -> None:
     pair.reader.wait(pair.position)
     pair.reader.wait_caught_up()
     assert pair.slept == []
-    through = Positions(
-        pair.log,
-        pair.reader._database,
-        service="reader",
-        topics=[NUMBERS.name],
-        through=["application"],
-        sleep=pair.slept.append,
-        monotonic_s=lambda: float(len(pair.slept)),
-    )
     builder = StreamBuilder()
     builder.stream(NUMBERS).to(COPIES)
     with closing(StreamRunner(builder.build(), pair.log, StreamsConfig(application_id="application"))) as runner:
         while runner.counters.records < 5:
             assert time.monotonic() < stop_s
             runner.step(0.1)
-        through.wait(pair.position)
+        pair.through("application").wait(pair.position)
     assert pair.slept == []

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, insert
@@ -12,6 +13,7 @@ from tests.service.support import NUMBERS, OUTBOX_ID, ROWS, Number, Ticker, add_
 
 from streambank.log import ClosedError, EventLog, OffsetAndMetadata, TopicPartition
 from streambank.log.embedded import EmbeddedLog
+from streambank.service.database import Database
 from streambank.service.http.positions import WAIT_S, LogPosition, Positions
 from streambank.service.http.problems import Problem
 from streambank.service.outbox import Outbox, OutboxRelay, outgoing
@@ -29,6 +31,16 @@ class Pair:
     reader: Positions
     position: LogPosition
     slept: list[float]
+
+    def through(self, *applications: str) -> Positions:
+        """The reader's, where stream applications lie between."""
+        more = {"service": "reader", "topics": [NUMBERS.name], "through": applications}
+        return counting(self.log, self.reader._database, self.slept, **more)
+
+
+def counting(log: EventLog, database: Database, slept: list[float], **more: Any) -> Positions:
+    """Positions for whose holder each look takes a second."""
+    return Positions(log, database, sleep=slept.append, monotonic_s=lambda: float(len(slept)), **more)
 
 
 @contextmanager
@@ -56,14 +68,7 @@ def made(log: EventLog, folder: Path) -> Iterator[Pair]:
             Outbox().add(connection, [outgoing(NUMBERS, str(n), Number(n), 0) for n in range(5)])
             position = writer.written(connection)
         relay = OutboxRelay(log, writing, service="writer", outbox_id=OUTBOX_ID, clock=Ticker())
-        reader = Positions(
-            log,
-            reading,
-            service="reader",
-            topics=[NUMBERS.name],
-            sleep=slept.append,
-            monotonic_s=lambda: float(len(slept)),
-        )
+        reader = counting(log, reading, slept, service="reader", topics=[NUMBERS.name])
         yield Pair(log, relay, projection, writer, reader, position, slept)
         projection.close()
         relay.close()
@@ -81,19 +86,12 @@ def test_a_service_has_its_own_writes_at_once(pair: Pair) -> None:
 
 
 def test_its_own_are_waited_for_until_they_are_published_or_for_a_while(pair: Pair) -> None:
-    slept: list[float] = []
-    writer = Positions(
-        pair.log,
-        pair.reader._database,
-        service="writer",
-        sleep=slept.append,
-        monotonic_s=lambda: float(len(slept)),
-    )
+    writer = counting(pair.log, pair.writer._database, pair.slept, service="writer")
     writer.wait_published(pair.position)
-    assert len(slept) == WAIT_S
+    assert len(pair.slept) == WAIT_S
     pair.relay.step()
     writer.wait_published(pair.position)
-    assert len(slept) == WAIT_S
+    assert len(pair.slept) == WAIT_S
 
 
 def test_catching_up_waits_for_what_the_log_has_now_or_for_a_while(pair: Pair) -> None:
@@ -152,15 +150,7 @@ def test_what_goes_through_a_stream_application_is_waited_for_there_too(pair: Pa
     pair.relay.step()
     while pair.projection.step(0):
         pass
-    positions = Positions(
-        pair.log,
-        pair.reader._database,
-        service="reader",
-        topics=[NUMBERS.name],
-        through=["application"],
-        sleep=pair.slept.append,
-        monotonic_s=lambda: float(len(pair.slept)),
-    )
+    positions = pair.through("application")
     with (
         closing(pair.log.consumer("application", [NUMBERS.name])) as consumer,
         closing(pair.log.producer()) as producer,

@@ -46,6 +46,7 @@ IN_TIME_S = 2.5
 """Longer than :data:`streambank.service.http.positions.WAIT_S`, which is kept unless the log hangs."""
 
 WAITING_MAX = 8
+"""Plans and accounts are few, and their waits take milliseconds. ``IN_TIME_S`` is for who waits for a thread too."""
 
 _SCHEME = "OAuth2"
 """What the API's document calls the way by which callers show who they are."""
