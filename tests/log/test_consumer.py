@@ -38,6 +38,43 @@ def test_a_poll_fetches_nothing_that_its_lags_do_not_know_of(tmp_path: Path, mon
             assert sorted(taken(consumer)) == ["earlier 0", "later 2"]
 
 
+def test_a_poll_that_waits_looks_once_if_all_was_read_and_one_that_does_not_wait_always(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    with (
+        EmbeddedLog.open(tmp_path / "log") as log,
+        EmbeddedLog.open(tmp_path / "log") as other,
+        closing(other.producer()) as producer,
+    ):
+        log.create_topics([TopicConfig(name="later", partitions=1)])
+        with closing(log.consumer("group", ["later"])) as consumer:
+            assert taken(consumer) == []
+            looks: list[None] = []
+            look = consumer._look
+
+            def counted(connection: Any) -> Any:
+                looks.append(None)
+                return look(connection)
+
+            monkeypatch.setattr(consumer, "_look", counted)
+            assert consumer.poll(10, 0.01) == []
+            assert len(looks) == 1
+            with producer.transaction() as transaction:
+                for value in (b"0", b"1", b"2"):
+                    transaction.append("later", value, timestamp=0)
+            # Nobody woke this one yet, or somebody did: a poll that does not wait sees what is there.
+            assert [len(batch) for batch in consumer.poll(2, 0)] == [2]
+            # What is left needs no wake-up.
+            assert taken(consumer) == ["later 2"]
+            consumer.seek(LATER, 1)
+            assert taken(consumer) == ["later 1", "later 2"]
+            consumer.seek(LATER, 1)
+            consumer.pause([LATER])
+            assert consumer.poll(10, 0.01) == []
+            consumer.resume([LATER])
+            assert taken(consumer) == ["later 1", "later 2"]
+
+
 def taken(consumer: Any) -> list[str]:
     """Topic and offset of each record of one poll."""
     records: list[Record] = [record for batch in consumer.poll(10, 1.0) for record in batch]

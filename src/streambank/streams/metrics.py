@@ -180,22 +180,23 @@ _NEVER = Stopwatch()
 class OperatorMeter:
     """Counts and times every call of every operator."""
 
-    def __init__(self) -> None:
+    def __init__(self, now_s: Callable[[], float] = perf_counter) -> None:
+        self._now_s = now_s
         self._watches: dict[str, Stopwatch] = {}
         self._inner_s = 0.0
         """How long the operators behind the one at work have taken."""
 
     def measured(self, operator: str, process: Process) -> Process:
         """``process``, with its calls counted and timed."""
-        watch = self._watches.setdefault(operator, Stopwatch())
+        watch, now_s = self._watches.setdefault(operator, Stopwatch()), self._now_s
 
         def process_measured(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
             outer_s, self._inner_s = self._inner_s, 0.0
-            started = perf_counter()
+            started = now_s()
             try:
                 process(key, value, timestamp, headers, old)
             finally:
-                elapsed = perf_counter() - started
+                elapsed = now_s() - started
                 watch.add(elapsed - self._inner_s, 1)
                 self._inner_s = outer_s + elapsed
 

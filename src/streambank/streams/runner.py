@@ -423,7 +423,8 @@ class StreamRunner:
             try:
                 processed = 0
                 for task in self._tasks.values():
-                    processed += self._run(task, limit, self._behind)
+                    if task.has_buffered:
+                        processed += self._run(task, limit)
                     if self._alone and processed:
                         break
                 self._alone = max(0, self._alone - processed)
@@ -432,9 +433,9 @@ class StreamRunner:
                 self._roll_back()
                 self._put_aside(failed)
 
-    def _run(self, task: StreamTask, limit: int, behind: Callable[[TopicPartition], bool]) -> int:
+    def _run(self, task: StreamTask, limit: int) -> int:
         started = perf_counter()
-        processed = task.process(limit, behind)
+        processed = task.process(limit, self._behind)
         if processed:
             task.watch.add(perf_counter() - started, processed)
         return processed
@@ -573,8 +574,7 @@ class StreamRunner:
                 task.add(batch)
             else:
                 self._manager.pass_over(batch.topic_partition)
-        full = BUFFERED_POLLS_MAX * self._config.poll_records
-        paused = {at for at, task in self._manager.by_partition.items() if task.buffered(at) >= full}
+        paused = self._manager.buffering(BUFFERED_POLLS_MAX * self._config.poll_records)
         if paused != self._paused:
             self._consumer.resume([at for at in self._paused if at in self._manager.by_partition])
             self._consumer.pause(paused)

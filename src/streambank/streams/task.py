@@ -90,8 +90,12 @@ class StreamTask:
             for source, name in names
         ]
         self.dirty = False
+        self.has_buffered = False
+        """Whether fetched records wait, those that have to be tried again included."""
         self._idle_close_ms = config.idle_close_ms if self._schedules.any_while_idle else None
         self._idle_since: tuple[int, int] | None = None
+        self.follows_clock = self._schedules.any_by_wall_clock or self._idle_close_ms is not None
+        """Whether :meth:`follow_clock` is of any use."""
         self._by_partition = {queue.topic_partition: queue for queue in self._queues}
 
     @property
@@ -129,6 +133,7 @@ class StreamTask:
     def add(self, batch: RecordBatch) -> None:
         """Take in a fetched batch of one of :attr:`inputs`."""
         self._by_partition[batch.topic_partition].add(batch)
+        self.has_buffered = True
 
     def buffered(self, topic_partition: TopicPartition) -> int:
         """How many fetched records of that partition wait."""
@@ -154,18 +159,16 @@ class StreamTask:
             done += queue.run(self._context.position, bound, limit - done)
             if queue.poison:
                 break
+        self.has_buffered = any(queue.buffered for queue in self._queues)
         return done
 
     @property
     def has_work(self) -> bool:
         """Whether there is a record to process that need not wait to be tried again."""
+        if not self.has_buffered:
+            return False
         queue, _, _ = self._next()
         return queue is not None and not queue.waits_for_retry
-
-    @property
-    def follows_clock(self) -> bool:
-        """Whether :meth:`follow_clock` is of any use."""
-        return self._schedules.any_by_wall_clock or self._idle_close_ms is not None
 
     def follow_clock(self, now: int, behind: Callable[[TopicPartition], bool]) -> bool:
         """Do what the wall clock makes due, between commits; whether there was any. :meth:`touch` lets it be committed.
@@ -246,7 +249,7 @@ class StreamTask:
                 if self.dirty:
                     reload(store)
                 store.record(True)
-        self.dirty = False
+        self.dirty, self.has_buffered = False, True
         self._context.position.stream_time = self._context.committed_stream_time
         self._schedules.resume_at(self.stream_time)
 

@@ -83,6 +83,10 @@ class TaskManager:
         """Records of a partition came that no task reads yet."""
         self._passed_over.add(topic_partition)
 
+    def buffering(self, records: int) -> set[TopicPartition]:
+        """The partitions of which at least so many fetched records wait."""
+        return {at for at, task in self.by_partition.items() if task.has_buffered and task.buffered(at) >= records}
+
     def discard(self, partitions: Collection[TopicPartition] | None = None, *, save: bool = True) -> None:
         """Drop the tasks that read any of these partitions, or all, with what they have not committed."""
         gone = {

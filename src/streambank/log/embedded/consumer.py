@@ -67,6 +67,8 @@ class EmbeddedConsumer:
         self._fetches: dict[TopicPartition, _Fetch] = {}
         self._turn: list[TopicPartition] = []
         self._marks: dict[int, Watermarks] = {}
+        self._looked_at: int | None = None
+        """The signals' ticket just before the last look at the file."""
         self._woken = False
         self._closed = False
         self._next_check_ms = 0
@@ -92,12 +94,16 @@ class EmbeddedConsumer:
         # Real time whatever clock the log has: this is how long a thread sleeps, not what anything is decided by.
         deadline = time.monotonic() + timeout_s
         signals = self._parts.signals
+        may_wait = timeout_s > 0
         while True:
             ticket = signals.ticket(self._topics)
             self._check_open()
-            batches = self._fetch(max_records)
-            if batches:
-                return batches
+            # Whoever waits anyway is woken when there is something: the look that would find nothing is left out.
+            if not (may_wait and ticket == self._looked_at and self._is_drained()):
+                self._looked_at = ticket
+                if batches := self._fetch(max_records):
+                    return batches
+            may_wait = False
             if self._woken:
                 self._woken = False
                 return []
@@ -262,6 +268,15 @@ class EmbeddedConsumer:
         if not low <= fetch.position <= high:
             fetch.position = self._reset(topic_partition, fetch.position, Watermarks(low, high))
         return fetch.position < high
+
+    def _is_drained(self) -> bool:
+        """Whether all that the last look saw was returned."""
+        for fetch in self._fetches.values():
+            if not fetch.paused:
+                seen = self._marks.get(fetch.partition_id)
+                if seen is None or fetch.position < seen.high or fetch.ahead is not None:
+                    return False
+        return True
 
     def _reset(self, topic_partition: TopicPartition, position: int, marks: Watermarks) -> int:
         target = marks.low if self._start == "earliest" else marks.high

@@ -4,6 +4,7 @@ import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from streambank.clock import Clock
 from streambank.log.embedded.batches import Columns, EncodedBatch, column_bytes, encode, split
@@ -294,9 +295,13 @@ def _execute_rows(connection: sqlite3.Connection, statement: str, rows: Sequence
     """Execute a statement for many rows at once: for each that is executed, the other threads run first."""
     for start in range(0, len(rows), ROWS_AT_ONCE_MAX):
         some = rows[start : start + ROWS_AT_ONCE_MAX]
-        row = f"({', '.join('?' * len(some[0]))})"
-        text = statement.format(rows=", ".join([row] * len(some)))
-        connection.execute(text, [value for each in some for value in each])
+        connection.execute(_for_rows(statement, len(some), len(some[0])), [value for each in some for value in each])
+
+
+@cache
+def _for_rows(statement: str, rows: int, columns: int) -> str:
+    row = f"({', '.join('?' * columns)})"
+    return statement.format(rows=", ".join([row] * rows))
 
 
 def _check_types(topic_partition: TopicPartition, columns: Columns) -> None:
