@@ -24,23 +24,38 @@ from streambank.streams import StreamRunner, StreamsConfig
 BATCH_RECORDS = 10_000
 
 
-def by_hand(log: EventLog, run: str, events: int) -> float:
-    """The loop; returns the seconds from the first event to the last commit."""
-    balance_topic, alert_topic = workload.outputs(run)
-    log.create_topics([balance_topic.config, alert_topic.config])
-    levels = {key.decode(): msgspec.json.decode(value, type=Threshold).level for key, value in _all(log, "threshold")}
-    emails = {key.decode(): msgspec.json.decode(value, type=Profile).email for key, value in _all(log, "profile")}
-    decode, encode = msgspec.json.Decoder(Change).decode, msgspec.json.Encoder().encode
-    partition_of = Partitioner(workload.PARTITIONS).partition
-    balances: dict[str, int] = {}
-    consumer, producer = log.consumer(run, ["change"]), log.producer()
-    done, started = 0, time.perf_counter()
-    while done < events:
-        offsets = {}
+class Loop:
+    """The loop by hand, as one member of the group ``run``; the tables are read when it is made."""
+
+    def __init__(self, log: EventLog, run: str) -> None:
+        self._balance, self._alert = workload.outputs(run)
+        log.create_topics([self._balance.config, self._alert.config])
+        thresholds, profiles = _all(log, "threshold"), _all(log, "profile")
+        self._levels = {key.decode(): msgspec.json.decode(value, type=Threshold).level for key, value in thresholds}
+        self._emails = {key.decode(): msgspec.json.decode(value, type=Profile).email for key, value in profiles}
+        self._balances: dict[str, int] = {}
+        self._decode, self._encode = msgspec.json.Decoder(Change).decode, msgspec.json.Encoder().encode
+        self._partition_of = Partitioner(workload.PARTITIONS).partition
+        self._consumer, self._producer = log.consumer(run, ["change"]), log.producer()
+
+    def drain(self, events: int) -> float:
+        """Process so many; the seconds from the first event to the last commit."""
+        done, started = 0, time.perf_counter()
+        while done < events:
+            done += self._cycle()
+        return time.perf_counter() - started
+
+    def close(self) -> None:
+        self._consumer.close()
+        self._producer.close()
+
+    def _cycle(self) -> int:
+        decode, encode, partition_of = self._decode, self._encode, self._partition_of
+        balances, levels, emails = self._balances, self._levels, self._emails
+        done, offsets = 0, {}
         columns: dict[TopicPartition, tuple[list[int], list[bytes], list[bytes]]] = defaultdict(lambda: ([], [], []))
-        for batch in consumer.poll(BATCH_RECORDS, 1.0):
-            partition = batch.topic_partition.partition
-            timestamps, keys, values = columns[TopicPartition(balance_topic.name, partition)]
+        for batch in self._consumer.poll(BATCH_RECORDS, 1.0):
+            timestamps, keys, values = columns[TopicPartition(self._balance.name, batch.topic_partition.partition)]
             for key, data, timestamp in zip(batch.keys, batch.values, batch.timestamps, strict=True):
                 assert key is not None
                 assert data is not None
@@ -56,19 +71,24 @@ def by_hand(log: EventLog, run: str, events: int) -> float:
                     user = change.user_id
                     user_key = user.encode()
                     alert = workload.Alert("", user, level, before, after, change.entry_id)
-                    at, ks, vs = columns[TopicPartition(alert_topic.name, partition_of(user_key))]
+                    at, ks, vs = columns[TopicPartition(self._alert.name, partition_of(user_key))]
                     at.append(timestamp)
                     ks.append(user_key)
                     vs.append(encode(Notification(alert, emails[user])))
             done += len(batch)
             offsets[batch.topic_partition] = OffsetAndMetadata(batch.next_offset)
-        with producer.transaction() as transaction:
+        with self._producer.transaction() as transaction:
             for topic_partition, (timestamps, keys, values) in columns.items():
                 transaction.append_columns(topic_partition, timestamps, keys, values)
-            transaction.commit_offsets(consumer.metadata, offsets)
-    elapsed = time.perf_counter() - started
-    consumer.close()
-    producer.close()
+            transaction.commit_offsets(self._consumer.metadata, offsets)
+        return done
+
+
+def by_hand(log: EventLog, run: str, events: int) -> float:
+    """The loop; returns the seconds from the first event to the last commit."""
+    loop = Loop(log, run)
+    elapsed = loop.drain(events)
+    loop.close()
     return elapsed
 
 
