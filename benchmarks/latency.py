@@ -1,7 +1,9 @@
-"""From the append of an entry to the mail server's 250, in one process: the main job alone, and all that ``up`` runs.
+"""From the append of an entry to the mail server's 250.
 
-Entries come in at a fixed rate, for many accounts; some of them cross their account's threshold, each for an account
-of its own, and have to become an e-mail. The time of the 250 is EmailSent.sent_at, taken when the server has answered.
+Measured are the main job alone, in this process and shared out as ``streambank run`` does it, and all that ``up`` runs,
+in this process. Entries come in at a fixed rate, for many accounts; some of them cross their account's threshold, each
+for an account of its own, and have to become an e-mail. The time of the 250 is EmailSent.sent_at, taken when the server
+has answered.
 """
 
 import statistics
@@ -9,11 +11,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
+from benchmarks.post_to_email import bank
 from streambank.bank.events import (
     ACCOUNT_THRESHOLDS,
     BALANCE_CHANGED,
@@ -28,14 +33,24 @@ from streambank.bank.events import (
     Threshold,
     UserProfile,
 )
+from streambank.bank.reading import batches
 from streambank.cli.folder import DataFolder
 from streambank.cli.platform import ROLES, Platform
-from streambank.log import EventLog, TopicPartition, Transaction
+from streambank.log import EventLog, Transaction, open_log
 
 ALERTS_PER_S = 20
 """Of the entries, so many a second cross a threshold; the others leave their account where it was, above."""
 
 MAIN_JOB = ("balances", "alerts", "notifications")
+
+APART = (
+    ("run", "notifications", "--api-port", "0", "--port", "0", "--mailbox-smtp-port", "0"),
+    ("run", "balances", "alerts"),
+)
+"""The main job in two processes; the entries are written by this one."""
+
+Running: TypeAlias = Callable[[Path], AbstractContextManager[EventLog]]
+"""Starts the bank with its data in a folder; its log."""
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -95,37 +110,40 @@ class Load:
 
 
 @contextmanager
-def platform(folder: Path, roles: Sequence[str]) -> Iterator[Platform]:
+def together(folder: Path, roles: Sequence[str]) -> Iterator[EventLog]:
     """These roles, in this process."""
     stop = threading.Event()
     with Platform(DataFolder(folder), "bench", roles=roles) as running:
         thread = threading.Thread(target=running.run, args=(stop, lambda: None))
         thread.start()
         try:
-            yield running
+            yield running.log
         finally:
             stop.set()
             thread.join()
 
 
+@contextmanager
+def apart(folder: Path, commands: Sequence[Sequence[str]]) -> Iterator[EventLog]:
+    """These commands, each in a process of its own."""
+    data = folder / "data"
+    data.mkdir()
+    with bank(commands, data, None), closing(open_log(data / "log")) as log:
+        yield log
+
+
 def latencies_ms(log: EventLog) -> list[float]:
     """From each entry's record to the 250 of its e-mail."""
-    found = []
-    for partition in range(4):
-        at, offset = TopicPartition(EMAIL_SENT.name, partition), 0
-        while batch := log.read(at, offset):
-            for value in batch.values:
-                sent = EMAIL_SENT.value.deserialize(value or b"")
-                found.append((sent.sent_at - sent.recorded_at).total_seconds() * 1000)
-            offset = batch.next_offset
-    return sorted(found)
+    values = (value for batch in batches(log, EMAIL_SENT.name) for value in batch.values)
+    events = (EMAIL_SENT.value.deserialize(value or b"") for value in values)
+    return sorted((sent.sent_at - sent.recorded_at).total_seconds() * 1000 for sent in events)
 
 
-def measure(roles: Sequence[str], rate: int, seconds: int) -> tuple[list[float], float]:
+def measure(running: Running, rate: int, seconds: int) -> tuple[list[float], float]:
     """How long each e-mail took, in ms, in ascending order; and how many entries a second there were."""
     crossings = ALERTS_PER_S * seconds
-    with tempfile.TemporaryDirectory() as folder, platform(Path(folder), roles) as running:
-        load = Load(running.log, crossings)
+    with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as log:
+        load = Load(log, crossings)
         time.sleep(3)
         accounts = (f"account-{n:06d}" for n in range(crossings))
         every = rate // ALERTS_PER_S
@@ -138,7 +156,7 @@ def measure(roles: Sequence[str], rate: int, seconds: int) -> tuple[list[float],
                 load.append(f"account-{(n * 7919) % crossings:06d}", 1)
         took = time.perf_counter() - begun
         deadline = time.perf_counter() + 30
-        while len(found := latencies_ms(running.log)) < crossings and time.perf_counter() < deadline:
+        while len(found := latencies_ms(log)) < crossings and time.perf_counter() < deadline:
             time.sleep(0.2)
     if len(found) != crossings:
         raise SystemExit(f"{crossings} e-mails were due, {len(found)} were sent")
@@ -147,8 +165,13 @@ def measure(roles: Sequence[str], rate: int, seconds: int) -> tuple[list[float],
 
 def main(rate: int = 200, seconds: int = 20) -> None:
     """Print the latency's distribution at ``rate`` entries/s."""
-    for name, roles in ("the main job", MAIN_JOB), ("all that up runs", ROLES):
-        found, reached = measure(roles, rate, seconds)
+    banks: dict[str, Running] = {
+        "the main job": partial(together, roles=MAIN_JOB),
+        "the main job in processes of its own": partial(apart, commands=APART),
+        "all that up runs": partial(together, roles=ROLES),
+    }
+    for name, running in banks.items():
+        found, reached = measure(running, rate, seconds)
         quantiles = statistics.quantiles(found, n=100)
         print(f"append to the SMTP server's 250, {name}: {reached:.0f} entries/s, {len(found)} e-mails")
         p50, p95, p99 = quantiles[49], quantiles[94], quantiles[98]
