@@ -110,7 +110,7 @@ def held_users(connection: Connection, now_ms: int, limit: int) -> list[str]:
 
 def next_held_until(connection: Connection) -> int | None:
     """When the next digest is due; None if none is."""
-    due_at: int | None = connection.scalar(_NEXT_HELD)
+    due_at: int | None = connection.scalar(NEXT_HELD)
     return due_at
 
 
@@ -192,4 +192,5 @@ def _kept(row: Row[Any]) -> Kept:
 # Built once: to build them costs more than to execute them, and each alert passes through these.
 _KNOWN = select(NOTICE.c.notice_id).where(NOTICE.c.notice_id.in_(bindparam("ids", expanding=True)))
 _ADD = insert(NOTICE)
-_NEXT_HELD = select(func.min(NOTICE.c.held_until)).where(NOTICE.c.held_until.is_not(None))
+NEXT_HELD = select(func.min(NOTICE.c.held_until)).where(NOTICE.c.held_until.is_not(None))
+"""What :func:`next_held_until` asks."""

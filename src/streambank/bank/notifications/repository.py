@@ -2,20 +2,24 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
-    Row,
+    FromClause,
+    ScalarSelect,
     Select,
     Update,
     bindparam,
+    case,
     false,
     func,
     insert,
-    literal,
     literal_column,
+    null,
     or_,
     select,
     update,
@@ -27,11 +31,11 @@ from streambank.bank.notifications.inbox import DIGEST
 from streambank.bank.notifications.models import EMAIL, RECIPIENT, USER_KEY, State
 from streambank.bank.notifications.notices import SOURCES, Notice
 from streambank.bank.notifications.recipients import Recipient, recipient
-from streambank.log import Record, decode_headers, encode_headers
+from streambank.log import Record, TopicPartition, decode_headers, encode_headers
 from streambank.service.tables import plain_text
 
-Places: TypeAlias = Mapping[str, Collection[int]]
-"""The partitions of each topic whose e-mails one sender looks after."""
+Places: TypeAlias = frozenset[TopicPartition]
+"""The partitions whose e-mails one sender looks after."""
 
 KEY_MISSING = "the key of the user's personal data has not come yet"
 PROFILE_MISSING = "the profile of the user, which has the address, has not come yet"
@@ -86,7 +90,7 @@ def add(connection: Connection, causes: Sequence[Cause], now_ms: int, erased: Co
 
 def is_due(connection: Connection, places: Places, now_ms: int) -> bool:
     """Whether :func:`claim_next` would find something."""
-    return _next_due(connection, places, now_ms) is not None
+    return connection.scalar(_is_due(places), {"now_ms": now_ms}) is not None
 
 
 def claim_next(connection: Connection, places: Places, claimed_by: str, now_ms: int) -> Claim | None:
@@ -95,7 +99,7 @@ def claim_next(connection: Connection, places: Places, claimed_by: str, now_ms: 
     A user's alerts go out in order: a later one waits for an earlier. What a person waits for now, and is asked for
     with every chance of going to another address than the one before, waits for nothing.
     """
-    row = _next_due(connection, places, now_ms)
+    row = connection.execute(_next_due(places), {"now_ms": now_ms}).one_or_none()
     if row is None:
         return None
     first_attempt_at = now_ms if row.first_attempt_at is None else row.first_attempt_at
@@ -207,13 +211,12 @@ def erase(connection: Connection, user_ids: Collection[str], now_ms: int) -> int
 
 def claimants(connection: Connection, places: Places) -> set[str]:
     """Who is sending e-mails of these partitions."""
-    claimed_by = select(EMAIL.c.claimed_by).where(_is_sending(), _is_of(places))
-    return {str(name) for name in connection.scalars(claimed_by)}
+    return {str(name) for name in connection.scalars(_claimants(places))}
 
 
 def recover(connection: Connection, places: Places, gone: Collection[str]) -> int:
     """Take over what claimants that are gone were sending; how many. Each may have been handed over already."""
-    orphaned = _is_sending() & _is_of(places) & EMAIL.c.claimed_by.in_(gone)
+    orphaned = _is_sending() & _is_of(EMAIL, places) & EMAIL.c.claimed_by.in_(gone)
     recovered = connection.execute(
         update(EMAIL)
         .where(orphaned)
@@ -222,10 +225,10 @@ def recover(connection: Connection, places: Places, gone: Collection[str]) -> in
     return recovered.rowcount
 
 
-def next_due_at(connection: Connection, places: Places, now_ms: int) -> int | None:
-    """When the next e-mail that is put off becomes due; None if none is."""
-    found = connection.execute(_NEXT_DUE, {"now_ms": now_ms})
-    return min((due_at for topic, partition, due_at in found if partition in places.get(topic, ())), default=None)
+def next_due(connection: Connection, places: Places, now_ms: int) -> tuple[int | None, int | None]:
+    """When the next e-mail is due, ``now_ms`` where one is already, and when the next digest; None: none is."""
+    due_at, held_until = connection.execute(_next_look(places), {"now_ms": now_ms}).one()
+    return due_at, held_until
 
 
 def counts(connection: Connection) -> dict[State, int]:
@@ -240,43 +243,61 @@ def suspected_repeats(connection: Connection) -> int:
     return connection.scalar(select(func.coalesce(func.sum(EMAIL.c.suspected_repeats), 0))) or 0
 
 
-def _next_due(connection: Connection, places: Places, now_ms: int) -> Row[Any] | None:
-    # Mostly there is nothing, or that of one topic: to ask each of them for all that an e-mail needs costs many times
-    # this.
-    is_any_due = connection.execute(_ANY_DUE, {"now_ms": now_ms}).one()
-    for (topic, due), is_any in zip(_DUE.items(), is_any_due, strict=True):
-        partitions = places.get(topic)
-        if is_any and partitions:
-            parameters = {"topic": topic, "partitions": partitions, "now_ms": now_ms}
-            row = connection.execute(due, parameters).one_or_none()
-            if row is not None:
-                return row
-    return None
-
-
-def _due() -> Select[Any]:
-    of_partitions = EMAIL.c.record_partition.in_(bindparam("partitions", expanding=True))
-    due = _is_due_of(bindparam("topic")) & of_partitions
+@lru_cache(maxsize=4)
+def _next_due(places: Places) -> Select[Any]:
     with_key = EMAIL.outerjoin(USER_KEY, USER_KEY.c.user_id == EMAIL.c.user_id)
     with_all = with_key.outerjoin(RECIPIENT, RECIPIENT.c.user_id == EMAIL.c.user_id)
     profile = [column for column in RECIPIENT.c if column.name != "user_id"]
     has_recipient = RECIPIENT.c.user_id.is_not(None).label("has_recipient")
     found = select(EMAIL, USER_KEY.c.key, USER_KEY.c.erased_at, has_recipient, *profile).select_from(with_all)
-    return found.where(due).order_by(EMAIL.c.id).limit(1)
+    return found.where(EMAIL.c.id == _first_due(places))
 
 
-def _not_before_an_earlier_one() -> ColumnElement[bool]:
-    earlier = EMAIL.alias("earlier")
-    same = (earlier.c.user_id == EMAIL.c.user_id) & (earlier.c.record_topic == EMAIL.c.record_topic)
-    return ~select(earlier.c.id).where(same, earlier.c.id < EMAIL.c.id, _is_unsent(earlier.c.state)).exists()
+@lru_cache(maxsize=4)
+def _is_due(places: Places) -> Select[Any]:
+    return select(_first_due(places))
 
 
-def _is_due_of(topic: ColumnElement[str]) -> ColumnElement[bool]:
-    return _IS_PENDING & (EMAIL.c.record_topic == topic) & (EMAIL.c.due_at <= bindparam("now_ms"))
+@lru_cache(maxsize=4)
+def _next_look(places: Places) -> Select[Any]:
+    put_off = _is_pending(EMAIL) & _is_of(EMAIL, places) & (EMAIL.c.due_at > bindparam("now_ms"))
+    due_later_at = select(func.min(EMAIL.c.due_at)).where(put_off).scalar_subquery()
+    is_due = _first_due(places).is_not(None)
+    return select(
+        case((is_due, bindparam("now_ms", type_=BigInteger)), else_=due_later_at),
+        inbox.NEXT_HELD.scalar_subquery(),
+    )
 
 
-def _is_of(places: Places) -> ColumnElement[bool]:
-    each = [(EMAIL.c.record_topic == topic) & EMAIL.c.record_partition.in_(of) for topic, of in places.items()]
+@lru_cache(maxsize=4)
+def _claimants(places: Places) -> Select[Any]:
+    return select(EMAIL.c.claimed_by).where(_is_sending(), _is_of(EMAIL, places))
+
+
+def _first_due(places: Places) -> ColumnElement[int]:
+    """The e-mail to send next. COALESCE looks no further than the first topic that has one: mostly there is none, or
+    that of one topic."""
+    topics = [topic for topic in _IN_ORDER if any(topic == place.topic for place in places)]
+    return func.coalesce(*(_first_due_of(topic, places) for topic in topics), null(), null())
+
+
+def _first_due_of(topic: str, places: Places) -> ScalarSelect[int]:
+    first, earlier = EMAIL.alias(), EMAIL.alias()
+    due = _is_pending(first) & _is_of(first, {place for place in places if place.topic == topic})
+    due &= first.c.due_at <= bindparam("now_ms")
+    if topic != MAIL_REQUESTED.name:
+        same = (earlier.c.user_id == first.c.user_id) & (earlier.c.record_topic == first.c.record_topic)
+        is_before = _is_unsent(earlier) & same & (earlier.c.id < first.c.id)
+        due &= ~select(earlier.c.id).where(is_before).exists()
+    return select(first.c.id).where(due).order_by(first.c.id).limit(1).scalar_subquery()
+
+
+def _is_of(emails: FromClause, places: Collection[TopicPartition]) -> ColumnElement[bool]:
+    # Numbers, not parameters: SQLAlchemy would write the statement anew each time, for as many as there are.
+    numbers: dict[str, list[ColumnElement[int]]] = {}
+    for topic, partition in sorted(places):
+        numbers.setdefault(topic, []).append(literal_column(str(partition)))
+    each = [(emails.c.record_topic == topic) & emails.c.record_partition.in_(of) for topic, of in numbers.items()]
     return or_(false(), *each)
 
 
@@ -284,9 +305,13 @@ def _is_sending() -> ColumnElement[bool]:
     return EMAIL.c.state == literal_column("'sending'")
 
 
-def _is_unsent(state: ColumnElement[str]) -> ColumnElement[bool]:
+def _is_pending(emails: FromClause) -> ColumnElement[bool]:
+    return _is_unsent(emails) & (emails.c.state == literal_column("'pending'"))
+
+
+def _is_unsent(emails: FromClause) -> ColumnElement[bool]:
     # Word for word the condition of the partial indexes: SQLite uses them for no other way of saying it.
-    return state.in_([literal_column("'pending'"), literal_column("'sending'")])
+    return emails.c.state.in_([literal_column("'pending'"), literal_column("'sending'")])
 
 
 def _own() -> Update:
@@ -295,23 +320,13 @@ def _own() -> Update:
 
 
 # Built once: to build them costs more than to execute them, and an e-mail passes through all of these.
-_IS_PENDING = _is_unsent(EMAIL.c.state) & (EMAIL.c.state == State.PENDING)
-_DUE = {MAIL_REQUESTED.name: _due()} | {
-    topic: _due().where(_not_before_an_earlier_one())
-    for topic in [*(source.name for source in SOURCES if source is not MAIL_REQUESTED), DIGEST]
-}
-_ANY_DUE = select(*(select(EMAIL.c.id).where(_is_due_of(literal(topic))).exists() for topic in _DUE))
+_IN_ORDER = (MAIL_REQUESTED.name, *(source.name for source in SOURCES if source is not MAIL_REQUESTED), DIGEST)
 _KNOWN = select(EMAIL.c.cause_id).where(EMAIL.c.cause_id.in_(bindparam("causes", expanding=True)))
 _KEYS = select(USER_KEY).where(USER_KEY.c.user_id.in_(bindparam("users", expanding=True)))
 _ERASED = select(USER_KEY.c.user_id).where(
     USER_KEY.c.erased_at.is_not(None), USER_KEY.c.user_id.in_(bindparam("users", expanding=True))
 )
 _INSERT = insert(EMAIL)
-_NEXT_DUE = (
-    select(EMAIL.c.record_topic, EMAIL.c.record_partition, func.min(EMAIL.c.due_at))
-    .where(_IS_PENDING, EMAIL.c.due_at > bindparam("now_ms"))
-    .group_by(EMAIL.c.record_topic, EMAIL.c.record_partition)
-)
 _CLAIM = (
     update(EMAIL)
     .where(EMAIL.c.id == bindparam("email_id"), EMAIL.c.state == State.PENDING)
@@ -348,7 +363,7 @@ _WAIT = _own().values(
 )
 _CAME = (
     update(EMAIL)
-    .where(_is_unsent(EMAIL.c.state), EMAIL.c.user_id.in_(bindparam("users", expanding=True)))
+    .where(_is_unsent(EMAIL), EMAIL.c.user_id.in_(bindparam("users", expanding=True)))
     .where(EMAIL.c.state == State.PENDING, EMAIL.c.last_error.in_([KEY_MISSING, PROFILE_MISSING, UNVERIFIED]))
     .values(due_at=bindparam("now_ms"))
 )
@@ -360,7 +375,7 @@ _BOUNCED = (
 )
 _ERASE = (
     update(EMAIL)
-    .where(_is_unsent(EMAIL.c.state), EMAIL.c.user_id.in_(bindparam("users", expanding=True)))
+    .where(_is_unsent(EMAIL), EMAIL.c.user_id.in_(bindparam("users", expanding=True)))
     .values(claimed_by=None, state=State.ERASED, settled_at=bindparam("now_ms"), last_error=None, **_SAYS_NOTHING)
 )
 

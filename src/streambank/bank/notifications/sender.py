@@ -14,7 +14,7 @@ repeat and sent again.
 """
 
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 
 import structlog
 from sqlalchemy import Connection
@@ -36,7 +36,7 @@ from streambank.bank.notifications.mailer import (
     RecipientRefusedError,
 )
 from streambank.bank.notifications.models import State
-from streambank.bank.notifications.repository import Claim
+from streambank.bank.notifications.repository import Claim, Places
 from streambank.bank.notifications.settings import NotificationsSettings
 from streambank.clock import Clock, to_datetime
 from streambank.errors import StreambankError
@@ -101,7 +101,7 @@ class Sender:
         self._member_id = ""
         self._clock = clock
         self._random = random
-        self._places: Mapping[str, frozenset[int]] = {}
+        self._places: Places = frozenset()
         self._server_due_at = 0
         self._take_over_at = 0
         self._gather_at = 0
@@ -113,13 +113,13 @@ class Sender:
     def assigned(self, member_id: str, partitions: Collection[TopicPartition]) -> None:
         """Look after these partitions' e-mails too, as this member of the group."""
         self._member_id = member_id
-        self._places = _by_topic(self._owned() | set(partitions))
+        self._places |= _with_digests(partitions)
         self._take_over_at = 0
         self._wake.set()
 
     def revoked(self, partitions: Collection[TopicPartition]) -> None:
         """Leave these partitions' e-mails to their new owner."""
-        self._places = _by_topic(self._owned() - set(partitions))
+        self._places -= _with_digests(partitions)
 
     def wake(self) -> None:
         """There may be something to send. May be called from any thread."""
@@ -314,10 +314,6 @@ class Sender:
         log = logger.error if isinstance(error, MailConfigurationError) else logger.warning
         log("e-mails wait", reason=str(error), failures_in_a_row=self.server_failures_in_a_row, next_try_ms=wait_ms)
 
-    def _owned(self) -> set[TopicPartition]:
-        places = self._places.items()
-        return {TopicPartition(topic, number) for topic, numbers in places if topic != DIGEST for number in numbers}
-
     def _claim(self, connection: Connection, stop: threading.Event | None = None) -> Claim | None:
         if stop is not None and stop.is_set():
             return None
@@ -330,23 +326,20 @@ class Sender:
     def _idle_s(self) -> float:
         now = self._clock()
         with self._database.read() as connection:
-            if not repository.is_due(connection, self._places, now):
-                due_at = repository.next_due_at(connection, self._places, now)
-                held_until = inbox.next_held_until(connection)
-                # In the past where more is due: there is no wait then.
-                gather_at = max(held_until, self._gather_at) if held_until is not None else None
-                most_s = OTHERS_WAIT_S if self._others_send else IDLE_WAIT_S
-                waits_s = [(at - now) / 1000 for at in (due_at, gather_at) if at is not None]
-                return max(0, min([most_s, *waits_s]))
-        return max(0, self._server_due_at - now) / 1000
+            due_at, held_until = repository.next_due(connection, self._places, now)
+        if due_at is not None and due_at <= now:
+            return max(0, self._server_due_at - now) / 1000
+        # In the past where more is due: there is no wait then.
+        gather_at = max(held_until, self._gather_at) if held_until is not None else None
+        most_s = OTHERS_WAIT_S if self._others_send else IDLE_WAIT_S
+        waits_s = [(at - now) / 1000 for at in (due_at, gather_at) if at is not None]
+        return max(0, min([most_s, *waits_s]))
 
 
-def _by_topic(partitions: Collection[TopicPartition]) -> dict[str, frozenset[int]]:
-    topics = {p.topic for p in partitions}
-    places = {topic: frozenset(p.partition for p in partitions if p.topic == topic) for topic in topics}
-    if ALERT_NOTIFICATION.name in places:
-        places[DIGEST] = places[ALERT_NOTIFICATION.name]
-    return places
+def _with_digests(partitions: Collection[TopicPartition]) -> Places:
+    """The partitions, and of users' digests those that their alerts come from."""
+    digests = (TopicPartition(DIGEST, number) for topic, number in partitions if topic == ALERT_NOTIFICATION.name)
+    return frozenset(partitions).union(digests)
 
 
 def _goes_to_profile(claim: Claim) -> bool:
