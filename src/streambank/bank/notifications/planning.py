@@ -3,7 +3,7 @@
 All of it within the projection's transaction: a notice and what follows from it are stored together, once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -51,11 +51,12 @@ def take(
     users = {each.notice.user_id for each in arrived} | {each.user_id for each in asked}
     if not users:
         return False
-    erased = repository.erased_among(connection, users)
+    known = recipients.find(connection, users)
+    # Of an erased user no profile is kept.
+    erased = repository.erased_among(connection, {user_id for user_id in users if not _has_profile(user_id, known)})
     by_id = {each.notice.notice_id: each for each in arrived if plain_text(each.notice.user_id) not in erased}
     before = inbox.known_among(connection, by_id) if by_id else set()
     new = [each for notice_id, each in by_id.items() if notice_id not in before]
-    known = recipients.find(connection, users) if new else {}
     made = plan([each for each in new if not _is_mailed_otherwise(each)], known, emails_max, now_ms)
     inbox.add(connection, [each.notice for each in new], made.held, now_ms)
     is_for_webhooks = deliveries.enqueue(connection, [each.notice for each in new], now_ms)
@@ -106,6 +107,11 @@ def _digest(user_id: str, notices: Sequence[Notice], now_ms: int) -> Cause:
     cause_id = derived_id("digest", user_id, notices[-1].notice_id)
     partition = partition_for(user_id.encode(), ALERT_NOTIFICATION.config.partitions)
     return Cause(cause_id, user_id, Record(DIGEST, partition, 0, now_ms, user_id.encode(), inbox.listing(notices), ()))
+
+
+def _has_profile(user_id: str, known: Mapping[str, Recipient]) -> bool:
+    found = known.get(plain_text(user_id))
+    return found is not None and found.email is not None
 
 
 def _is_mailed_otherwise(each: Arrived) -> bool:
