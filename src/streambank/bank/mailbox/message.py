@@ -11,6 +11,7 @@ from email.header import decode_header, make_header
 from email.message import Message
 from email.policy import compat32
 from email.utils import getaddresses, parsedate_to_datetime
+from functools import cached_property
 from html import unescape
 from typing import Any, TypeAlias
 
@@ -73,7 +74,7 @@ class ParsedMessage:
             "Tags": [],
             "Size": self._size,
             "Attachments": len(self._attachments()),
-            "Snippet": " ".join(self._plain().split())[:SNIPPET_CHARS_MAX],
+            "Snippet": " ".join(self._plain.split())[:SNIPPET_CHARS_MAX],
         }
 
     def full(self, summary: Json, mail_from: str, received: datetime) -> Json:
@@ -99,9 +100,10 @@ class ParsedMessage:
     def search_text(self, summary: Json) -> str:
         """What a search without a field looks at, case-folded."""
         people = (summary["From"], *summary["To"], *summary["Cc"], *summary["Bcc"])
-        words = [summary["Subject"], *(f"{p['Name']} {p['Address']}" for p in people), self._plain()]
+        words = [summary["Subject"], *(f"{p['Name']} {p['Address']}" for p in people), self._plain]
         return "\n".join(words).casefold()[:SEARCH_CHARS_MAX]
 
+    @cached_property
     def _plain(self) -> str:
         return self.text or unescape(_TAGS.sub(" ", self.html))
 
@@ -143,6 +145,8 @@ class ParsedMessage:
 def _decoded(value: str) -> str:
     # RFC 2047. The parser behind EmailMessage's own headers does this too, at ten times the cost.
     folded = _clean(" ".join(value.split()))
+    if "=?" not in folded:
+        return folded
     try:
         return _clean(str(make_header(decode_header(folded))))
     except (HeaderParseError, LookupError, UnicodeError, ValueError):

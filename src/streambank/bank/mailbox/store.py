@@ -22,6 +22,7 @@ MESSAGES_MAX = 100_000
 PAGE_MESSAGES_MAX = 1_000
 
 _PRUNE_EVERY = 500
+_INSERT = insert(MESSAGE)
 _TERM = re.compile(r'(?:(?P<field>[a-z-]+):)?(?:"(?P<phrase>[^"]*)"|(?P<word>\S+))', re.IGNORECASE)
 _FIELDS = {"subject": "Subject", "from": "From", "to": "To", "cc": "Cc", "bcc": "Bcc", "message-id": "MessageID"}
 
@@ -83,7 +84,7 @@ class MailboxStore:
         now = self._clock()
         rows = [self._row(envelope, raw, now) for envelope, raw in arrivals]
         with self._database.begin() as connection:
-            connection.execute(insert(MESSAGE), rows)
+            connection.execute(_INSERT, rows)
             self._added += len(rows)
             if self._added >= min(_PRUNE_EVERY, self._messages_max):
                 self._added = 0
