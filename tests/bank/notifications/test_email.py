@@ -1,5 +1,6 @@
 import re
 from email import message_from_bytes
+from email.header import decode_header, make_header
 from email.message import EmailMessage
 from email.policy import default
 from typing import Any
@@ -169,6 +170,20 @@ def test_a_message_is_7_bit_and_its_lines_are_short() -> None:
     content = form_email(notification(name="Ж" * 500, counterparty="語" * 500), SETTINGS, NOON_MS).content
     assert content.isascii()
     assert max(map(len, content.split(b"\r\n"))) <= 998
+
+
+@pytest.mark.parametrize("email", ["user-1@example.org", "jána@example.org"])
+@pytest.mark.parametrize(
+    "name", ["=?utf-8?q?x?=", "Jana Nováková", "Š" * 80, "語" * 80, "aé" * 40, "one two " * 9 + "x"]
+)
+def test_a_name_is_read_as_it_was_written_and_folded_between_words(email: str, name: str) -> None:
+    content = form_email(notification(email=email, account_name=name, account_number_last4=None), SETTINGS, NOON_MS)
+    lines = content.content.decode().partition("\r\n\r\n")[0].split("\r\n")
+    assert all(len(line) <= 76 or " " not in line.partition(": ")[2] for line in lines)
+    head = re.sub(r"\r\n(?= )", "", content.content.decode())
+    subject = re.search(r"^Subject: (.*)\r$", head, re.MULTILINE)
+    assert subject is not None
+    assert str(make_header(decode_header(subject[1]))) == f"{name} fell below 1,000.00 CZK: now 812.40 CZK"
 
 
 def test_the_html_loads_and_runs_nothing_and_has_a_dark_mode() -> None:
