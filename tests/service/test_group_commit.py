@@ -1,5 +1,6 @@
 """Works that share a commit: each has its own result, and one that fails harms no other."""
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -208,6 +209,50 @@ def test_a_work_that_was_cancelled_is_not_done(database: Database, commits: Grou
     gate.open()
     commits.close()
     assert rows(database) == []
+
+
+async def test_who_awaits_gets_what_came_of_it(database: Database, commits: GroupCommit) -> None:
+    def failing(_: Connection) -> int:
+        raise ValueError("not this one")
+
+    gate = Gate(commits)
+    works = [asyncio.ensure_future(commits.run(work)) for work in (add(1), failing, add(2), add(3))]
+    await asyncio.sleep(0)
+    works[2].cancel()  # Its work has not begun.
+    await asyncio.sleep(0)
+    gate.open()
+    one, failed, cancelled, two = await asyncio.gather(*works, return_exceptions=True)
+    assert (one, two, rows(database)) == (10, 30, [1, 3])
+    assert isinstance(failed, ValueError)
+    assert isinstance(cancelled, asyncio.CancelledError)
+
+
+async def test_who_goes_away_while_it_is_done_harms_nobody(database: Database, commits: GroupCommit) -> None:
+    entered, opened = threading.Event(), threading.Event()
+
+    def held(connection: Connection) -> int:
+        entered.set()
+        assert opened.wait(10)
+        return add(1)(connection)
+
+    work = asyncio.ensure_future(commits.run(held))
+    await asyncio.to_thread(entered.wait, 10)
+    work.cancel()
+    await asyncio.wait([work])
+    opened.set()
+    assert await commits.run(add(2)) == 20
+    assert (work.cancelled(), rows(database)) == (True, [1, 2])
+
+
+def test_a_loop_that_is_closed_meanwhile_harms_nobody(database: Database, commits: GroupCommit) -> None:
+    gate = Gate(commits)
+    loop = asyncio.new_event_loop()
+    work = loop.create_task(commits.run(add(1)))
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    gate.open()
+    assert commits.submit(add(2)).result(10) == 20
+    assert (work.done(), rows(database)) == (False, [1, 2])
 
 
 def test_too_many_are_refused(commits: GroupCommit, monkeypatch: pytest.MonkeyPatch) -> None:

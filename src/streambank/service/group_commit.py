@@ -17,6 +17,7 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -48,7 +49,12 @@ QUEUE_WORKS_MAX = 2_000
 class _Job(Generic[T, R]):
     together: Together[T, R]
     item: T
-    future: "Future[R]"
+    future: "Future[R] | asyncio.Future[R]"
+
+    def begin(self) -> bool:
+        """Whether its caller is still there."""
+        future = self.future
+        return not future.cancelled() if isinstance(future, asyncio.Future) else future.set_running_or_notify_cancel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,8 @@ class GroupCommit:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._queue: queue.Queue[_Job[Any, Any] | None] = queue.Queue(QUEUE_WORKS_MAX)
+        # Its bound is kept as works are put in: a queue that keeps it itself costs each of them two locks.
+        self._queue: queue.SimpleQueue[_Job[Any, Any] | None] = queue.SimpleQueue()
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name="group-commit", daemon=True)
         self._thread.start()
@@ -80,24 +87,26 @@ class GroupCommit:
 
     def submit_together(self, together: Together[T, R], item: T) -> "Future[R]":
         """:meth:`submit` for a piece that is done together with all others of its kind that wait."""
-        job = _Job(together, item, Future())
-        try:
-            if self._closed:
-                raise OverloadedError("the service is stopping: send the request again")
-            self._queue.put_nowait(job)
-        except queue.Full:
-            raise OverloadedError(
-                f"{QUEUE_WORKS_MAX} changes wait to be stored already: try again in a while"
-            ) from None
-        return job.future
+        future: Future[R] = Future()
+        self._put(_Job(together, item, future))
+        return future
 
     async def run(self, work: Callable[[Connection], T]) -> T:
         """:meth:`submit`, awaited."""
-        return await asyncio.wrap_future(self.submit(work))
+        return await self.run_together(_one_by_one, work)
 
     async def run_together(self, together: Together[T, R], item: T) -> R:
         """:meth:`submit_together`, awaited."""
-        return await asyncio.wrap_future(self.submit_together(together, item))
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._put(_Job(together, item, future))
+        return await future
+
+    def _put(self, job: _Job[Any, Any]) -> None:
+        if self._closed:
+            raise OverloadedError("the service is stopping: send the request again")
+        if self._queue.qsize() >= QUEUE_WORKS_MAX:
+            raise OverloadedError(f"{QUEUE_WORKS_MAX} changes wait to be stored already: try again in a while")
+        self._queue.put(job)
 
     def close(self) -> None:
         """Commit what waits, and end the thread. Idempotent."""
@@ -117,7 +126,7 @@ class GroupCommit:
                     break
             stopping = None in jobs
             # A caller that went away before its work began gets nothing done.
-            self._commit([job for job in jobs if job is not None and job.future.set_running_or_notify_cancel()])
+            self._commit([job for job in jobs if job is not None and job.begin()])
 
     def _commit(self, jobs: Sequence[_Job[Any, Any]]) -> None:
         if not jobs:
@@ -145,11 +154,30 @@ class GroupCommit:
 
 
 def _settle(jobs: Sequence[_Job[Any, Any]], outcomes: Sequence[_Outcome]) -> None:
+    # One call for all who wait in an event loop: each call wakes it, and it and this thread then wait for each other.
+    awaited: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], _Outcome]]] = {}
     for job, outcome in zip(jobs, outcomes, strict=True):
-        if outcome.error is None:
-            job.future.set_result(outcome.result)
+        if isinstance(job.future, asyncio.Future):
+            awaited.setdefault(job.future.get_loop(), []).append((job.future, outcome))
         else:
-            job.future.set_exception(outcome.error)
+            _tell(job.future, outcome)
+    for loop, told in awaited.items():
+        # Where it is closed nobody waits any more.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(_tell_all, told)
+
+
+def _tell_all(told: Sequence[tuple["asyncio.Future[Any]", _Outcome]]) -> None:
+    for future, outcome in told:
+        if not future.cancelled():
+            _tell(future, outcome)
+
+
+def _tell(future: "Future[Any] | asyncio.Future[Any]", outcome: _Outcome) -> None:
+    if outcome.error is None:
+        future.set_result(outcome.result)
+    else:
+        future.set_exception(outcome.error)
 
 
 def _one_by_one(connection: Connection, works: Sequence[Callable[[Connection], Any]]) -> list[Any]:

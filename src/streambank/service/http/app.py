@@ -1,6 +1,5 @@
 """The ASGI application of one service or of several: their endpoints, and what all applications have."""
 
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -12,33 +11,21 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Match
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from streambank.clock import Clock
-from streambank.ids import uuid7
 from streambank.service.errors import DatabaseBusyError, DatabaseUnavailableError, OverloadedError
 from streambank.service.http.docs import add_docs
-from streambank.service.http.files import SafeHeaders
+from streambank.service.http.edge import BODY_BYTES_MAX, Edge, Handlers
 from streambank.service.http.problems import FieldProblem, Problem
 from streambank.service.http.routers import Operation, RouteIndex
 
 logger = structlog.get_logger(__name__)
 
-BODY_BYTES_MAX = 8 * 1024 * 1024
-"""Of a request: ten thousand transactions, or a statement of some years."""
-
-FRAMES_MAX = 8
-"""Of a failed request's traceback: the innermost ones tell, the others are the framework's."""
-
 LOCAL_HOSTS = ("127.0.0.1", "localhost")
-
-POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-"""An API shows nothing; pages of their own bring a policy of their own."""
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
@@ -64,14 +51,25 @@ class HttpService:
 
 
 class _Api(FastAPI):
-    """An application that finds its routes by an index, and documents what they depend on."""
+    """An application that documents what its routes depend on, and answers without the framework's layers."""
 
     _documented: Sequence[BaseRoute] = ()
+    _edge: Edge | None = None
 
-    def index(self) -> None:
-        """Find the routes by an index from now on. No more can be added."""
+    def serve(self, clock: Clock, hosts: Sequence[str]) -> None:
+        """Answer requests for ``hosts`` from now on. No more routes can be added."""
         self._documented = tuple(self.router.routes)
-        self.router.routes = [RouteIndex(self._documented)]
+        index = RouteIndex(self._documented)
+        self.router.routes = [index]
+        self._edge = Edge(index, _HANDLERS, clock, hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See the ASGI specification."""
+        if self._edge is None or scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        scope["app"] = self
+        await self._edge(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
         """The API's document."""
@@ -96,30 +94,15 @@ def create_app(services: Sequence[HttpService], clock: Clock, *, hosts: Sequence
         redoc_url=None,
         openapi_url="/openapi.json",
         redirect_slashes=False,
-        # Else it asks OpenTelemetry, for each request, whether anybody listens.
-        telemetry={"tracing": False, "metrics": False, "logs": False},
-        middleware=[
-            Middleware(SafeHeaders, policy=POLICY),
-            Middleware(_Failures, clock=clock),
-            Middleware(TrustedHostMiddleware, allowed_hosts=[*hosts], www_redirect=False),
-            Middleware(_BodyLimit),
-        ],
-        exception_handlers={
-            Problem: _on_problem,
-            OverloadedError: _on_unavailable,
-            DatabaseBusyError: _on_unavailable,
-            DatabaseUnavailableError: _on_unavailable,
-            RequestValidationError: _on_invalid,
-            HTTPException: _on_http_error,
-        },
     )
+    app.router.route_class = Operation
     for service in services:
         app.router.routes.extend(service.router.routes)
     _add_health(app, services)
     for service in services:
         _add_document(app, service)
     add_docs(app, [service.name for service in services])
-    app.index()
+    app.serve(clock, hosts)
     return app
 
 
@@ -164,19 +147,19 @@ def _add_document(app: FastAPI, service: HttpService) -> None:
     app.add_api_route(f"/openapi/{service.name}.json", document, include_in_schema=False)
 
 
-async def _on_problem(_: Request, problem: Exception) -> Response:
+def _on_problem(_: Request, problem: Exception) -> Response:
     assert isinstance(problem, Problem)
     return problem.response()
 
 
-async def _on_unavailable(_: Request, error: Exception) -> Response:
+def _on_unavailable(_: Request, error: Exception) -> Response:
     # The text of a database's error names its address.
     logger.warning("a request was refused", error=type(error).__name__)
     detail = "too much is asked for at once, or the database is away: try again in a while, with the same key"
     return Problem(503, "unavailable", detail, headers={"Retry-After": "1"}).response()
 
 
-async def _on_invalid(_: Request, error: Exception) -> Response:
+def _on_invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     problems = [_field_problem(found) for found in error.errors()]
     if any(found["type"] == "json_invalid" for found in error.errors()):
@@ -195,7 +178,7 @@ def _field_problem(found: Mapping[str, Any]) -> FieldProblem:
     return FieldProblem("/".join(str(part) for part in path), found["msg"], str(location))
 
 
-async def _on_http_error(request: Request, error: Exception) -> Response:
+def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     slug, detail = _HTTP_ERRORS.get(error.status_code, ("refused", str(error.detail)))
     headers = {"Allow": ", ".join(_allowed(request))} if error.status_code == 405 else error.headers
@@ -209,60 +192,11 @@ def _allowed(request: Request) -> list[str]:
     return [name for name, scope in scopes.items() if any(route.matches(scope)[0] is Match.FULL for route in routes)]
 
 
-class _BodyLimit:
-    """Refuses bodies that are too large: at once where their length is told, else while they arrive."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        received_bytes = 0
-
-        async def receive_some() -> Message:
-            nonlocal received_bytes
-            message = await receive()
-            received_bytes += len(message.get("body", b""))
-            if received_bytes > BODY_BYTES_MAX:
-                # What reads the body lets this through to the handler of errors.
-                raise HTTPException(413)
-            return message
-
-        told = dict(scope.get("headers", ())).get(b"content-length", b"0")
-        if told.isdigit() and int(told) > BODY_BYTES_MAX:
-            response = await _on_http_error(Request(scope), HTTPException(413))
-            await response(scope, receive, send)
-            return
-        await self._app(scope, receive_some, send)
-
-
-class _Failures:
-    """Turns what nobody foresaw into a problem with an incident's id; the details go to the process's log."""
-
-    def __init__(self, app: ASGIApp, clock: Clock) -> None:
-        self._app = app
-        self._clock = clock
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = False
-
-        async def watch(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
-
-        try:
-            await self._app(scope, receive, watch)
-        except Exception as error:
-            incident = uuid7(self._clock())
-            # Lines of code only: the text of an error may hold what was in the request.
-            where = "".join(traceback.format_tb(error.__traceback__)[-FRAMES_MAX:])
-            logger.error("request failed", incident=incident, error=type(error).__name__, where=where)
-            if started:
-                raise
-            response = _incident(incident)
-            await response(scope, receive, send)
-
-
-def _incident(incident: str) -> Response:
-    problem = Problem(500, "internal-error", "something unexpected went wrong; nothing of the request was done")
-    return JSONResponse({**problem.members(), "incident": incident}, 500, media_type="application/problem+json")
+_HANDLERS: Handlers = {
+    Problem: _on_problem,
+    OverloadedError: _on_unavailable,
+    DatabaseBusyError: _on_unavailable,
+    DatabaseUnavailableError: _on_unavailable,
+    RequestValidationError: _on_invalid,
+    HTTPException: _on_http_error,
+}

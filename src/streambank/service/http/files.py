@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeAlias
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+RawHeaders: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 _MEDIA_TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css"}
 
@@ -17,24 +19,34 @@ class SafeHeaders:
 
     def __init__(self, app: ASGIApp, policy: str) -> None:
         self._app = app
-        self._headers = (
-            (b"content-security-policy", policy.encode()),
-            (b"x-content-type-options", b"nosniff"),
-            (b"referrer-policy", b"no-referrer"),
-            (b"cross-origin-resource-policy", b"same-origin"),
-            (b"cache-control", b"no-store"),
-        )
+        self._headers = safe_headers(policy)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the ASGI specification."""
 
         async def send_safely(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                present = {name for name, _ in message["headers"]}
-                message["headers"] += [(name, value) for name, value in self._headers if name not in present]
+            add_missing(message, self._headers)
             await send(message)
 
         await self._app(scope, receive, send_safely)
+
+
+def safe_headers(policy: str) -> RawHeaders:
+    """Headers that keep browsers strict."""
+    return (
+        (b"content-security-policy", policy.encode()),
+        (b"x-content-type-options", b"nosniff"),
+        (b"referrer-policy", b"no-referrer"),
+        (b"cross-origin-resource-policy", b"same-origin"),
+        (b"cache-control", b"no-store"),
+    )
+
+
+def add_missing(message: Message, headers: RawHeaders) -> None:
+    """Add the headers that an answer has not, to the message that begins it; others stay as they are."""
+    if message["type"] == "http.response.start":
+        present = {name for name, _ in message["headers"]}
+        message["headers"] += [(name, value) for name, value in headers if name not in present]
 
 
 def package_file(package: str, path: str, **headers: str) -> Callable[[Request], Any]:

@@ -5,10 +5,11 @@ The answer is stored in the transaction that made the change, so that there is o
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_
+from sqlalchemy import Connection, Select, and_, bindparam, delete, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 from starlette.datastructures import Headers
 
@@ -38,8 +39,6 @@ PARAMETER: Mapping[str, Any] = {
 _COLUMNS = IDEMPOTENCY_KEY.c
 # Built once: to build them costs more than to execute them.
 _ANSWERS = select(IDEMPOTENCY_KEY)
-_FIND = _ANSWERS.where(_COLUMNS.scope == bindparam("of_scope"), _COLUMNS.key == bindparam("of_key"))
-_FIND_ALL = _ANSWERS.where(tuple_(_COLUMNS.scope, _COLUMNS.key).in_(bindparam("wanted", expanding=True)))
 _INSERT = insert(IDEMPOTENCY_KEY)
 _FORGET = delete(IDEMPOTENCY_KEY).where(_COLUMNS.scope == bindparam("of_scope"))
 _PRUNE = delete(IDEMPOTENCY_KEY).where(_COLUMNS.created_at < bindparam("before"))
@@ -124,11 +123,7 @@ def once_all(
 
 
 def _stored(connection: Connection, requests: Sequence[KeyedRequest]) -> dict[int, tuple[Rendered, bool] | Problem]:
-    if len(requests) == 1:
-        rows = connection.execute(_FIND, {"of_scope": requests[0].scope, "of_key": requests[0].key}).all()
-    else:
-        rows = connection.execute(_FIND_ALL, {"wanted": [(r.scope, r.key) for r in requests]}).all()
-    found = {(row.scope, row.key): row for row in rows}
+    found = {(row.scope, row.key): row for row in connection.execute(*_search(requests))}
     outcomes: dict[int, tuple[Rendered, bool] | Problem] = {}
     for index, request in enumerate(requests):
         row = found.get((request.scope, request.key))
@@ -145,6 +140,23 @@ def _stored(connection: Connection, requests: Sequence[KeyedRequest]) -> dict[in
         else:
             outcomes[index] = Rendered(row.status, msgspec.json.decode(row.headers), row.body), True
     return outcomes
+
+
+def _search(requests: Sequence[KeyedRequest]) -> tuple[Select[Any], dict[str, str]]:
+    # Of few sizes, so that there are few statements to prepare: the last one is looked for more than once.
+    size = 1 << (len(requests) - 1).bit_length()
+    wanted: dict[str, str] = {}
+    for number in range(size):
+        request = requests[min(number, len(requests) - 1)]
+        wanted[f"scope{number}"], wanted[f"key{number}"] = request.scope, request.key
+    return _find(size), wanted
+
+
+@cache
+def _find(size: int) -> Select[Any]:
+    # One by one: for a list of pairs SQLite reads the whole table.
+    places = (and_(_COLUMNS.scope == bindparam(f"scope{n}"), _COLUMNS.key == bindparam(f"key{n}")) for n in range(size))
+    return _ANSWERS.where(or_(*places))
 
 
 def _row(request: KeyedRequest, rendered: Rendered, now_ms: int, *, secret: bool) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 FastAPI asks one route after the other whether it is meant, looks through routers within routers anew each time, and
 resolves the dependencies of dependencies: with a hundred endpoints that is most of the time of a request. Here routes
-lie flat, are found by the first name in their path, and what they depend on is of one piece.
+lie flat, are found by their path or the first name in it, and what they depend on is of one piece.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -11,10 +11,12 @@ from typing import Any, Generic, TypeVar
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.routing import BaseRoute, Match
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
+from streambank.service.http.arguments import Arguments
 from streambank.service.http.problems import PROBLEM_RESPONSES
 
 T = TypeVar("T")
@@ -49,7 +51,10 @@ class Dependency(Generic[T]):
 
 
 class Operation(APIRoute):
-    """An endpoint; what its dependencies say of themselves is in the API's document."""
+    """An endpoint: an async function that returns a response, or raises what becomes one.
+
+    What its dependencies say of themselves is in the API's document.
+    """
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
@@ -66,20 +71,39 @@ class Operation(APIRoute):
         said |= {"parameters": parameters} if parameters else {}
         said |= {"security": [security]} if security else {}
         self.openapi_extra = said or None
+        self._arguments = Arguments(self.dependant)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, without what the framework does for endpoints that are not like these."""
+        if scope["method"] not in (self.methods or ()):
+            raise HTTPException(405)
+        request = Request(scope, receive, send)
+        response = await self.endpoint(**await self._arguments.of(request))
+        await response(scope, receive, send)
 
 
 class RouteIndex(BaseRoute):
-    """Routes by the first name in their path, after the version: ``accounts`` of ``/v1/accounts/7:reopen``."""
+    """Routes by their method and path where that has no parts to fill in: those go before others. Else by the first
+    name in their path, after the version: ``accounts`` of ``/v1/accounts/7:reopen``."""
 
     def __init__(self, routes: Iterable[BaseRoute]) -> None:
+        self._by_place: dict[tuple[str, str], Scope] = {}
         self._by_name: dict[str, list[BaseRoute]] = {}
         for route in routes:
             self._by_name.setdefault(_name(getattr(route, "path", "/")), []).append(route)
+            if isinstance(route, Route) and not route.param_convertors:
+                found = {"endpoint": route.endpoint, "path_params": {}, _FOUND: route}
+                for method in route.methods or ():
+                    self._by_place.setdefault((method, route.path), found)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """The route of that path and method, else the first of that path."""
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        found = self._by_place.get((scope["method"], path))
+        if found is not None:
+            return Match.FULL, found
         partial: tuple[Match, Scope] = (Match.NONE, {})
-        for route in self._by_name.get(_name(scope["path"].removeprefix(scope.get("root_path", ""))), ()):
+        for route in self._by_name.get(_name(path), ()):
             match, more = route.matches(scope)
             if match is Match.FULL:
                 return match, {**more, _FOUND: route}
