@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import structlog
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
 
 from streambank.clock import Clock
 from streambank.errors import InvariantError, check
@@ -32,6 +32,7 @@ from streambank.log import (
     TopicConfig,
     TopicPartition,
 )
+from streambank.service.bulk import BulkInsert
 from streambank.service.database import Database
 from streambank.service.errors import StaleDatabaseError
 from streambank.service.tables import OUTBOX, SERVICE_STATE
@@ -91,7 +92,7 @@ class Outbox:
         last = connection.execute(_TAKE_IDS, {"count": len(records)}).scalar_one_or_none()
         check(last is not None, "Database.bind_log comes before the first outgoing record")
         first = int(last or 0) - len(records) + 1
-        connection.execute(_INSERT, [{"id": first + i, **r._asdict()} for i, r in enumerate(records)])
+        _INSERT(connection, [(first + i, *record) for i, record in enumerate(records)])
 
 
 # Built once: to build them costs more than to execute them.
@@ -100,7 +101,7 @@ _TAKE_IDS = (
     .values(outbox_last_id=SERVICE_STATE.c.outbox_last_id + bindparam("count"))
     .returning(SERVICE_STATE.c.outbox_last_id)
 )
-_INSERT = insert(OUTBOX)
+_INSERT = BulkInsert(OUTBOX)
 _NEXT = select(OUTBOX).where(OUTBOX.c.id > bindparam("position")).order_by(OUTBOX.c.id).limit(BATCH_RECORDS_MAX)
 
 

@@ -30,7 +30,7 @@ from streambank.bank.transactions.shares import Shares, shares
 from streambank.bank.transactions.words import WordHasher, add_words, words_of
 from streambank.clock import Clock, to_datetime, to_millis
 from streambank.errors import InvariantError, check
-from streambank.ids import RandomBytes, uuid7
+from streambank.ids import RandomBytes, uuid7, uuid7s
 from streambank.service.http.problems import conflict, forbidden, not_found, unprocessable
 from streambank.service.outbox import Outbox, OutgoingRecord
 
@@ -109,6 +109,7 @@ class Books:
         self._caller_id = caller_id
         self._next_num = repository.take_numbers(connection, postings)
         self._end_num = self._next_num + postings
+        self._ids = uuid7s(self.now_ms, ledger.random_bytes, postings // 2 + 1)
         self._now = to_datetime(self.now_ms)
         self._today = self._now.date()
         self._accounts: dict[tuple[str, str], LedgerAccount | None] = {}
@@ -247,7 +248,7 @@ class Books:
 
     def journal(self, kind: JournalKind) -> tuple[int, str]:
         """Begin a journal transaction: its number, which is that of its first posting, and its id."""
-        transaction_id = self._ledger.new_id(self.now_ms)
+        transaction_id = next(self._ids)
         self._rows.journals.append((self._next_num, transaction_id, kind.value, self.now_ms))
         return self._next_num, transaction_id
 
@@ -302,7 +303,7 @@ class Books:
 
     def _entry_id(self, journal_num: int, transaction_id: str) -> str:
         # The first entry of a journal transaction shares its id: for nearly all there is no other.
-        return transaction_id if self._next_num == journal_num else self._ledger.new_id(self.now_ms)
+        return transaction_id if self._next_num == journal_num else next(self._ids)
 
     def _stand_beside(
         self,
@@ -355,7 +356,7 @@ class Books:
                 reverses_entry_id=reverses,
                 before=[(self._category_id(account, num), minor) for num, minor in before.items()],
                 after=[(self._category_id(account, num), minor) for num, minor in after.items()],
-                event_id=self._ledger.new_id(self.now_ms),
+                event_id=next(self._ids),
                 recorded_at=self._now,
             )
         )
@@ -386,7 +387,7 @@ class Books:
 
     def _open_counter(self, account: LedgerAccount, purpose: Purpose) -> LedgerAccount:
         values = {
-            "account_id": self._ledger.new_id(self.now_ms),
+            "account_id": next(self._ids),
             "owner_id": account.owner_id,
             "purpose": purpose.value,
             "kind": "other",

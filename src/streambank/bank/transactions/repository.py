@@ -9,7 +9,6 @@ from iso4217 import Currency
 from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, select, update
 
 from streambank.bank.events import AccountKind, Role
-from streambank.bank.transactions.bulk import BulkInsert
 from streambank.bank.transactions.models import (
     ACCOUNT,
     ACCOUNT_MEMBER,
@@ -26,6 +25,7 @@ from streambank.bank.transactions.models import (
     Purpose,
 )
 from streambank.errors import check
+from streambank.service.bulk import BulkInsert
 
 
 @dataclass(slots=True)

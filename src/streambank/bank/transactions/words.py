@@ -14,6 +14,7 @@ from sqlalchemy import Column, Connection, MetaData, Table, Text, bindparam, col
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from streambank.bank.transactions.folding import fold
+from streambank.service.bulk import BulkInsert
 from streambank.service.tables import BigKey
 
 WORDS_MAX = 64
@@ -60,7 +61,7 @@ POSTGRESQL_WORDS = Table(
 
 SQLITE_WORDS = table("entry_words", column("rowid"), column("words"))
 
-_ADD_SQLITE = "INSERT INTO entry_words (rowid, words) VALUES (?, ?)"
+_ADD_SQLITE = BulkInsert(SQLITE_WORDS)
 _REMOVE_SQLITE = text("INSERT INTO entry_words (entry_words, rowid, words) VALUES ('delete', :num, :tokens)")
 _ADD_POSTGRESQL = insert(POSTGRESQL_WORDS).values(posting_num=bindparam("num"), words=bindparam("tokens"))
 _REMOVE_POSTGRESQL = delete(POSTGRESQL_WORDS).where(POSTGRESQL_WORDS.c.posting_num == bindparam("num"))
@@ -68,11 +69,9 @@ _REMOVE_POSTGRESQL = delete(POSTGRESQL_WORDS).where(POSTGRESQL_WORDS.c.posting_n
 
 def add_words(connection: Connection, rows: Sequence[tuple[int, list[str]]]) -> None:
     """Make entries findable: pairs of a posting's number and the tokens of its words."""
-    if not rows:
-        return
     if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(_ADD_SQLITE, [(num, " ".join(tokens)) for num, tokens in rows])
-    else:
+        _ADD_SQLITE(connection, [(num, " ".join(tokens)) for num, tokens in rows])
+    elif rows:
         connection.execute(_ADD_POSTGRESQL, [{"num": num, "tokens": tokens} for num, tokens in rows])
 
 
