@@ -27,7 +27,8 @@ from streambank.bank.transactions.models import JournalKind, Purpose
 from streambank.bank.transactions.repository import Detail, LedgerAccount, LedgerRows, PostingRow, Terms
 from streambank.bank.transactions.rules import NOTHING, Outcome, RuleBook, facts
 from streambank.bank.transactions.shares import Shares, shares
-from streambank.bank.transactions.words import WordHasher, add_words, words_of
+from streambank.bank.transactions.texts import TextMemory, Texts
+from streambank.bank.transactions.words import add_words
 from streambank.clock import Clock, to_datetime, to_millis
 from streambank.errors import InvariantError, check
 from streambank.ids import RandomBytes, uuid7, uuid7s
@@ -45,12 +46,13 @@ _PURPOSE_OF_KIND = {OPENING: Purpose.OPENING, ADJUSTMENT: Purpose.ADJUSTMENT}
 
 
 class Ledger:
-    """What units of work share: the outbox, the clock, and the rules of those who were active lately."""
+    """What units of work share: the outbox, the clock, and rules and texts of those who were active lately."""
 
     def __init__(self, outbox: Outbox, clock: Clock, random_bytes: RandomBytes) -> None:
         self.outbox = outbox
         self.clock = clock
         self.random_bytes = random_bytes
+        self.texts = TextMemory()
         self._rule_books: OrderedDict[str, tuple[str, RuleBook]] = OrderedDict()
 
     def books(self, connection: Connection, caller_id: str, postings: int) -> "Books":
@@ -119,8 +121,7 @@ class Books:
         self._touched: dict[int, LedgerAccount] = {}
         self._categories: dict[str, dict[str, int]] = {}
         self._category_ids: dict[str, dict[int, str]] = {}
-        self._sealers: dict[str, events.Sealer] = {}
-        self._hashers: dict[int, WordHasher] = {}
+        self._texts: dict[int, Texts] = {}
         self._rows = LedgerRows()
         self._words: list[tuple[int, list[str]]] = []
         self._events: list[OutgoingRecord] = []
@@ -326,11 +327,15 @@ class Books:
         self._rows.details.append((num, account.num, *detail, 1))
         if tags:
             self._rows.tags.extend((num, tag, account.num) for tag in tags)
-        self._index(account, num, detail)
+        texts = self._texts.get(account.num)
+        if texts is None:
+            texts = self._texts[account.num] = self._ledger.texts.of(account)
+        if tokens := texts.tokens((detail.counterparty, detail.remittance, detail.notes)):
+            self._words.append((num, tokens))
         posted = Posted(
             account, posting, detail, tags, transaction_id, self.now_ms, None, reverses_entry_id, held_minor
         )
-        self._publish(posted)
+        self._publish(posted, texts)
         return posted
 
     def end_hold(self, posting_num: int) -> None:
@@ -508,20 +513,7 @@ class Books:
             return self.now_ms
         return (entry.booking_date - _EPOCH).days * DAY_MS
 
-    def _index(self, account: LedgerAccount, num: int, detail: Detail) -> None:
-        words = words_of((detail.counterparty, detail.remittance, detail.notes))
-        if not words or account.search_key is None:
-            return
-        hasher = self._hashers.get(account.num)
-        if hasher is None:
-            hasher = self._hashers[account.num] = WordHasher(account.search_key)
-        self._words.append((num, hasher(words)))
-
-    def _publish(self, posted: Posted) -> None:
-        owner_id = posted.account.owner_id or ""
-        sealed = self._sealers.get(owner_id)
-        if sealed is None:
-            sealed = self._sealers[owner_id] = events.Sealer(posted.account.key or b"", owner_id)
+    def _publish(self, posted: Posted, texts: Texts) -> None:
         self._events.append(
             events.balance_changed(
                 posted.account,
@@ -532,7 +524,7 @@ class Books:
                 held_minor=posted.held_minor,
                 category_id=self.category_id(posted),
                 recorded_at=self._now,
-                sealed=sealed,
+                sealed=texts.sealed,
             )
         )
 

@@ -23,6 +23,9 @@ WORDS_MAX = 64
 QUERY_WORDS_MAX = 8
 """Words asked for at once; each is looked up in each of the user's accounts."""
 
+WORDS_KNOWN_MAX = 1_000
+"""Words of one account that are remembered with their hashes."""
+
 SEARCH_KEY_BYTES = 16
 
 _HASH_BYTES = 8
@@ -37,7 +40,7 @@ def words_of(texts: Iterable[str | None]) -> list[str]:
 
 
 class WordHasher:
-    """Hashes the words of one account. Remembers them: what one batch tells repeats itself."""
+    """Hashes the words of one account. Remembers them: what is told repeats itself."""
 
     def __init__(self, search_key: bytes) -> None:
         self._key = search_key
@@ -46,6 +49,8 @@ class WordHasher:
     def __call__(self, words: Sequence[str]) -> list[str]:
         """A token for each word."""
         known = self._known
+        if len(known) > WORDS_KNOWN_MAX:
+            known.clear()
         for word in words:
             if word not in known:
                 known[word] = blake2b(word.encode(), key=self._key, digest_size=_HASH_BYTES).hexdigest()
