@@ -16,10 +16,11 @@ an old one.
 
 import threading
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
 import structlog
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
 
 from streambank.clock import Clock
 from streambank.errors import InvariantError, check
@@ -32,6 +33,7 @@ from streambank.log import (
     TopicConfig,
     TopicPartition,
 )
+from streambank.service.bulk import BulkInsert
 from streambank.service.database import Database
 from streambank.service.errors import StaleDatabaseError
 from streambank.service.tables import OUTBOX, SERVICE_STATE
@@ -51,6 +53,9 @@ FALLBACK_POLL_S = 1.0
 
 STAND_BY_MS = 2_000
 """How long a row may be the first one before a relay that was fenced takes over: many times what a batch takes."""
+
+READ_ROWS = 50
+"""Rows read at once: a batch is bounded by its bytes, which are known only as its rows come."""
 
 _ROW_OVERHEAD_BYTES = 64
 
@@ -91,7 +96,7 @@ class Outbox:
         last = connection.execute(_TAKE_IDS, {"count": len(records)}).scalar_one_or_none()
         check(last is not None, "Database.bind_log comes before the first outgoing record")
         first = int(last or 0) - len(records) + 1
-        connection.execute(_INSERT, [{"id": first + i, **r._asdict()} for i, r in enumerate(records)])
+        _INSERT(connection, [(first + i, *record) for i, record in enumerate(records)])
 
 
 # Built once: to build them costs more than to execute them.
@@ -100,7 +105,7 @@ _TAKE_IDS = (
     .values(outbox_last_id=SERVICE_STATE.c.outbox_last_id + bindparam("count"))
     .returning(SERVICE_STATE.c.outbox_last_id)
 )
-_INSERT = insert(OUTBOX)
+_INSERT = BulkInsert(OUTBOX)
 _NEXT = select(OUTBOX).where(OUTBOX.c.id > bindparam("position")).order_by(OUTBOX.c.id).limit(BATCH_RECORDS_MAX)
 
 
@@ -217,22 +222,23 @@ class OutboxRelay:
         with (
             self._database.read() as connection,
             # Left in the midst, it has to be closed: on PostgreSQL it is a cursor of the server's.
-            connection.execution_options(yield_per=50).execute(_NEXT, place) as found,
+            connection.execution_options(yield_per=READ_ROWS).execute(_NEXT, place) as found,
         ):
-            for row in found:
+            # Part by part: to take them one by one from the result costs more than to read them.
+            for row in chain.from_iterable(found.partitions()):
                 size_bytes += _ROW_OVERHEAD_BYTES + len(row.value or b"") + len(row.headers or b"")
                 if rows and size_bytes > BATCH_BYTES_MAX:
                     break
                 rows.append(row)
         return rows
 
-    def _publish(self, rows: Sequence[Row[Any]]) -> None:
+    def _publish(self, rows: Sequence[Any]) -> None:
         last = rows[-1].id
         check(last - self._position == len(rows), f"{self.name}: ids have a gap after {self._position}")
         check(self._producer is not None, f"{self.name}: no producer")
         with self._producer.transaction() as transaction:  # type: ignore[union-attr]
-            for row in rows:
-                transaction.append(row.topic, row.value, timestamp=row.timestamp, key=row.key, headers=row.headers)
+            for _, topic, key, value, headers, timestamp in rows:
+                transaction.append(topic, value, timestamp=timestamp, key=key, headers=headers)
             kept = OffsetAndMetadata(0, f"{self._outbox_id} {last}")
             transaction.commit_offsets(self._group, {self._place: kept})
         self._position = last

@@ -81,6 +81,22 @@ def test_an_entry_that_was_recorded_before_is_answered_with(bench: Bench) -> Non
     assert bench.faults() == []
 
 
+def test_an_entry_that_is_asked_for_twice_at_once_is_recorded_once(bench: Bench) -> None:
+    account = bench.open()
+    answers = record(
+        bench,
+        asked("ada", account, 10, external_id="x"),
+        asked("ada", account, 10, external_id="x"),
+        asked("ada", account, 11, external_id="x"),
+        asked("ada", account, 12, external_id="y"),
+    )
+    assert told(answers[0]) == told(answers[1])
+    assert told(answers[2]) == "external-id-taken"
+    assert [entry_of(answers[i]).account_seq for i in (0, 3)] == [1, 2]  # type: ignore[arg-type]
+    assert bench.balance(account).booked_minor == 22
+    assert bench.faults() == []
+
+
 @pytest.fixture
 def bench_pair(tmp_path: Path, new_database: NewDatabase) -> Iterator[tuple[Bench, Bench]]:
     people = ("ada", "bob", "cleo")

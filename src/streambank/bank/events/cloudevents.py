@@ -2,12 +2,16 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
 from streambank.log import encode_headers
 
 SPEC_VERSION = b"1.0"
+
+TIMES_MAX = 1_000
+"""Times kept as text: one takes a microsecond or two to write, and the events of a batch repeat them."""
 
 
 def binary_mode_headers(*, type: str, source: str, id: str, subject: str) -> Callable[[Any, int], bytes | None]:  # noqa: A002
@@ -43,6 +47,7 @@ def binary_mode_headers(*, type: str, source: str, id: str, subject: str) -> Cal
     return headers
 
 
+@lru_cache(maxsize=TIMES_MAX)
 def _rfc3339(timestamp_ms: int) -> bytes:
     moment = datetime.fromtimestamp(timestamp_ms // 1000, UTC)
     # Without its offset, which isoformat would write as +00:00.

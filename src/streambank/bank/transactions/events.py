@@ -3,7 +3,7 @@
 ENTRY_CATEGORISED follows whenever a booked entry counts into other categories than these, or it, have said.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
@@ -33,26 +33,9 @@ _STATUS = {status.value: status for status in EntryStatus}
 _ORIGIN = {origin.value: origin for origin in Origin}
 
 
-# The days of one batch repeat themselves.
+# The days and times of one batch repeat themselves.
 _date = lru_cache(maxsize=1_000)(date.fromisoformat)
-
-
-class Sealer:
-    """Seals texts of one user, each once: counterparties of a batch repeat themselves."""
-
-    def __init__(self, key: bytes, user_id: str) -> None:
-        self._key = key
-        self._user_id = user_id
-        self._known: dict[str, str] = {}
-
-    def __call__(self, text: str | None) -> str | None:
-        """The sealed text; None stays None."""
-        if text is None:
-            return None
-        sealed = self._known.get(text)
-        if sealed is None:
-            sealed = self._known[text] = seal(self._key, self._user_id, text)
-        return sealed
+_moment = lru_cache(maxsize=1_000)(to_datetime)
 
 
 def account_changed(
@@ -94,13 +77,13 @@ def balance_changed(
     held_minor: int,
     category_id: str | None,
     recorded_at: datetime,
-    sealed: Sealer,
+    sealed: Callable[[str | None], str | None],
 ) -> OutgoingRecord:
-    """The event of a posting to a user's account; ``recorded_at`` is the present."""
+    """The event of a posting to a user's account; ``recorded_at`` is the present, ``sealed`` seals for its owner."""
     signed, value_date, occurred_ms = posting.signed_minor, posting.value_date, posting.occurred_at
     event = BalanceChanged(
         user_id=account.owner_id or "",
-        occurred_at=to_datetime(occurred_ms),
+        occurred_at=_moment(occurred_ms),
         recorded_at=recorded_at,
         entry_id=posting.entry_id or "",
         account_id=account.account_id,

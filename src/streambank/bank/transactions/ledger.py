@@ -27,10 +27,11 @@ from streambank.bank.transactions.models import JournalKind, Purpose
 from streambank.bank.transactions.repository import Detail, LedgerAccount, LedgerRows, PostingRow, Terms
 from streambank.bank.transactions.rules import NOTHING, Outcome, RuleBook, facts
 from streambank.bank.transactions.shares import Shares, shares
-from streambank.bank.transactions.words import WordHasher, add_words, words_of
+from streambank.bank.transactions.texts import TextMemory, Texts
+from streambank.bank.transactions.words import add_words
 from streambank.clock import Clock, to_datetime, to_millis
 from streambank.errors import InvariantError, check
-from streambank.ids import RandomBytes, uuid7
+from streambank.ids import RandomBytes, uuid7, uuid7s
 from streambank.service.http.problems import conflict, forbidden, not_found, unprocessable
 from streambank.service.outbox import Outbox, OutgoingRecord
 
@@ -45,12 +46,13 @@ _PURPOSE_OF_KIND = {OPENING: Purpose.OPENING, ADJUSTMENT: Purpose.ADJUSTMENT}
 
 
 class Ledger:
-    """What units of work share: the outbox, the clock, and the rules of those who were active lately."""
+    """What units of work share: the outbox, the clock, and rules and texts of those who were active lately."""
 
     def __init__(self, outbox: Outbox, clock: Clock, random_bytes: RandomBytes) -> None:
         self.outbox = outbox
         self.clock = clock
         self.random_bytes = random_bytes
+        self.texts = TextMemory()
         self._rule_books: OrderedDict[str, tuple[str, RuleBook]] = OrderedDict()
 
     def books(self, connection: Connection, caller_id: str, postings: int) -> "Books":
@@ -106,32 +108,43 @@ class Books:
         self.connection = connection
         self.now_ms = ledger.clock()
         self._ledger = ledger
-        self._caller_id = caller_id
+        self.caller_id = caller_id
         self._next_num = repository.take_numbers(connection, postings)
         self._end_num = self._next_num + postings
+        self._ids = uuid7s(self.now_ms, ledger.random_bytes, postings // 2 + 1)
         self._now = to_datetime(self.now_ms)
         self._today = self._now.date()
-        self._accounts: dict[tuple[str, str], LedgerAccount | None] = {}
+        self._accounts: dict[str, LedgerAccount] = {}
+        self._roles: dict[tuple[str, str], Role | None] = {}
         self._counters: dict[tuple[str, str, Purpose], LedgerAccount] = {}
+        self._counted: set[str] = set()
         self._touched: dict[int, LedgerAccount] = {}
         self._categories: dict[str, dict[str, int]] = {}
         self._category_ids: dict[str, dict[int, str]] = {}
-        self._sealers: dict[str, events.Sealer] = {}
-        self._hashers: dict[int, WordHasher] = {}
+        self._texts: dict[int, Texts] = {}
         self._rows = LedgerRows()
         self._words: list[tuple[int, list[str]]] = []
         self._events: list[OutgoingRecord] = []
 
     def serve(self, caller_id: str) -> None:
         """Go on for this caller: what they may do with an account differs from what others may."""
-        self._caller_id = caller_id
+        self.caller_id = caller_id
 
-    def load(self, account_ids: Iterable[str]) -> None:
-        """Load several accounts at once."""
-        caller_id = self._caller_id
-        wanted = [account_id for account_id in account_ids if (caller_id, account_id) not in self._accounts]
-        found = {a.account_id: a for a in repository.accounts(self.connection, caller_id, wanted)}
-        self._accounts.update(((caller_id, account_id), found.get(account_id)) for account_id in wanted)
+    def load(self, places: Iterable[tuple[str, str]]) -> None:
+        """Load several accounts at once: pairs of a caller and the id of the account that they ask for."""
+        wanted = [place for place in places if place not in self._roles]
+        if not wanted:
+            return
+        self._roles.update(dict.fromkeys(wanted))
+        for caller_id, account in repository.accounts(self.connection, wanted):
+            # One copy of it is in use, whoever calls.
+            self._accounts.setdefault(account.account_id, account)
+            if caller_id is not None:
+                self._roles[caller_id, account.account_id] = account.role
+
+    def find(self, account_id: str) -> LedgerAccount | None:
+        """An account that was loaded, whoever may use it; None: there is none of that id."""
+        return self._accounts.get(account_id)
 
     def account(self, account_id: str, *, to_write: bool = True) -> LedgerAccount:
         """An account of the caller's.
@@ -139,37 +152,33 @@ class Books:
         Raises:
             Problem: it does not exist or is somebody else's (404), or the caller may only look at it (403).
         """
-        place = (self._caller_id, account_id)
-        if place not in self._accounts:
-            found = repository.account(self.connection, *place)
-            if found is not None and self._is_in_use(found.num):
-                # Another caller has it: what they did is written, and all is read again.
-                self.close()
-                self._accounts.clear()
-                self._counters.clear()
-                found = repository.account(self.connection, *place)
-            self._accounts[place] = found
-        account = self._accounts[place]
-        if account is None or account.role is None:
+        role = self.role(account_id)
+        if role is None:
             raise not_found("account")
-        if to_write and account.role is not Role.OWNER:
+        if to_write and role is not Role.OWNER:
             raise forbidden("a viewer of an account cannot change it")
+        account = self._accounts[account_id]
         check(account.key is not None, f"account {account_id} has an owner without a key")
         return account
 
-    def _is_in_use(self, num: int) -> bool:
-        return any(known is not None and known.num == num for known in self._accounts.values())
+    def role(self, account_id: str) -> Role | None:
+        """What the caller is to an account; None: nothing, or there is none of that id."""
+        place = (self.caller_id, account_id)
+        if place not in self._roles:
+            self.load([place])
+        return self._roles[place]
 
     def account_by_num(self, num: int) -> LedgerAccount:
         """An account by its number, whoever calls: one copy of it is in use."""
         for known in (*self._accounts.values(), *self._counters.values()):
-            if known is not None and known.num == num:
+            if known.num == num:
                 return known
-        [account] = repository.accounts_by_num(self.connection, self._caller_id, [num])
+        [account] = repository.accounts_by_num(self.connection, self.caller_id, [num])
         if account.purpose is Purpose.USER:
-            self._accounts[(self._caller_id, account.account_id)] = account
+            self._accounts[account.account_id] = account
+            self._roles[self.caller_id, account.account_id] = account.role
         else:
-            self._counters[(account.owner_id or str(num), account.currency.value, account.purpose)] = account
+            self._counters[(account.owner_id or str(num), account.currency_code, account.purpose)] = account
         return account
 
     def record(
@@ -247,7 +256,7 @@ class Books:
 
     def journal(self, kind: JournalKind) -> tuple[int, str]:
         """Begin a journal transaction: its number, which is that of its first posting, and its id."""
-        transaction_id = self._ledger.new_id(self.now_ms)
+        transaction_id = next(self._ids)
         self._rows.journals.append((self._next_num, transaction_id, kind.value, self.now_ms))
         return self._next_num, transaction_id
 
@@ -302,7 +311,7 @@ class Books:
 
     def _entry_id(self, journal_num: int, transaction_id: str) -> str:
         # The first entry of a journal transaction shares its id: for nearly all there is no other.
-        return transaction_id if self._next_num == journal_num else self._ledger.new_id(self.now_ms)
+        return transaction_id if self._next_num == journal_num else next(self._ids)
 
     def _stand_beside(
         self,
@@ -318,11 +327,15 @@ class Books:
         self._rows.details.append((num, account.num, *detail, 1))
         if tags:
             self._rows.tags.extend((num, tag, account.num) for tag in tags)
-        self._index(account, num, detail)
+        texts = self._texts.get(account.num)
+        if texts is None:
+            texts = self._texts[account.num] = self._ledger.texts.of(account)
+        if tokens := texts.tokens((detail.counterparty, detail.remittance, detail.notes)):
+            self._words.append((num, tokens))
         posted = Posted(
             account, posting, detail, tags, transaction_id, self.now_ms, None, reverses_entry_id, held_minor
         )
-        self._publish(posted)
+        self._publish(posted, texts)
         return posted
 
     def end_hold(self, posting_num: int) -> None:
@@ -355,7 +368,7 @@ class Books:
                 reverses_entry_id=reverses,
                 before=[(self._category_id(account, num), minor) for num, minor in before.items()],
                 after=[(self._category_id(account, num), minor) for num, minor in after.items()],
-                event_id=self._ledger.new_id(self.now_ms),
+                event_id=next(self._ids),
                 recorded_at=self._now,
             )
         )
@@ -365,14 +378,21 @@ class Books:
         owner_id = account.owner_id
         if owner_id is None:
             raise not_found("account")
-        place = (owner_id, account.currency.value, purpose)
+        place = (owner_id, account.currency_code, purpose)
         counter = self._counters.get(place)
         if counter is None:
-            counter = repository.counter_account(self.connection, owner_id, account.currency, purpose)
+            self._load_counters(owner_id)
+            counter = self._counters.get(place)
             if counter is None:
-                counter = self._open_counter(account, purpose)
-            self._counters[place] = counter
+                counter = self._counters[place] = self._open_counter(account, purpose)
         return counter
+
+    def _load_counters(self, owner_id: str) -> None:
+        # Those of all owners at once: entries of theirs are likely to follow.
+        owners = {owner_id, *(account.owner_id for account in self._accounts.values() if account.owner_id)}
+        for counter in repository.counter_accounts(self.connection, owners - self._counted):
+            self._counters.setdefault((counter.owner_id or "", counter.currency_code, counter.purpose), counter)
+        self._counted |= owners
 
     def close(self) -> None:
         """Write everything, and put the events into the outbox."""
@@ -386,7 +406,7 @@ class Books:
 
     def _open_counter(self, account: LedgerAccount, purpose: Purpose) -> LedgerAccount:
         values = {
-            "account_id": self._ledger.new_id(self.now_ms),
+            "account_id": next(self._ids),
             "owner_id": account.owner_id,
             "purpose": purpose.value,
             "kind": "other",
@@ -493,20 +513,7 @@ class Books:
             return self.now_ms
         return (entry.booking_date - _EPOCH).days * DAY_MS
 
-    def _index(self, account: LedgerAccount, num: int, detail: Detail) -> None:
-        words = words_of((detail.counterparty, detail.remittance, detail.notes))
-        if not words or account.search_key is None:
-            return
-        hasher = self._hashers.get(account.num)
-        if hasher is None:
-            hasher = self._hashers[account.num] = WordHasher(account.search_key)
-        self._words.append((num, hasher(words)))
-
-    def _publish(self, posted: Posted) -> None:
-        owner_id = posted.account.owner_id or ""
-        sealed = self._sealers.get(owner_id)
-        if sealed is None:
-            sealed = self._sealers[owner_id] = events.Sealer(posted.account.key or b"", owner_id)
+    def _publish(self, posted: Posted, texts: Texts) -> None:
         self._events.append(
             events.balance_changed(
                 posted.account,
@@ -517,7 +524,7 @@ class Books:
                 held_minor=posted.held_minor,
                 category_id=self.category_id(posted),
                 recorded_at=self._now,
-                sealed=sealed,
+                sealed=texts.sealed,
             )
         )
 

@@ -96,6 +96,7 @@ def erase(connection: Connection, ledger: Ledger, user_id: str) -> None:
     ended = {account.num for account in owned} - set(passed_on)
     for num in sorted(set(member_of) - ended):
         account_events.changed(connection, ledger, num)
+    ledger.texts.forget(user_id)
     categories.forget(connection, user_id)
     rule_store.forget(connection, user_id)
     idempotency.forget(connection, user_id)

@@ -1,15 +1,27 @@
 """The ledger's statements, built once: to build them costs more than to execute them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from iso4217 import Currency
-from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
 from streambank.bank.events import AccountKind, Role
-from streambank.bank.transactions.bulk import BulkInsert
 from streambank.bank.transactions.models import (
     ACCOUNT,
     ACCOUNT_MEMBER,
@@ -26,13 +38,14 @@ from streambank.bank.transactions.models import (
     Purpose,
 )
 from streambank.errors import check
+from streambank.service.bulk import BulkInsert
 
 
 @dataclass(slots=True)
 class LedgerAccount:
     """An account with its balance. The balance is changed here first, and written when the books are closed.
 
-    ``role`` is the caller's, ``key`` that of the owner's personal data.
+    ``role`` is the caller's, ``key`` that of the owner's personal data, ``currency_code`` as in ISO 4217.
     """
 
     num: int
@@ -56,11 +69,10 @@ class LedgerAccount:
     role: Role | None
     key: bytes | None
     rules_tag: str | None
+    currency_code: str = field(init=False)
 
-    @property
-    def currency_code(self) -> str:
-        """The currency's ISO 4217 code."""
-        return _CODES[self.currency]
+    def __post_init__(self) -> None:
+        self.currency_code = self.currency.value
 
     @property
     def available_minor(self) -> int:
@@ -71,7 +83,6 @@ class LedgerAccount:
         return self.booked_minor - self.pending_debits_minor + (self.overdraft_limit_minor or 0)
 
 
-_CODES: dict[Currency, str] = {currency: currency.value for currency in Currency}
 _ROLES = {role.value: role for role in Role}
 _KINDS = {kind.value: kind for kind in AccountKind}
 _PURPOSES = {purpose.value: purpose for purpose in Purpose}
@@ -111,22 +122,27 @@ _COLUMNS = (
     PERSON.c.rules_tag,
 )
 
-_ACCOUNTS = select(*_COLUMNS).select_from(
-    ACCOUNT.join(BALANCE, BALANCE.c.account_num == ACCOUNT.c.num)
-    .outerjoin(
-        ACCOUNT_MEMBER,
-        and_(ACCOUNT_MEMBER.c.account_num == ACCOUNT.c.num, ACCOUNT_MEMBER.c.user_id == bindparam("caller_id")),
+
+def _accounts_with_role_of(callers: ColumnElement[bool]) -> Select[Any]:
+    return select(*_COLUMNS).select_from(
+        ACCOUNT.join(BALANCE, BALANCE.c.account_num == ACCOUNT.c.num)
+        .outerjoin(ACCOUNT_MEMBER, and_(ACCOUNT_MEMBER.c.account_num == ACCOUNT.c.num, callers))
+        .outerjoin(PERSON, PERSON.c.user_id == ACCOUNT.c.owner_id)
     )
-    .outerjoin(PERSON, PERSON.c.user_id == ACCOUNT.c.owner_id)
-)
+
+
+_ACCOUNTS = _accounts_with_role_of(ACCOUNT_MEMBER.c.user_id == bindparam("caller_id"))
 _ACCOUNT = _ACCOUNTS.where(ACCOUNT.c.account_id == bindparam("account_id"))
-_ACCOUNTS_IN = _ACCOUNTS.where(ACCOUNT.c.account_id.in_(bindparam("account_ids", expanding=True)))
+_ACCOUNTS_IN = (
+    _accounts_with_role_of(ACCOUNT_MEMBER.c.user_id.in_(bindparam("caller_ids", expanding=True)))
+    .add_columns(ACCOUNT_MEMBER.c.user_id)
+    .where(ACCOUNT.c.account_id.in_(bindparam("account_ids", expanding=True)))
+)
 _ACCOUNTS_NUM = _ACCOUNTS.where(ACCOUNT.c.num.in_(bindparam("nums", expanding=True)))
 _ACCOUNTS_OF = _ACCOUNTS.where(ACCOUNT_MEMBER.c.role.is_not(None)).order_by(ACCOUNT.c.num)
-_COUNTER = _ACCOUNTS.where(
-    ACCOUNT.c.owner_id == bindparam("owner_id"),
-    ACCOUNT.c.currency == bindparam("of_currency"),
-    ACCOUNT.c.purpose == bindparam("of_purpose"),
+_COUNTERS = _ACCOUNTS.where(
+    ACCOUNT.c.owner_id.in_(bindparam("owner_ids", expanding=True)),
+    ACCOUNT.c.purpose != literal_column(f"'{Purpose.USER.value}'"),
 )
 
 
@@ -136,10 +152,15 @@ def account(connection: Connection, caller_id: str, account_id: str) -> LedgerAc
     return None if row is None else ledger_account(row)
 
 
-def accounts(connection: Connection, caller_id: str, account_ids: Sequence[str]) -> list[LedgerAccount]:
-    """Those of the accounts that exist."""
-    found = connection.execute(_ACCOUNTS_IN, {"caller_id": caller_id, "account_ids": list(account_ids)})
-    return [ledger_account(row) for row in found]
+def accounts(connection: Connection, places: Collection[tuple[str, str]]) -> Iterator[tuple[str | None, LedgerAccount]]:
+    """Those of the accounts that exist; ``places`` are pairs of a caller and an account's id.
+
+    An account comes once for each of the callers with a role in it, and with that; with None if it is none of them.
+    """
+    callers, account_ids = zip(*places, strict=True)
+    values = {"caller_ids": list(dict.fromkeys(callers)), "account_ids": list(dict.fromkeys(account_ids))}
+    for row in connection.execute(_ACCOUNTS_IN, values):
+        yield row[-1], ledger_account(row[:-1])
 
 
 def accounts_by_num(connection: Connection, caller_id: str, nums: Sequence[int]) -> list[LedgerAccount]:
@@ -153,13 +174,10 @@ def accounts_of(connection: Connection, user_id: str) -> list[LedgerAccount]:
     return [ledger_account(row) for row in connection.execute(_ACCOUNTS_OF, {"caller_id": user_id})]
 
 
-def counter_account(
-    connection: Connection, owner_id: str, currency: Currency, purpose: Purpose
-) -> LedgerAccount | None:
-    """The account on the other side of a user's entries."""
-    values = {"caller_id": "", "owner_id": owner_id, "of_currency": currency.value, "of_purpose": purpose.value}
-    row = connection.execute(_COUNTER, values).one_or_none()
-    return None if row is None else ledger_account(row)
+def counter_accounts(connection: Connection, owner_ids: Iterable[str]) -> list[LedgerAccount]:
+    """The accounts on the other side of users' entries."""
+    values = {"caller_id": "", "owner_ids": list(owner_ids)}
+    return [ledger_account(row) for row in connection.execute(_COUNTERS, values)]
 
 
 _ADD_ACCOUNT = insert(ACCOUNT).returning(ACCOUNT.c.num)
@@ -302,17 +320,25 @@ def set_balances(connection: Connection, touched: Sequence[LedgerAccount]) -> No
         a.balance_version += 1
 
 
-_KNOWN_EXTERNAL = select(EXTERNAL_ID.c.external_id, EXTERNAL_ID.c.content_hash, POSTING.c.entry_id).where(
-    EXTERNAL_ID.c.account_num == bindparam("num"),
+_KNOWN_EXTERNAL = select(
+    EXTERNAL_ID.c.account_num, EXTERNAL_ID.c.external_id, EXTERNAL_ID.c.content_hash, POSTING.c.entry_id
+).where(
+    EXTERNAL_ID.c.account_num.in_(bindparam("nums", expanding=True)),
     EXTERNAL_ID.c.external_id.in_(bindparam("ids", expanding=True)),
     POSTING.c.num == EXTERNAL_ID.c.posting_num,
 )
 
+Names: TypeAlias = dict[tuple[int, str], tuple[bytes, str]]
+"""Entries by the number of their account and their external id: the hash of what was told, and the entry's id."""
 
-def known_externals(connection: Connection, account_num: int, ids: Sequence[str]) -> dict[str, tuple[bytes, str]]:
-    """Which of the external ids the account has: the hash of what was told, and the entry's id."""
-    rows = connection.execute(_KNOWN_EXTERNAL, {"num": account_num, "ids": list(ids)})
-    return {row[0]: (bytes(row[1]), row[2]) for row in rows}
+
+def known_externals(connection: Connection, names: Collection[tuple[int, str]]) -> Names:
+    """Which of the names there are: pairs of an account's number and an external id."""
+    if not names:
+        return {}
+    nums, ids = zip(*names, strict=True)
+    values = {"nums": list(dict.fromkeys(nums)), "ids": list(dict.fromkeys(ids))}
+    return {(row[0], row[1]): (bytes(row[2]), row[3]) for row in connection.execute(_KNOWN_EXTERNAL, values)}
 
 
 REVERSING = POSTING.alias("reversing")

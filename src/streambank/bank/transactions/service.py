@@ -43,6 +43,7 @@ from streambank.bank.transactions import (
 from streambank.bank.transactions.batch import Line, Recorded
 from streambank.bank.transactions.entries import Money, NewEntry, check_entry, content_hash, currency_of
 from streambank.bank.transactions.ledger import Books, Ledger, Posted
+from streambank.bank.transactions.repository import Names
 from streambank.bank.transactions.schemas import (
     AccountList,
     ApplyRule,
@@ -266,30 +267,38 @@ class TransactionsService:
     ) -> list[Answer | Problem]:
         """Record entries that several callers ask for, each by itself; what cannot be recorded has its problem."""
         books = self._ledger.books(connection, "", 2 * len(asked))
+        entries = [(caller, _entry_or_problem(body, books.today)) for caller, body in asked]
+        known = batch.load(books, [(c.user_id, entry) for c, entry in entries if isinstance(entry, NewEntry)])
         done: list[Posted | Answer | Problem] = []
-        for caller, body in asked:
+        for (caller, entry), (_, body) in zip(entries, asked, strict=True):
             try:
-                done.append(self._record(books, caller, body))
+                done.append(self._record(books, caller, entry, known, asked=not body.force))
             except Problem as problem:
                 done.append(problem)
         books.close()
         return [self._made(books, one) if isinstance(one, Posted) else one for one in done]
 
-    def _record(self, books: Books, caller: Caller, body: NewTransaction) -> Posted | Answer:
-        entry = _entry(body, books.today)
-        check_entry(entry)
+    def _record(
+        self, books: Books, caller: Caller, entry: NewEntry | Problem, known: Names, *, asked: bool
+    ) -> Posted | Answer:
+        if isinstance(entry, Problem):
+            raise entry
         books.serve(caller.user_id)
         try:
-            account = books.account(body.account_id)
+            account = books.account(entry.account_id)
         except Problem:
             # Only who has no account may be unknown yet: the others are not asked for.
             people.key_of(books.connection, caller.user_id)
             raise
-        if entry.external_id is not None:
-            known = repository.known_externals(books.connection, account.num, [entry.external_id])
-            if entry.external_id in known:
-                return self._recorded_before(books.connection, caller, entry, known[entry.external_id])
-        return books.record(account, entry, asked=not body.force)
+        if entry.external_id is None:
+            return books.record(account, entry, asked=asked)
+        name, told = (account.num, entry.external_id), content_hash(entry)
+        before = known.get(name)
+        if before is not None:
+            return self._recorded_before(books, caller, told, before)
+        posted = books.record(account, entry, asked=asked, told=told)
+        known[name] = (told, posted.entry_id)
+        return posted
 
     def record_lines(self, connection: Connection, caller: Caller, lines: Sequence[Line]) -> list[Recorded | Problem]:
         """Record a batch's lines, at most :data:`batch.CHUNK_LINES` in one transaction; one answer each."""
@@ -482,12 +491,12 @@ class TransactionsService:
     def _new_id(self) -> str:
         return self._ledger.new_id(self._ledger.clock())
 
-    def _recorded_before(
-        self, connection: Connection, caller: Caller, entry: NewEntry, before: tuple[bytes, str]
-    ) -> Answer:
-        if before[0] != content_hash(entry):
+    def _recorded_before(self, books: Books, caller: Caller, told: bytes, before: tuple[bytes, str]) -> Answer:
+        if before[0] != told:
             raise batch.external_id_taken(before[1])
-        return self.get_transaction(connection, caller, before[1])
+        # It may be of the same unit of work.
+        books.close()
+        return self.get_transaction(books.connection, caller, before[1])
 
     def _made(self, books: Books, posted: Posted) -> Answer:
         view = entry_views.of_posted(posted, books.category_id(posted))
@@ -517,6 +526,13 @@ class Expiry:
     def interrupt(self) -> None:
         """Let :meth:`run` look at its stop event now."""
         self._wake.set()
+
+
+def _entry_or_problem(body: NewTransaction, today: date) -> NewEntry | Problem:
+    try:
+        return _checked(_entry(body, today))
+    except Problem as problem:
+        return problem
 
 
 def _entry(body: NewTransaction, today: date) -> NewEntry:

@@ -55,9 +55,10 @@ def find(books: Books, caller_id: str, entry_id: str) -> tuple[LedgerAccount, Ro
     """An entry of an account that the caller may change. Raises a problem for any other."""
     row = repository.entry(books.connection, entry_id)
     account = None if row is None else books.account_by_num(row.account_num)
-    if row is None or account is None or account.role is None:
+    role = None if account is None else books.role(account.account_id)
+    if row is None or account is None or role is None:
         raise not_found("transaction")
-    if account.role is not Role.OWNER:
+    if role is not Role.OWNER:
         raise forbidden("a viewer of an account cannot change its entries")
     return account, row
 

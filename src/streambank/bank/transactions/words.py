@@ -14,6 +14,7 @@ from sqlalchemy import Column, Connection, MetaData, Table, Text, bindparam, col
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from streambank.bank.transactions.folding import fold
+from streambank.service.bulk import BulkInsert
 from streambank.service.tables import BigKey
 
 WORDS_MAX = 64
@@ -21,6 +22,9 @@ WORDS_MAX = 64
 
 QUERY_WORDS_MAX = 8
 """Words asked for at once; each is looked up in each of the user's accounts."""
+
+WORDS_KNOWN_MAX = 1_000
+"""Words of one account that are remembered with their hashes."""
 
 SEARCH_KEY_BYTES = 16
 
@@ -36,7 +40,7 @@ def words_of(texts: Iterable[str | None]) -> list[str]:
 
 
 class WordHasher:
-    """Hashes the words of one account. Remembers them: what one batch tells repeats itself."""
+    """Hashes the words of one account. Remembers them: what is told repeats itself."""
 
     def __init__(self, search_key: bytes) -> None:
         self._key = search_key
@@ -45,6 +49,8 @@ class WordHasher:
     def __call__(self, words: Sequence[str]) -> list[str]:
         """A token for each word."""
         known = self._known
+        if len(known) > WORDS_KNOWN_MAX:
+            known.clear()
         for word in words:
             if word not in known:
                 known[word] = blake2b(word.encode(), key=self._key, digest_size=_HASH_BYTES).hexdigest()
@@ -60,7 +66,7 @@ POSTGRESQL_WORDS = Table(
 
 SQLITE_WORDS = table("entry_words", column("rowid"), column("words"))
 
-_ADD_SQLITE = "INSERT INTO entry_words (rowid, words) VALUES (?, ?)"
+_ADD_SQLITE = BulkInsert(SQLITE_WORDS)
 _REMOVE_SQLITE = text("INSERT INTO entry_words (entry_words, rowid, words) VALUES ('delete', :num, :tokens)")
 _ADD_POSTGRESQL = insert(POSTGRESQL_WORDS).values(posting_num=bindparam("num"), words=bindparam("tokens"))
 _REMOVE_POSTGRESQL = delete(POSTGRESQL_WORDS).where(POSTGRESQL_WORDS.c.posting_num == bindparam("num"))
@@ -68,11 +74,9 @@ _REMOVE_POSTGRESQL = delete(POSTGRESQL_WORDS).where(POSTGRESQL_WORDS.c.posting_n
 
 def add_words(connection: Connection, rows: Sequence[tuple[int, list[str]]]) -> None:
     """Make entries findable: pairs of a posting's number and the tokens of its words."""
-    if not rows:
-        return
     if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(_ADD_SQLITE, [(num, " ".join(tokens)) for num, tokens in rows])
-    else:
+        _ADD_SQLITE(connection, [(num, " ".join(tokens)) for num, tokens in rows])
+    elif rows:
         connection.execute(_ADD_POSTGRESQL, [{"num": num, "tokens": tokens} for num, tokens in rows])
 
 

@@ -1,0 +1,21 @@
+"""Rows that are inserted many at once."""
+
+from contextlib import closing
+
+import pytest
+from sqlalchemy import select
+from tests.postgres import Databases
+
+from streambank.service.bulk import ROWS_AT_ONCE, BulkInsert
+from streambank.service.database import KIT_MIGRATIONS, Database
+from streambank.service.tables import OUTBOX
+
+
+@pytest.mark.parametrize("count", [0, 1, ROWS_AT_ONCE - 1, ROWS_AT_ONCE, 2 * ROWS_AT_ONCE + 3])
+def test_every_row_is_inserted_as_it_is(any_database: Databases, count: int) -> None:
+    rows = [(n, f"topic {n}", None if n % 2 else b"k", b"v" * n, None, n * 1_000_000_000_000) for n in range(count)]
+    with closing(Database.open(any_database("a"), KIT_MIGRATIONS)) as database:
+        with database.begin() as connection:
+            BulkInsert(OUTBOX)(connection, rows)
+        with database.read() as connection:
+            assert [tuple(row) for row in connection.execute(select(OUTBOX).order_by(OUTBOX.c.id))] == rows
