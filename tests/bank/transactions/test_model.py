@@ -136,7 +136,8 @@ class Ledgers(RuleBasedStateMachine):
         i = account.holds[which % len(account.holds)]
         hold = account.entries[i]
         signed = hold.signed if minor is None else (minor if hold.signed > 0 else -minor)
-        if not force and signed < 0 and not account.covers(max(0, hold.signed - signed)):
+        more = hold.signed - signed if signed < 0 else 0
+        if not force and more > 0 and not account.covers(more):
             self.refused("insufficient-funds", lambda: self.bench.book(hold.id, account.user, amount_minor=minor))
             return
         view = self.bench.book(hold.id, account.user, amount_minor=minor, force=force)
@@ -219,9 +220,14 @@ class Ledgers(RuleBasedStateMachine):
     def categorise(self, n: int, which: int, name: str) -> None:
         account = self.accounts[n]
         if account.entries:
-            entry = account.entries[which % len(account.entries)]
-            entry.category = default_id("ada", name)
-            self.bench.edit(entry.id, category_id=entry.category, tags=[name], notes=name)
+            i = which % len(account.entries)
+            entry, category = account.entries[i], default_id("ada", name)
+            self.bench.edit(entry.id, category_id=category, tags=[name], notes=name)
+            entry.category = category
+            # A booked entry and what takes it back count into the same.
+            for j, other in enumerate(account.entries):
+                if (other.ends == i or entry.ends == j) and not other.pending:
+                    other.category = category
 
     @rule(days=st.integers(1, 3))
     def wait(self, days: int) -> None:
