@@ -1,5 +1,7 @@
 """What a poll of the embedded log sees while others write."""
 
+import threading
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -73,6 +75,38 @@ def test_a_poll_that_waits_looks_once_if_all_was_read_and_one_that_does_not_wait
             assert consumer.poll(10, 0.01) == []
             consumer.resume([LATER])
             assert taken(consumer) == ["later 1", "later 2"]
+
+
+def test_another_processs_commits_wake_only_who_reads_their_topics(tmp_path: Path, monkeypatch: Any) -> None:
+    # So that only what is told wakes anybody.
+    monkeypatch.setattr("streambank.log.embedded.signals.FALLBACK_INTERVAL_S", 60.0)
+    with (
+        EmbeddedLog.open(tmp_path / "log") as log,
+        EmbeddedLog.open(tmp_path / "log") as other,
+        closing(other.producer()) as producer,
+    ):
+        log.create_topics([TopicConfig(name=name, partitions=1) for name in ("earlier", "later")])
+        with closing(log.consumer("group", ["later"])) as consumer:
+            assert consumer.poll(10, 0.3) == []
+            looks: list[None] = []
+            look = consumer._look
+
+            def counted(connection: Any) -> Any:
+                looks.append(None)
+                return look(connection)
+
+            def write() -> None:
+                for topic in ("earlier", "earlier", "later"):
+                    time.sleep(0.05)
+                    with producer.transaction() as transaction:
+                        transaction.append(topic, b"", timestamp=0)
+
+            monkeypatch.setattr(consumer, "_look", counted)
+            writing = threading.Thread(target=write)
+            writing.start()
+            assert taken(consumer) == ["later 0"]
+            writing.join()
+            assert len(looks) == 1
 
 
 def taken(consumer: Any) -> list[str]:

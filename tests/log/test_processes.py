@@ -171,13 +171,36 @@ def test_wake_up_within_a_process(folder: Path) -> None:
 
 def test_a_lost_datagram_delays_but_does_not_hang(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with EmbeddedLog.open(folder) as reader, EmbeddedLog.open(folder) as writer:
-        monkeypatch.setattr(writer._signals._peers, "notify", lambda: None)
+        monkeypatch.setattr(writer._signals._peers, "notify", lambda _topics: None)
         timer = threading.Timer(0.05, put, (writer, "source", "a"))
         timer.start()
         begin = time.monotonic()
         assert reader.wait({SOURCE: 0}, 10.0)
         assert time.monotonic() - begin < 5.0
         timer.join()
+
+
+def test_a_lost_datagram_is_made_up_for_while_others_come(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with EmbeddedLog.open(folder) as reader, EmbeddedLog.open(folder) as writer:
+        peers = writer._signals._peers
+        assert peers is not None
+        notify = peers.notify
+        monkeypatch.setattr(peers, "notify", lambda topics: notify(frozenset({"orders"}) if topics else topics))
+        stop = threading.Event()
+
+        def keep_writing() -> None:
+            put(writer, "source", "a")
+            while not stop.wait(0.01):
+                put(writer, "orders", "b")
+
+        assert not reader.wait({SOURCE: 0}, 0.3)
+        thread = threading.Thread(target=keep_writing)
+        thread.start()
+        begin = time.monotonic()
+        assert reader.wait({SOURCE: 0}, 10.0)
+        assert time.monotonic() - begin < 5.0
+        stop.set()
+        thread.join()
 
 
 def test_sockets_and_locks_go_with_their_processes(folder: Path) -> None:

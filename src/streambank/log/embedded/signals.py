@@ -1,8 +1,8 @@
 """Waking up whoever waits for records, in this process and in the others that share the folder.
 
-Each process that waits binds a datagram socket in a private directory; after a commit the writer sends one byte to
-each of the others. A datagram may get lost or a socket be out of reach: a slow look at SQLite's ``data_version`` stands
-behind them, so that nobody waits for ever.
+Each process that waits binds a datagram socket in a private directory; after a commit the writer sends the names of
+its topics to each of the others. A datagram may get lost or a socket be out of reach: a slow look at SQLite's
+``data_version`` stands behind them, so that nobody waits for ever.
 """
 
 import contextlib
@@ -15,12 +15,17 @@ import stat
 import sys
 import tempfile
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Set
 from pathlib import Path
 
 FALLBACK_INTERVAL_S = 0.1
 """How often a process that waits looks at the file itself: the longest a lost datagram can delay it."""
+
+NOTICE_BYTES_MAX = 4096
+EVERYTHING, TOPICS = b"*", b"t"
+"""A datagram: something happened to any topic; or the letter, and the names of topics with a line each."""
 
 SOCKET_PATH_MAX_BYTES = 100
 """``sun_path`` has room for 104 bytes on macOS, 108 on Linux."""
@@ -81,7 +86,7 @@ class Signals:
         """Wake the waiting threads of every process. Called after a commit to those topics; None: all of them."""
         self.stir(topics)
         if self._peers is not None:
-            self._peers.notify()
+            self._peers.notify(topics)
 
     def close(self) -> None:
         """Wake everyone and stop listening."""
@@ -107,8 +112,8 @@ class Peers:
         self._paths: list[str] = []
         self._sender = _datagram_socket() if self._directory is not None else None
 
-    def listen(self, on_commit: Callable[[], None]) -> None:
-        """Start to call ``on_commit`` from a thread after the commits of others. Idempotent."""
+    def listen(self, on_commit: Callable[[Set[str] | None], None]) -> None:
+        """Start to call ``on_commit`` from a thread after the commits of others, with their topics. Idempotent."""
         with self._mutex:
             if self._thread is not None or self._closed:
                 return
@@ -119,12 +124,13 @@ class Peers:
             )
             self._thread.start()
 
-    def notify(self) -> None:
-        """Send a byte to each of the others, without ever waiting for one."""
-        if self._directory is None or self._sender is None:
+    def notify(self, topics: Set[str] | None) -> None:
+        """Tell each of the others, without ever waiting for one: of a commit to those topics; None: to any."""
+        if self._directory is None or self._sender is None or not (others := self._others()):
             return
-        for path in self._others():
-            self._send(path)
+        notice = EVERYTHING if topics is None else TOPICS + "\n".join(topics).encode()
+        for path in others:
+            self._send(path, notice if len(notice) <= NOTICE_BYTES_MAX else EVERYTHING)
 
     def close(self) -> None:
         """Stop listening and remove the socket."""
@@ -134,7 +140,7 @@ class Peers:
             self._closed = True
         if self._thread is not None:
             if self._receiver is not None:
-                self._send(f"{self._directory}/{self._name}")
+                self._send(f"{self._directory}/{self._name}", EVERYTHING)
             self._thread.join()
         for each in (self._receiver, self._sender):
             if each is not None:
@@ -159,13 +165,13 @@ class Peers:
             return []
         return self._paths
 
-    def _send(self, path: str) -> None:
+    def _send(self, path: str, notice: bytes) -> None:
         if self._sender is None:
             return
         try:
-            self._sender.sendto(b"c", path)
+            self._sender.sendto(notice, path)
         except BlockingIOError:
-            pass  # Its buffer is full of the same news.
+            pass  # Its buffer is full: it is awake, and soon looks at the file itself.
         except (ConnectionRefusedError, FileNotFoundError):
             # Nobody has it bound: its process is gone, and its name never comes again.
             with contextlib.suppress(OSError):
@@ -184,31 +190,37 @@ class Peers:
             return None
         return receiver
 
-    def _listen(self, on_commit: Callable[[], None], connection: sqlite3.Connection) -> None:
+    def _listen(self, on_commit: Callable[[Set[str] | None], None], connection: sqlite3.Connection) -> None:
         try:
-            version = _data_version(connection)
+            version, looked_at_s = _data_version(connection), time.monotonic()
             # What was committed while the thread started must not go unnoticed.
-            on_commit()
+            on_commit(None)
             with selectors.DefaultSelector() as selector:
                 if self._receiver is not None:
                     selector.register(self._receiver, selectors.EVENT_READ)
                 while not self._closed:
                     heard = bool(selector.select(FALLBACK_INTERVAL_S))
-                    if heard:
-                        self._drain()
-                    now = _data_version(connection)
+                    topics = self._drain() if heard else None
+                    if topics is not None and time.monotonic() < looked_at_s + FALLBACK_INTERVAL_S:
+                        on_commit(topics)
+                        continue
+                    now, looked_at_s = _data_version(connection), time.monotonic()
                     if heard or now != version:
                         version = now
-                        on_commit()
+                        on_commit(None)
         finally:
             connection.close()
 
-    def _drain(self) -> None:
-        """Take all the bytes there are: however many commits they stand for, one look finds them all."""
-        if self._receiver is not None:
-            with contextlib.suppress(BlockingIOError):
-                while True:
-                    self._receiver.recv(1)
+    def _drain(self) -> Set[str] | None:
+        """Take all the notices there are; their topics, None for any. One look finds all the commits of a topic."""
+        topics: set[str] = set()
+        is_any = self._receiver is None
+        with contextlib.suppress(BlockingIOError):
+            while self._receiver is not None:
+                notice = self._receiver.recv(NOTICE_BYTES_MAX)
+                is_any |= not notice.startswith(TOPICS)
+                topics.update(notice[len(TOPICS) :].decode().split("\n"))
+        return None if is_any else topics
 
 
 def _data_version(connection: sqlite3.Connection) -> int:
