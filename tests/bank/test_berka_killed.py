@@ -21,7 +21,7 @@ from streambank.log.embedded import EmbeddedLog
 KILLS = 50
 LEVEL = 20_000
 CHUNK_ENTRIES = 500
-FINISH_S = 300.0
+FINISH_S = 120.0
 
 
 @pytest.mark.slow

@@ -51,14 +51,7 @@ def test_a_poll_that_waits_looks_once_if_all_was_read_and_one_that_does_not_wait
         log.create_topics([TopicConfig(name="later", partitions=1)])
         with closing(log.consumer("group", ["later"])) as consumer:
             assert taken(consumer) == []
-            looks: list[None] = []
-            look = consumer._look
-
-            def counted(connection: Any) -> Any:
-                looks.append(None)
-                return look(connection)
-
-            monkeypatch.setattr(consumer, "_look", counted)
+            looks = looks_of(consumer, monkeypatch)
             assert consumer.poll(10, 0.01) == []
             assert len(looks) == 1
             with producer.transaction() as transaction:
@@ -88,12 +81,7 @@ def test_another_processs_commits_wake_only_who_reads_their_topics(tmp_path: Pat
         log.create_topics([TopicConfig(name=name, partitions=1) for name in ("earlier", "later")])
         with closing(log.consumer("group", ["later"])) as consumer:
             assert consumer.poll(10, 0.3) == []
-            looks: list[None] = []
-            look = consumer._look
-
-            def counted(connection: Any) -> Any:
-                looks.append(None)
-                return look(connection)
+            looks = looks_of(consumer, monkeypatch)
 
             def write() -> None:
                 for topic in ("earlier", "earlier", "later"):
@@ -101,12 +89,24 @@ def test_another_processs_commits_wake_only_who_reads_their_topics(tmp_path: Pat
                     with producer.transaction() as transaction:
                         transaction.append(topic, b"", timestamp=0)
 
-            monkeypatch.setattr(consumer, "_look", counted)
             writing = threading.Thread(target=write)
             writing.start()
             assert taken(consumer) == ["later 0"]
             writing.join()
             assert len(looks) == 1
+
+
+def looks_of(consumer: Any, monkeypatch: Any) -> list[None]:
+    """Grows with each look that the consumer takes at the file from now on."""
+    looks: list[None] = []
+    look = consumer._look
+
+    def counted(connection: Any) -> Any:
+        looks.append(None)
+        return look(connection)
+
+    monkeypatch.setattr(consumer, "_look", counted)
+    return looks
 
 
 def taken(consumer: Any) -> list[str]:

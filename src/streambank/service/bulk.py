@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, TableClause
 
 ROWS_AT_ONCE = 50
-"""Rows of one statement on SQLite: a third less work than row by row, and the interpreter's lock is given away and
-taken again once for all of them. With more there is little to gain, and the rest, row by row, is longer."""
+"""Rows of one statement on SQLite: less work than row by row, and the interpreter's lock is given away and taken again
+once for all of them. With more there is little to gain, and the rest, row by row, is longer."""
 
 
 class BulkInsert:

@@ -92,7 +92,7 @@ def compose(letter: Letter, settings: NotificationsSettings, date_ms: int) -> Fo
         text = _templates().get_template(f"{letter.template}.{ending}").render(view=letter.view)
         part = MIMENonMultipart("text", subtype, charset="utf-8")
         part["Content-Transfer-Encoding"] = "quoted-printable"
-        # Not by a Charset, which does it a character at a time: that took most of what forming an e-mail costs.
+        # Not by a Charset, which does it a character at a time, in Python.
         part.set_payload(b2a_qp(text.encode()).decode("ascii"))
         message.attach(part)
     return FormedEmail(recipient, message_id, message.as_bytes(policy=SMTPUTF8 if utf8 else _ASCII))
