@@ -127,8 +127,7 @@ def _writer(
     topic: str, columns: Columns, key: Serde[Any], value: Serde[Any], headers_of: HeadersOf[Any] | None
 ) -> Process:
     serialize_key, serialize = key.serialize, value.serialize
-    add_timestamp, add_key = columns.timestamps.append, columns.keys.append
-    add_value, add_headers = columns.values.append, columns.headers.append
+    timestamps, keys, values = columns.timestamps, columns.keys, columns.values
 
     def write(key: Any, value: Any, timestamp: int, headers: bytes | None, old: Any = None) -> None:
         # Serialised first: if that fails, the columns are still equally long.
@@ -142,9 +141,9 @@ def _writer(
         if headers is not None:
             # The column stays empty until a record has any.
             columns.pad_headers()
-            add_headers(headers)
-        add_timestamp(timestamp)
-        add_key(key_bytes)
-        add_value(value_bytes)
+            columns.headers.append(headers)
+        timestamps.append(timestamp)
+        keys.append(key_bytes)
+        values.append(value_bytes)
 
     return write

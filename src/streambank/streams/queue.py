@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, repeat
-from operator import le, length_hint
+from operator import length_hint
 from typing import Any
 
 from streambank.log import Record, RecordBatch, TopicPartition, decode_headers
@@ -279,7 +279,7 @@ class InputQueue:
 
     def _advance(self, batch: RecordBatch, start: int, end: int) -> None:
         if end > start:
-            latest = batch.timestamps[start] if end == start + 1 else max(batch.timestamps[start:end])
+            latest = max(batch.timestamps[start:end]) if self._rows is None else self._rows.latest(start, end)
             self.partition_time = max(self.partition_time, latest)
         self.buffered -= end - start
         self._row = end
@@ -299,15 +299,16 @@ class InputQueue:
 class _Rows:
     """The rest of a batch, decoded as it is read: opened once, however many runs it takes to get through."""
 
-    __slots__ = ("_ascending", "_batch", "_within", "decoded", "timestamps")
+    __slots__ = ("_ascending", "_batch", "_earliest", "_latest", "decoded", "timestamps")
 
     def __init__(
         self, batch: RecordBatch, start: int, decode_key: Callable[[bytes], Any], decode_value: Callable[[bytes], Any]
     ) -> None:
         self._batch = batch
-        times = batch.timestamps[start:]
-        self._within = (min(times), max(times))
-        self._ascending: bool | None = None
+        times = list(batch.timestamps[start:])
+        # To sort what is in order already costs a small part of what min() and max() do.
+        in_order = sorted(times)
+        self._earliest, self._latest, self._ascending = in_order[0], in_order[-1], in_order == times
         headers = batch.headers[start:] if batch.headers is not None else repeat(None, len(times))
         self.timestamps = iter(times)
         keys, values = _decoded(decode_key, batch.keys[start:]), _decoded(decode_value, batch.values[start:])
@@ -315,16 +316,16 @@ class _Rows:
 
     def stop(self, bound: int, limit: int) -> int:
         """The row before which to stop: the first that is too late or has a negative timestamp, at most ``limit``."""
-        earliest, latest = self._within
-        if latest <= bound and earliest >= 0:
+        if self._latest <= bound and self._earliest >= 0:
             return limit
         times, next_row = self._batch.timestamps, len(self._batch) - length_hint(self.timestamps)
-        if self._ascending is None:
-            rest = times[next_row:]
-            self._ascending = earliest >= 0 and all(map(le, rest, islice(rest, 1, None)))
-        if self._ascending:
+        if self._ascending and self._earliest >= 0:
             return bisect_right(times, bound, next_row, limit)
         return next((row for row in range(next_row, limit) if times[row] > bound or times[row] < 0), limit)
+
+    def latest(self, start: int, end: int) -> int:
+        """The highest timestamp of the rows from ``start`` to before ``end``."""
+        return self._batch.timestamps[end - 1] if self._ascending else max(self._batch.timestamps[start:end])
 
 
 def record_at(batch: RecordBatch, row: int) -> Record:
