@@ -9,8 +9,9 @@ READY := $(VENV)/.ready
 demo: $(READY)  ## a bank with generated people: balances, alerts and e-mails live in the terminal
 	@$(BIN)/streambank demo
 
-test: $(READY)  ## every test
-	$(BIN)/pytest -n auto --dist loadgroup
+test: $(READY)  ## every test; those that need the machine to themselves come last, one by one
+	$(BIN)/pytest -n auto --dist loadgroup -m "not alone"
+	$(BIN)/pytest -m alone
 
 SEED ?= 1
 sim: $(READY)  ## the whole bank in one process, with everything failing that can: SEED=n, HOURS=simulated hours

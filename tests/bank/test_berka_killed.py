@@ -26,6 +26,7 @@ FINISH_S = 120.0
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.alone
 def test_fifty_kills_change_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     seed = 20_261_124
     with closing(EmbeddedLog.open(None)) as expected, closing(EmbeddedLog.open(tmp_path / "log")) as log:

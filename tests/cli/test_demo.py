@@ -76,6 +76,7 @@ def test_one_of_the_people_can_be_logged_in_as_beside_it(tmp_path: Path) -> None
     [("people sign up", ("500", "10")), ("generating the past", ("2", "20000"))],
     ids=["joining", "past"],
 )
+@pytest.mark.alone
 def test_it_stops_within_a_second_in_the_midst_of_it(tmp_path: Path, phase: str, size: tuple[str, str]) -> None:
     folders = iter("abc")
 

@@ -70,6 +70,7 @@ def test_a_second_one_on_the_folder_is_refused_and_names_the_first(tmp_path: Pat
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.alone
 def test_a_signal_ends_it_within_a_second_with_open_connections(tmp_path: Path, number: int) -> None:
     data = tmp_path / "data"
 

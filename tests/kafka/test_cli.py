@@ -28,6 +28,7 @@ def log(tmp_path: Path) -> Iterator[tuple[str, str]]:
         yield "--log", cluster.url
 
 
+@pytest.mark.alone
 def test_everything_in_one_process(tmp_path: Path, log: tuple[str, str]) -> None:
     data = tmp_path / "data"
     with up(data, *log) as process:
@@ -49,6 +50,7 @@ def test_everything_in_one_process(tmp_path: Path, log: tuple[str, str]) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_topologies_in_processes_of_their_own_with_one_killed(tmp_path: Path, log: tuple[str, str]) -> None:
     with topologies_and_notifications(tmp_path, *log) as (topologies, notifications):
         os.kill(topologies.logged("process started")[0]["pid"], signal.SIGKILL)

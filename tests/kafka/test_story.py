@@ -30,6 +30,7 @@ def two_workers(folder: Path, log: str) -> Iterator[Bank]:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_two_people_plan_and_pay(tmp_path: Path) -> None:
     with (
         cluster_or_skip(tmp_path / "kafka", settings=SETTINGS) as cluster,

@@ -99,6 +99,7 @@ class GroupConformance(LogConformance):
         assert met == {0, 1, 2, 3}
         assert count < 400 or "dense_offsets" not in self.features
 
+    @pytest.mark.alone
     def test_poll_returns_at_once_without_records(self, log: EventLog) -> None:
         consumer = log.consumer("group", ["single"])
         settle(consumer, partitions=1)

@@ -227,6 +227,7 @@ def test_batches_are_bounded_by_bytes_and_by_records(any_database: Databases) ->
         database.close()
 
 
+@pytest.mark.alone
 def test_a_running_relay_is_woken_by_a_commit(any_database: Databases) -> None:
     with EmbeddedLog.open(None) as log:
         database = open_database(any_database("a"), log)

@@ -36,6 +36,7 @@ def run_for(seconds: float, *workers: Waiting) -> float:
     return seconds
 
 
+@pytest.mark.alone
 def test_all_end_when_stopped() -> None:
     workers = [Waiting(), Waiting()]
     started = time.monotonic()
@@ -51,6 +52,7 @@ def test_a_failure_ends_all_and_is_raised() -> None:
     assert other.ended
 
 
+@pytest.mark.alone
 def test_a_thread_that_does_not_hear_is_left_behind() -> None:
     deaf = Waiting(deaf=True)
     started = time.monotonic()

@@ -292,6 +292,7 @@ def test_the_page_asks_nothing_of_other_machines(client: Client) -> None:
     assert page.headers["cache-control"] == "no-store"
 
 
+@pytest.mark.alone
 def test_the_server_closes_at_once_with_open_connections(tmp_path: Path) -> None:
     server = MailboxServer(tmp_path / "m.db", secret=SECRET)
     server.start()

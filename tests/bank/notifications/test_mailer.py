@@ -180,6 +180,7 @@ def test_addresses_beyond_ascii_need_smtputf8(pair: Pair) -> None:
 @pytest.mark.parametrize(
     ("script", "kind"), [({"RCPT": [""]}, ServerUnavailableError), ({".": [""]}, HandoverUnknownError)]
 )
+@pytest.mark.alone
 def test_an_interrupt_ends_the_wait_for_a_reply(pair: Pair, script: Script, kind: type[MailError]) -> None:
     mailer, _ = pair.make(script, reply_timeout_s=30.0, accepted_timeout_s=30.0)
     threading.Timer(0.1, mailer.interrupt).start()

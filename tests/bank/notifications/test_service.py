@@ -269,6 +269,7 @@ def test_nothing_personal_is_logged(bench: Bench, capsys: pytest.CaptureFixture[
         assert personal not in shown
 
 
+@pytest.mark.alone
 def test_a_running_service_sends_at_once_and_stops_at_once(tmp_path: Path, any_database: Databases) -> None:
     server = ScriptedServer({})
     settings = NotificationsSettings(sender="a@x.org", port=server.port)
@@ -294,6 +295,7 @@ def test_a_running_service_sends_at_once_and_stops_at_once(tmp_path: Path, any_d
     server.close()
 
 
+@pytest.mark.alone
 def test_a_service_whose_server_hangs_stops_at_once(tmp_path: Path, any_database: Databases) -> None:
     server = ScriptedServer({".": [""]})
     settings = NotificationsSettings(sender="a@x.org", port=server.port)

@@ -150,6 +150,7 @@ def test_it_ends_when_the_token_does(web: Web, monkeypatch: pytest.MonkeyPatch) 
         assert ada.next() is None
 
 
+@pytest.mark.alone
 def test_it_ends_at_once_when_the_service_stops(web: Web) -> None:
     with web.follow() as ada:
         ada.until("ready")

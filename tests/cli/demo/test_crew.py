@@ -53,6 +53,7 @@ def test_the_first_failure_ends_what_has_not_begun() -> None:
     assert len(begun) < 20
 
 
+@pytest.mark.alone
 def test_a_stop_does_not_wait_for_what_is_under_way(gate: threading.Event) -> None:
     stop, begun = threading.Event(), threading.Event()
 

@@ -39,6 +39,8 @@ from streambank.cli.demo.source import DemoSource
 from streambank.cli.reading import values
 from streambank.clock import Clock, system_clock
 
+pytestmark = pytest.mark.alone
+
 DAY_MS = 86_400_000
 NOW_MS = system_clock()
 PEOPLE, DAYS = 3, 10

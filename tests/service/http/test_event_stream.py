@@ -115,6 +115,7 @@ async def test_one_that_never_began_is_closed_too(error: OSError | None) -> None
 
 
 @pytest.mark.parametrize("size_bytes", [10, 100_000], ids=["that reads", "that takes nothing"])
+@pytest.mark.alone
 def test_the_server_stops_at_once_whatever_client_is_there(size_bytes: int) -> None:
     chunks = Endless(size_bytes, 0.01)
     with serving(chunks) as server, socket.create_connection((server.host, server.port)) as client:
