@@ -1,5 +1,7 @@
 """All services of the bank together, on a log and databases of a test's own. No e-mail and no question leaves them."""
 
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -43,7 +45,14 @@ def all_services(
     return made
 
 
-def answering(log: EventLog, made: dict[str, tuple[Any, Database]], stack: ExitStack, *, clock: Clock) -> FastAPI:
-    """What answers for them, as often as one likes."""
+def answering(
+    log: EventLog,
+    made: dict[str, tuple[Any, Database]],
+    stack: ExitStack,
+    *,
+    clock: Clock,
+    sleep: Callable[[float], None] = time.sleep,
+) -> FastAPI:
+    """What answers for them, as often as one likes. ``sleep`` is called by a request that waits for a service."""
     limits = RateLimits(clock, caller=OFTEN, anonymous=OFTEN)
-    return application(log, made, stack, limits=limits, clock=clock)
+    return application(log, made, stack, limits=limits, clock=clock, sleep=sleep)

@@ -3,6 +3,8 @@
 Ada owns accounts and much else, Bob is another customer, Eve and Fay may look at one of Ada's accounts.
 """
 
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
@@ -101,7 +103,8 @@ class Api:
         self.log.create_topics(topic.config for topic in TOPICS)
         self.made = all_services(self.log, databases, stack, clock=self.clock)
         self.services: list[Any] = [service for service, _ in self.made.values()]
-        self.app = answering(self.log, self.made, stack, clock=self.clock)
+        self._working = threading.Lock()
+        self.app = answering(self.log, self.made, stack, clock=self.clock, sleep=self._meanwhile)
         server = HttpServer(self.app, name="the services")
         server.start()
         stack.callback(server.close)
@@ -118,7 +121,16 @@ class Api:
         """Let the services publish and take what is there. The first step may only join the group."""
         idle = 0
         while idle < 2:
-            idle = 0 if sum(service.step() for service in self.services) else idle + 1
+            idle = 0 if self._step() else idle + 1
+
+    def _step(self) -> int:
+        with self._working:
+            return sum(service.step() for service in self.services)
+
+    def _meanwhile(self, seconds: float) -> None:
+        """While a request waits for the services, they work."""
+        if not self._step():
+            time.sleep(seconds)
 
     def run_topologies(self) -> None:
         """Let the topologies do what there is to do, once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -220,8 +221,16 @@ class Services:
         gc.freeze()
 
 
-def application(log: EventLog, made: Made, stack: ExitStack, *, limits: RateLimits, clock: Clock) -> FastAPI:
-    """What answers for these services."""
+def application(
+    log: EventLog,
+    made: Made,
+    stack: ExitStack,
+    *,
+    limits: RateLimits,
+    clock: Clock,
+    sleep: Callable[[float], None] = time.sleep,
+) -> FastAPI:
+    """What answers for these services. ``sleep`` is called by who waits until a service has come to a position."""
     keys = LogKeys(log)
     answering = []
     for name, (service, database) in made.items():
@@ -229,7 +238,7 @@ def application(log: EventLog, made: Made, stack: ExitStack, *, limits: RateLimi
         commits = GroupCommit(database)
         stack.callback(commits.close)
         topics = [topic.name for topic in kind.receives]
-        positions = Positions(log, database, service=name, topics=topics, through=kind.through)
+        positions = Positions(log, database, service=name, topics=topics, through=kind.through, sleep=sleep)
         stack.callback(positions.close)
         http = ServiceHttp(
             name=name,
