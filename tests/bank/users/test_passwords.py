@@ -6,7 +6,8 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from argon2 import extract_parameters
+from argon2 import PasswordHasher, extract_parameters
+from argon2.exceptions import VerifyMismatchError
 from argon2.profiles import RFC_9106_LOW_MEMORY
 from tests.bank.users.support import CHEAP
 
@@ -67,6 +68,12 @@ def test_a_password_is_the_same_however_it_is_composed(passwords: Passwords) -> 
 def test_nobody_has_a_password(passwords: Passwords) -> None:
     assert not passwords.matches(None, "green apples")
     assert not passwords.matches("no hash at all", "green apples")
+
+
+def test_nobodys_hash_is_computed_against_like_any_other(passwords: Passwords) -> None:
+    assert extract_parameters(passwords._nobody) == extract_parameters(passwords.hash("green apples")) == CHEAP
+    with pytest.raises(VerifyMismatchError):
+        PasswordHasher.from_parameters(CHEAP).verify(passwords._nobody, "green apples")
 
 
 def test_the_default_is_the_second_recommendation_of_rfc_9106() -> None:

@@ -133,7 +133,7 @@ class MailboxServer:
     async def _serve(self) -> None:
         # Here, since Starlette and uvicorn take a fifth of a second to import and only this needs them.
         from streambank.bank.mailbox.http import Counters, create_app
-        from streambank.service.http.server import listen, uvicorn_server
+        from streambank.service.http.server import listen, serve, uvicorn_server
 
         store = MailboxStore.open(self._database, create=True, clock=self._clock, random_bytes=self._random_bytes)
         counters = Counters(self._clock())
@@ -145,12 +145,12 @@ class MailboxServer:
             self.http_port = listening.getsockname()[1]
             app = create_app(store, counters, self._secret, self._clock)
             web = uvicorn_server(app, connections_max=HTTP_CONNECTIONS_MAX, keep_alive_s=HTTP_KEEP_ALIVE_S)
-            serving = asyncio.ensure_future(web.serve(sockets=[listening]))
+            serving = asyncio.ensure_future(serve(web, listening, self._stop))
             writing = asyncio.ensure_future(writer.run())
             stopping = asyncio.ensure_future(self._stop.wait())
             self._ready.set()
             await asyncio.wait({serving, writing, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            web.should_exit = web.force_exit = True
+            self._stop.set()
             await smtp.close()
             writing.cancel()
             stopping.cancel()

@@ -7,6 +7,7 @@ within a transaction, and when too many wait the next one is refused.
 import asyncio
 import threading
 import unicodedata
+from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -65,6 +66,15 @@ def normalized(password: str) -> str:
     return unicodedata.normalize("NFKC", password)
 
 
+def _hash_of_nothing(parameters: Parameters, random_bytes: RandomBytes) -> str:
+    """A hash, in argon2's text form, that no password is known to have. Made up: to compute one takes a while."""
+    settings = f"m={parameters.memory_cost},t={parameters.time_cost},p={parameters.parallelism}"
+    digest, salt = (
+        b64encode(random_bytes(count)).decode().rstrip("=") for count in (parameters.hash_len, parameters.salt_len)
+    )
+    return f"$argon2{parameters.type.name.lower()}$v={parameters.version}${settings}${salt}${digest}"
+
+
 class Passwords:
     """Makes and checks hashes. For many threads; the caller closes it."""
 
@@ -74,8 +84,8 @@ class Passwords:
         self._salt_bytes = parameters.salt_len
         self._executor = ThreadPoolExecutor(at_once_max, thread_name_prefix="passwords")
         self._room = threading.BoundedSemaphore(at_once_max + WAITING_MAX)
-        # Of a password that nobody knows: to check against where there is no such account takes as long.
-        self._nobody = self._hasher.hash(random_bytes(32), salt=random_bytes(self._salt_bytes))
+        # To check against where there is no such account takes as long.
+        self._nobody = _hash_of_nothing(parameters, random_bytes)
 
     def hash(self, password: str) -> str:
         """The hash to store, with its salt and its parameters in it."""

@@ -17,8 +17,10 @@ CONNECTIONS_MAX = 500
 KEEP_ALIVE_S = 30
 """Longer than the pauses of a client that works; a connection that nobody uses costs little."""
 
-_DRAIN_S = 0.3
+DRAIN_S = 0.3
 """How long requests that are being answered may take when the server stops: the process is to be gone in a second."""
+
+_DRAIN_LOOK_S = 0.005
 
 
 class HttpServer:
@@ -45,6 +47,8 @@ class HttpServer:
         self._hint = hint
         self._listening = listening
         self._server: uvicorn.Server | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop = asyncio.Event()
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
         self._failure: BaseException | None = None
@@ -63,8 +67,9 @@ class HttpServer:
         listening = self._listening or open_port(self._name, self.host, self.port, self._hint)
         self.port = listening.getsockname()[1]
         self._server = uvicorn_server(self._app, connections_max=CONNECTIONS_MAX, keep_alive_s=KEEP_ALIVE_S)
+        self._loop = loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
-            target=self._run, args=(self._server, listening), name=f"http-{self._name}", daemon=True
+            target=self._run, args=(loop, self._server, listening), name=f"http-{self._name}", daemon=True
         )
         self._thread.start()
 
@@ -76,19 +81,19 @@ class HttpServer:
 
     def close(self) -> None:
         """Stop taking connections, let what is being answered end, and stop. Idempotent."""
-        server, self._server = self._server, None
-        if server is None or self._thread is None:
+        thread, self._thread = self._thread, None
+        if thread is None or self._loop is None:
             return
-        server.should_exit = True
-        self._thread.join(_DRAIN_S)
-        server.force_exit = True
-        self._thread.join()
+        # The loop is closed already where the server ended by itself.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._stop.set)
+        thread.join()
 
-    def _run(self, server: uvicorn.Server, listening: socket.socket) -> None:
+    def _run(self, loop: asyncio.AbstractEventLoop, server: uvicorn.Server, listening: socket.socket) -> None:
         try:
             # As it ends it cancels what is still being answered, such as a stream whose client takes nothing.
-            with asyncio.Runner() as runner:
-                runner.run(_serve(server, listening))
+            with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                runner.run(serve(server, listening, self._stop))
         except BaseException as error:
             self._failure = error
             logger.error("the HTTP server ended", server=self._name, error=type(error).__name__)
@@ -98,11 +103,35 @@ class HttpServer:
             self._ended.set()
 
 
-async def _serve(server: uvicorn.Server, listening: socket.socket) -> None:
-    await server.serve(sockets=[listening])
-    # Told to stop at once, uvicorn leaves connections that still answer open.
+async def serve(server: uvicorn.Server, listening: socket.socket, stop: asyncio.Event) -> None:
+    """Serve until ``stop`` is set. Then nothing more is taken, and what is being answered has ``DRAIN_S`` to end.
+
+    uvicorn's own way to stop looks every tenth of a second, and waits another in any case.
+    """
+    serving, stopping = asyncio.ensure_future(server.serve(sockets=[listening])), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            serving.result()
+        elif server.started:
+            await _drain(server)
+    finally:
+        stopping.cancel()
+        serving.cancel()
+        for connection in tuple(server.server_state.connections):
+            connection.transport.abort()
+
+
+async def _drain(server: uvicorn.Server) -> None:
+    for listener in server.servers:
+        listener.close()
+    # Those that are being answered close when they are.
     for connection in tuple(server.server_state.connections):
-        connection.transport.abort()
+        connection.shutdown()
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + DRAIN_S
+    while server.server_state.connections and loop.time() < until_s:
+        await asyncio.sleep(_DRAIN_LOOK_S)
 
 
 def open_port(name: str, host: str, port: int, hint: str) -> socket.socket:
