@@ -47,7 +47,9 @@ class RecordCollector:
 
     def __init__(self, partitions: Mapping[str, int]) -> None:
         """``partitions`` tells how many each topic has."""
-        self._partitioners = {topic: Partitioner(count) for topic, count in partitions.items()}
+        # Shared by topics of as many partitions: what goes on from one to the other mostly has the same keys.
+        partitioners = {count: Partitioner(count) for count in set(partitions.values())}
+        self._partitioners = {topic: partitioners[count] for topic, count in partitions.items()}
         self._columns: dict[TopicPartition, Columns] = {}
 
     def columns(self, topic: str, partition: int) -> Columns:
