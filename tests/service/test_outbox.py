@@ -5,7 +5,8 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, insert
+from sqlalchemy import BigInteger, Column, LargeBinary, MetaData, String, Table, delete, insert, text, update
+from sqlalchemy.schema import DropTable
 from tests.postgres import Databases
 from tests.service.support import (
     OUT,
@@ -25,8 +26,16 @@ from streambank.log.embedded import EmbeddedLog
 from streambank.service import outbox
 from streambank.service.database import KIT_MIGRATIONS, Database
 from streambank.service.errors import StaleDatabaseError
-from streambank.service.outbox import STAND_BY_MS, Outbox, OutboxRelay, OutgoingRecord, outbox_length, outgoing
-from streambank.service.tables import OUTBOX
+from streambank.service.outbox import (
+    BATCH_RECORDS_MAX,
+    STAND_BY_MS,
+    Outbox,
+    OutboxRelay,
+    OutgoingRecord,
+    outbox_length,
+    outgoing,
+)
+from streambank.service.tables import OUTBOX, SERVICE_STATE, BigKey
 
 
 def relay_of(
@@ -177,7 +186,8 @@ def test_a_lost_row_stops_the_relay(any_database: Databases) -> None:
     with EmbeddedLog.open(None) as log:
         database = open_database(any_database("a"), log)
         relay = relay_of(log, database)
-        put(database, 1, 2)
+        put(database, 1)
+        put(database, 2)
         with database.begin() as connection:
             connection.execute(delete(OUTBOX).where(OUTBOX.c.id == 1))
         with pytest.raises(InvariantError, match="ids have a gap after 0"):
@@ -225,6 +235,62 @@ def test_batches_are_bounded_by_bytes_and_by_records(any_database: Databases) ->
         assert [relay.step() for _ in range(4)] == [4, 500, 101, 0]
         relay.close()
         database.close()
+
+
+def test_a_relay_goes_on_in_the_midst_of_a_row(any_database: Databases) -> None:
+    numbers = range(BATCH_RECORDS_MAX + 100)
+    with EmbeddedLog.open(None) as log:
+        database = open_database(any_database("a"), log)
+        put(database, 1_000, 1_001, 1_002)
+        put(database, *numbers)
+        relay = relay_of(log, database)
+        assert relay.step() == BATCH_RECORDS_MAX
+        relay.close()
+        restarted = relay_of(log, database)
+        assert [restarted.step(), restarted.step()] == [103, 0]
+        assert published(log) == [1_000, 1_001, 1_002, *numbers]
+        assert outbox_length(database) == 0
+        restarted.close()
+        database.close()
+
+
+def test_what_waited_before_records_shared_rows_is_published(any_database: Databases) -> None:
+    before = Table(
+        "outbox",
+        MetaData(),
+        Column("id", BigKey, primary_key=True, autoincrement=False),
+        Column("topic", String(249), nullable=False),
+        Column("key", LargeBinary, nullable=True),
+        Column("value", LargeBinary, nullable=True),
+        Column("headers", LargeBinary, nullable=True),
+        Column("timestamp", BigInteger, nullable=False),
+    )
+    numbers = range(1_201)
+    with EmbeddedLog.open(None) as log:
+        database = open_database(any_database("a"), log)
+        put(database, 7_000)
+        assert relay_of(log, database).step() == 1
+        with database.begin() as connection:
+            connection.execute(DropTable(OUTBOX))
+            before.metadata.create_all(connection)
+            connection.execute(text("UPDATE service_version SET version_num = '0002'"))
+            told = [outgoing(OUT, str(n), Number(n), n) for n in numbers]
+            connection.execute(insert(before), [{"id": 2 + n, **record._asdict()} for n, record in enumerate(told)])
+            connection.execute(insert(before).values(id=1_203, topic="out", key=b"k", value=None, timestamp=5))
+            connection.execute(update(SERVICE_STATE).values(outbox_last_id=1_203))
+        database.close()
+
+        upgraded = open_database(any_database("a"), log)
+        assert outbox_length(upgraded) == 1_202
+        put(upgraded, 8_000)
+        relay = relay_of(log, upgraded)
+        while relay.step():
+            pass
+        records = read(log, "out")
+        assert [r.value and OUT.value.deserialize(r.value).n for r in records] == [7_000, *numbers, None, 8_000]
+        assert (records[-2].key, records[-2].timestamp) == (b"k", 5)
+        relay.close()
+        upgraded.close()
 
 
 @pytest.mark.alone
