@@ -16,6 +16,7 @@ from tests.service.support import (
     CrashingLog,
     Number,
     Ticker,
+    add_row,
     open_database,
     read,
     rows,
@@ -28,6 +29,7 @@ from streambank.service.database import KIT_MIGRATIONS, Database
 from streambank.service.errors import StaleDatabaseError
 from streambank.service.outbox import (
     BATCH_RECORDS_MAX,
+    BATCHES_KEPT_MAX,
     STAND_BY_MS,
     Outbox,
     OutboxRelay,
@@ -310,6 +312,63 @@ def test_a_running_relay_is_woken_by_a_commit(any_database: Databases) -> None:
         relay.interrupt()
         thread.join(1)
         assert not thread.is_alive()
+        database.close()
+
+
+def test_only_outgoing_records_wake_the_relay(any_database: Databases) -> None:
+    with EmbeddedLog.open(None) as log:
+        database = open_database(any_database("a"), log)
+        relay = relay_of(log, database)
+        woken: list[str] = []
+        database.after_commit(lambda: woken.append("any"))
+        database.after_commit(lambda: woken.append("outgoing"), of=OUTBOX.name)
+        add_row(database, 1)
+        put(database, 2)
+        assert relay.step() == 1
+        # The last ones are the relay's own: it deletes what is published, when it starts and after each batch.
+        assert woken == ["any", "any", "outgoing", "any", "any"]
+        relay.close()
+        database.close()
+
+
+def test_rows_of_several_batches_are_deleted_at_once_while_more_come(any_database: Databases) -> None:
+    with CrashingLog.open(None) as log:
+        assert isinstance(log, CrashingLog)
+        database = open_database(any_database("a"), log)
+        relay, numbers = relay_of(log, database), iter(range(1_000))
+        log.meanwhile = lambda: put(database, next(numbers))
+        put(database, next(numbers))
+        waiting = []
+        for _ in range(2 * BATCHES_KEPT_MAX + 2):
+            assert relay.step() == 1
+            waiting.append(outbox_length(database))
+        # One row is always new; the others are published.
+        assert waiting == [*range(2, BATCHES_KEPT_MAX + 2), 1] * 2
+        log.meanwhile = None
+        log.crash = "after commit"
+        with pytest.raises(CrashError):
+            relay.step()
+        log.crash = None
+        # Whoever takes over publishes none of them again.
+        newer = relay_of(log, database)
+        assert newer.step() == 0
+        assert published(log) == list(range(2 * BATCHES_KEPT_MAX + 3))
+        assert outbox_length(database) == 0
+        newer.close()
+        database.close()
+
+
+def test_what_was_kept_is_deleted_when_nothing_more_came(any_database: Databases) -> None:
+    with CrashingLog.open(None) as log:
+        assert isinstance(log, CrashingLog)
+        database = open_database(any_database("a"), log)
+        relay = relay_of(log, database)
+        # As if a commit were told of only after its rows were read.
+        log.meanwhile = relay._wake_up
+        put(database, 1)
+        assert (relay.step(), outbox_length(database)) == (1, 1)
+        assert (relay.step(), outbox_length(database)) == (0, 0)
+        relay.close()
         database.close()
 
 

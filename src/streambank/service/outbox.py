@@ -7,7 +7,8 @@ The relay brings them into the log, in order and each exactly once:
 2. The relay opens a producer with a transactional id, which fences every earlier relay of this service.
 3. Only then it reads how far the log holds the outbox: the committed position of the group ``<service>-outbox``.
 4. It appends the records after that position and commits the new position in the same transaction of the log.
-5. It deletes the rows. A crash between 4 and 5 leaves rows behind that step 3 knows to be published.
+5. It deletes the rows, of several batches at once while more come. A crash before that leaves rows behind that step 3
+   knows to be published.
 
 The position is kept as the metadata of an offset of the empty topic ``<service>.outbox``, since it counts rows of this
 database and not records of a topic; it names the outbox too, so that a new database's ids are not taken for those of
@@ -35,7 +36,7 @@ from streambank.log import (
     TopicPartition,
 )
 from streambank.service.bulk import BulkInsert
-from streambank.service.database import Database
+from streambank.service.database import Database, announce
 from streambank.service.errors import StaleDatabaseError
 from streambank.service.tables import OUTBOX, SERVICE_STATE
 from streambank.streams.topic import Topic
@@ -57,6 +58,9 @@ STAND_BY_MS = 2_000
 
 ROW_BYTES_MAX = 256 * 1024
 """Records that came together share a row up to here. A larger one is alone."""
+
+BATCHES_KEPT_MAX = 8
+"""Published batches whose rows are still there, while more come: far fewer than would take ``STAND_BY_MS``."""
 
 READ_ROWS = 10
 """Rows read at once: a batch is bounded by its records and bytes, which are known only as its rows come."""
@@ -98,6 +102,7 @@ class Outbox:
         last = connection.execute(_TAKE_IDS, {"count": len(records)}).scalar_one_or_none()
         check(last is not None, "Database.bind_log comes before the first outgoing record")
         _INSERT(connection, list(_packed(records, int(last or 0) - len(records))))
+        announce(connection, OUTBOX.name)
 
 
 def _packed(records: Sequence[OutgoingRecord], after: int) -> Iterator[tuple[int, int, bytes]]:
@@ -145,8 +150,10 @@ class OutboxRelay:
         self._position = 0
         self._stand_by: tuple[int, int] | None = None
         self._wake = threading.Event()
+        self._more_came = False
+        self._batches_kept = 0
         log.create_topics([TopicConfig(name=self._place.topic, partitions=1)])
-        database.after_commit(self._wake.set)
+        database.after_commit(self._wake_up, of=OUTBOX.name)
 
     def run(self, stop: threading.Event) -> None:
         """Publish until ``stop`` is set and :meth:`interrupt` was called."""
@@ -159,6 +166,10 @@ class OutboxRelay:
         finally:
             self.close()
 
+    def _wake_up(self) -> None:
+        self._more_came = True
+        self._wake.set()
+
     def interrupt(self) -> None:
         """Let :meth:`run` look at its stop event now. May be called from any thread."""
         self._wake.set()
@@ -170,7 +181,10 @@ class OutboxRelay:
             StaleDatabaseError: the database was put back to an earlier state than what was published from it.
             RecordTooLargeError: a record is larger than the log takes; nothing behind it is published.
         """
+        self._more_came = False
         rows = self._next_rows()
+        if not rows and self._batches_kept:
+            self._delete_published()
         if not rows or self._must_stand_by(rows[0].id):
             return 0
         try:
@@ -219,8 +233,7 @@ class OutboxRelay:
                 f"{self._position} records were published from the database {self._database.name}, but it has only "
                 f"made {last}: it is an older copy. Put the latest copy back, or move it away so that a new one is made"
             )
-        with self._database.begin() as connection:
-            connection.execute(_PUBLISHED, {"position": self._position})
+        self._delete_published()
 
     def _published_position(self) -> int:
         kept = self._log.committed(self.name).get(self._place)
@@ -265,9 +278,17 @@ class OutboxRelay:
             transaction.commit_offsets(self._group, {self._place: kept})
         self._position = last
         self.published_count += len(records)
-        with self._database.begin() as connection:
-            connection.execute(_PUBLISHED, {"position": last})
+        self._delete_published()
         return len(records)
+
+    def _delete_published(self) -> None:
+        # Those who write wait for it, and for its disk flush: while more comes, once for several batches is enough.
+        if self._more_came and self._batches_kept < BATCHES_KEPT_MAX:
+            self._batches_kept += 1
+            return
+        self._batches_kept = 0
+        with self._database.begin() as connection:
+            connection.execute(_PUBLISHED, {"position": self._position})
 
     def _unpublished(self, rows: Sequence[Row[Any]]) -> list[_Packed]:
         """The records of one batch. Of the first row, some may have gone with the batch before."""
