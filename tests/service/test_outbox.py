@@ -4,6 +4,7 @@ import time
 from contextlib import closing
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import BigInteger, Column, LargeBinary, MetaData, String, Table, delete, insert, text, update
 from sqlalchemy.schema import DropTable
@@ -277,7 +278,9 @@ def test_what_waited_before_records_shared_rows_is_published(any_database: Datab
             before.metadata.create_all(connection)
             connection.execute(text("UPDATE service_version SET version_num = '0002'"))
             told = [outgoing(OUT, str(n), Number(n), n) for n in numbers]
-            connection.execute(insert(before), [{"id": 2 + n, **record._asdict()} for n, record in enumerate(told)])
+            connection.execute(
+                insert(before), [{"id": 2 + n, **msgspec.structs.asdict(record)} for n, record in enumerate(told)]
+            )
             connection.execute(insert(before).values(id=1_203, topic="out", key=b"k", value=None, timestamp=5))
             connection.execute(update(SERVICE_STATE).values(outbox_last_id=1_203))
         database.close()

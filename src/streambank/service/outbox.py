@@ -18,7 +18,7 @@ an old one.
 import threading
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 import structlog
@@ -66,7 +66,7 @@ READ_ROWS = 10
 """Rows read at once: a batch is bounded by its records and bytes, which are known only as its rows come."""
 
 
-class OutgoingRecord(NamedTuple):
+class OutgoingRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A record to publish. ``timestamp`` is event time in ms; ``headers`` are encoded."""
 
     topic: str

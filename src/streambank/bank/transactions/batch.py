@@ -6,7 +6,6 @@ line of that name is refused. A broken line stops none of the others.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -34,8 +33,7 @@ _OF_FIELD = re.compile(r"Object (?:contains unknown|missing required) field `([^
 _decode = msgspec.json.Decoder(NewEntry).decode
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(msgspec.Struct, frozen=True, gc=False):
     """A line's entry: whether it is new, and its id."""
 
     result: Literal["created", "duplicate"]

@@ -3,8 +3,9 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
+import msgspec
 from iso4217 import Currency
 from sqlalchemy import (
     ColumnElement,
@@ -231,7 +232,7 @@ _SET_BALANCE = (
 )
 
 
-class Detail(NamedTuple):
+class Detail(msgspec.Struct, frozen=True, gc=False):
     """What an entry was about: the columns of ``entry_detail`` between its key and its version."""
 
     kind: str | None
@@ -244,7 +245,7 @@ class Detail(NamedTuple):
     by_rule: bool
 
 
-class Terms(NamedTuple):
+class Terms(msgspec.Struct, frozen=True, gc=False):
     """What is posted to an account: the columns of ``posting`` that do not follow from where it stands."""
 
     signed_minor: int
@@ -255,7 +256,7 @@ class Terms(NamedTuple):
     occurred_at: int
 
 
-class PostingRow(NamedTuple):
+class PostingRow(msgspec.Struct, frozen=True, gc=False):
     """A row of ``posting``, in the order of its columns."""
 
     num: int
@@ -278,7 +279,7 @@ class LedgerRows:
     """What is to be written to the ledger and beside it. Tuples are in the order of their table's columns."""
 
     journals: list[tuple[int, str, str, int]] = field(default_factory=list)
-    postings: list[PostingRow] = field(default_factory=list)
+    postings: list[tuple[Any, ...]] = field(default_factory=list)
     details: list[tuple[Any, ...]] = field(default_factory=list)
     tags: list[tuple[int, str, int]] = field(default_factory=list)
     splits: list[Mapping[str, object]] = field(default_factory=list)
