@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, TableClause
 
-ROWS_AT_ONCE = 250
+ROWS_AT_ONCE = 500
 """Rows of one statement on SQLite: less work than row by row, and the interpreter's lock is given away and taken again
 once for all of them. A chunk of a batch is as many."""
 
-_STEPS = (ROWS_AT_ONCE, 50, 10)
+_STEPS = (ROWS_AT_ONCE, 100, 10)
 """What is left goes in smaller steps, and the last few rows one by one: few statements, which stay prepared."""
 
 STATEMENTS_MAX = 256
