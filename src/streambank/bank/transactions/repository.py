@@ -8,12 +8,16 @@ from typing import Any, TypeAlias
 import msgspec
 from iso4217 import Currency
 from sqlalchemy import (
+    JSON,
     ColumnElement,
     Connection,
     Row,
     Select,
+    TableValuedAlias,
+    Text,
     and_,
     bindparam,
+    cast,
     delete,
     func,
     insert,
@@ -321,13 +325,24 @@ def set_balances(connection: Connection, touched: Sequence[LedgerAccount]) -> No
         a.balance_version += 1
 
 
-_KNOWN_EXTERNAL = select(
-    EXTERNAL_ID.c.account_num, EXTERNAL_ID.c.external_id, EXTERNAL_ID.c.content_hash, POSTING.c.entry_id
-).where(
-    EXTERNAL_ID.c.account_num.in_(bindparam("nums", expanding=True)),
-    EXTERNAL_ID.c.external_id.in_(bindparam("ids", expanding=True)),
-    POSTING.c.num == EXTERNAL_ID.c.posting_num,
-)
+def _known_external(external_ids: TableValuedAlias) -> Select[Any]:
+    return select(
+        EXTERNAL_ID.c.account_num, EXTERNAL_ID.c.external_id, EXTERNAL_ID.c.content_hash, POSTING.c.entry_id
+    ).where(
+        EXTERNAL_ID.c.account_num.in_(bindparam("nums", expanding=True)),
+        EXTERNAL_ID.c.external_id.in_(select(external_ids.c.value)),
+        POSTING.c.num == EXTERNAL_ID.c.posting_num,
+    )
+
+
+# Hundreds of names as one array in JSON: each as a parameter of its own costs more than its look-up.
+_KNOWN_EXTERNAL = {
+    "sqlite": _known_external(func.json_each(bindparam("ids", type_=Text)).table_valued("value")),
+    "postgresql": _known_external(
+        func.json_array_elements_text(cast(bindparam("ids", type_=Text), JSON)).table_valued("value")
+    ),
+}
+_json = msgspec.json.Encoder().encode
 
 Names: TypeAlias = dict[tuple[int, str], tuple[bytes, str]]
 """Entries by the number of their account and their external id: the hash of what was told, and the entry's id."""
@@ -338,8 +353,9 @@ def known_externals(connection: Connection, names: Collection[tuple[int, str]]) 
     if not names:
         return {}
     nums, ids = zip(*names, strict=True)
-    values = {"nums": list(dict.fromkeys(nums)), "ids": list(dict.fromkeys(ids))}
-    return {(row[0], row[1]): (bytes(row[2]), row[3]) for row in connection.execute(_KNOWN_EXTERNAL, values)}
+    values = {"nums": list(dict.fromkeys(nums)), "ids": _json(ids).decode()}
+    found = connection.execute(_KNOWN_EXTERNAL[connection.dialect.name], values)
+    return {(row[0], row[1]): (bytes(row[2]), row[3]) for row in found}
 
 
 REVERSING = POSTING.alias("reversing")
