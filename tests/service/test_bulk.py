@@ -31,3 +31,18 @@ def test_every_row_is_inserted_as_it_is(any_database: Databases, count: int) -> 
             BulkInsert(WIDE)(connection, rows)
         with database.read() as connection:
             assert [tuple(row) for row in connection.execute(select(WIDE).order_by(WIDE.c.id))] == rows
+
+
+def test_values_that_are_the_same_in_most_rows(any_database: Databases) -> None:
+    count = ROWS_AT_ONCE + 10
+    rows: list[tuple[object, ...]] = [(n, "same", b"k", None, b"h", 7) for n in range(count)]
+    rows[1] = (1, "another", None, b"v", None, 8)
+    rows[ROWS_AT_ONCE] = (ROWS_AT_ONCE, "same", b"", None, b"h", 7)
+    with closing(Database.open(any_database("a"), KIT_MIGRATIONS)) as database:
+        with database.begin() as connection:
+            WIDE.metadata.create_all(connection)
+            BulkInsert(WIDE)(connection, rows)
+            BulkInsert(WIDE)(connection, [(count + n, "same", None, None, None, 0) for n in range(count)])
+        with database.read() as connection:
+            found = [tuple(row) for row in connection.execute(select(WIDE).order_by(WIDE.c.id))]
+    assert found == [*rows, *((count + n, "same", None, None, None, 0) for n in range(count))]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import chain, islice
+from itertools import chain, count, islice
 from typing import Any
 
 from sqlalchemy import Connection, TableClause
@@ -15,46 +15,56 @@ _STEPS = (ROWS_AT_ONCE, 100, 10)
 """What is left goes in smaller steps, and the last few rows one by one: few statements, which stay prepared."""
 
 STATEMENTS_MAX = 256
-"""Statements kept as text: a table has few, one for each step and for the columns that its rows fill."""
+"""Statements kept as text: a table has few, one for each step and for the columns whose values differ."""
 
 
 class BulkInsert:
-    """Inserts rows of plain values (numbers, text, bytes, None) in the order of the columns, which have no defaults."""
+    """Inserts rows of plain values (integers, text, bytes, None), in the order of the columns."""
 
     def __init__(self, table: TableClause) -> None:
         self.columns = tuple(column.name for column in table.columns)
-        self._table = table.name
+        self._into = f"INSERT INTO {table.name} ({', '.join(self.columns)}) VALUES "  # noqa: S608 - names of ours
 
     def __call__(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert the rows, in this order."""
-        if not rows:
-            return
-        if connection.dialect.name != "sqlite":
-            connection.exec_driver_sql(_statement(self._table, self.columns, 1, "%s"), list(rows))
-            return
-        # What is NULL in all rows is left out: to bind None takes Python's module several times as long as a number.
-        columns = zip(self.columns, zip(*rows, strict=True), strict=True)
-        names, filled = zip(*(column for column in columns if _is_filled(column[1])), strict=True)
-        left = zip(*filled, strict=True)
-        for size in _sizes(len(rows)):
-            values = tuple(chain.from_iterable(islice(left, size)))
-            connection.exec_driver_sql(_statement(self._table, names, size, "?"), values)
-        if last := list(left):
-            connection.exec_driver_sql(_statement(self._table, names, 1, "?"), last)
+        done, mark = 0, "%s"
+        if connection.dialect.name == "sqlite":
+            done, mark = self._insert_many(connection, rows), "?"
+        if done < len(rows):
+            statement = f"{self._into}({', '.join([mark] * len(self.columns))})"
+            connection.exec_driver_sql(statement, list(rows[done:]))
+
+    def _insert_many(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> int:
+        """Insert all rows but the last few; how many they were."""
+        steps = _steps(len(rows))
+        if not steps:
+            return 0
+        columns = list(zip(*rows, strict=True))
+        # What is the same in all rows is bound once. To bind None takes Python's module several times as long as text.
+        is_same = tuple(column[0] == column[-1] and column.count(column[0]) == len(column) for column in columns)
+        same = [column[0] for column, same in zip(columns, is_same, strict=True) if same]
+        left = zip(*(column for column, same in zip(columns, is_same, strict=True) if not same), strict=True)
+        for step in steps:
+            values = tuple(chain(same, chain.from_iterable(islice(left, step))))
+            connection.exec_driver_sql(_statement(self._into, is_same, step), values)
+        return sum(steps)
 
 
-def _is_filled(values: Sequence[Any]) -> bool:
-    return values[0] is not None or values.count(None) < len(values)
-
-
-def _sizes(count: int) -> Iterator[int]:
-    """The steps in which so many rows are inserted, but for the last few."""
+def _steps(rows: int) -> list[int]:
+    taken: list[int] = []
     for step in _STEPS:
-        times, count = divmod(count, step)
-        yield from (step,) * times
+        times, rows = divmod(rows, step)
+        taken += [step] * times
+    return taken
 
 
 @lru_cache(maxsize=STATEMENTS_MAX)
-def _statement(table: str, columns: Sequence[str], rows: int, mark: str) -> str:
-    row = f"({', '.join([mark] * len(columns))})"
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - names of ours
+def _statement(into: str, is_same: Sequence[bool], rows: int) -> str:
+    """Inserts so many rows of numbered parameters: first those that all rows share, then each row's own."""
+    numbers = count(1)
+    shared = [next(numbers) if same else None for same in is_same]
+    return into + ", ".join(_row(shared, numbers) for _ in range(rows))
+
+
+def _row(shared: Sequence[int | None], numbers: Iterator[int]) -> str:
+    return f"({', '.join(f'?{number or next(numbers)}' for number in shared)})"
