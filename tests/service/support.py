@@ -1,6 +1,6 @@
 """A topic, a database and a log that can be told to fail, for the tests of the service kit."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -73,9 +73,10 @@ class CrashError(Exception):
 
 
 class CrashingLog(EmbeddedLog):
-    """Crashes around the commit of a producer's transaction, while ``crash`` says where."""
+    """Crashes around the commit of a producer's transaction, while ``crash`` says where; does ``meanwhile`` before."""
 
     crash: str | None = None
+    meanwhile: Callable[[], None] | None = None
 
     def producer(self, transactional_id: str | None = None):  # type: ignore[no-untyped-def]
         inner = super().producer(transactional_id)
@@ -86,6 +87,8 @@ class CrashingLog(EmbeddedLog):
             def transaction(self, **how: bool) -> Iterator[Transaction]:
                 with inner.transaction(**how) as transaction:
                     yield transaction
+                    if log.meanwhile is not None:
+                        log.meanwhile()
                     if log.crash == "before commit":
                         raise CrashError
                 if log.crash == "after commit":

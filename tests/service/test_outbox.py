@@ -4,8 +4,10 @@ import time
 from contextlib import closing
 from typing import Any
 
+import msgspec
 import pytest
-from sqlalchemy import delete, insert
+from sqlalchemy import BigInteger, Column, LargeBinary, MetaData, String, Table, delete, insert, text, update
+from sqlalchemy.schema import DropTable
 from tests.postgres import Databases
 from tests.service.support import (
     OUT,
@@ -15,6 +17,7 @@ from tests.service.support import (
     CrashingLog,
     Number,
     Ticker,
+    add_row,
     open_database,
     read,
     rows,
@@ -25,8 +28,17 @@ from streambank.log.embedded import EmbeddedLog
 from streambank.service import outbox
 from streambank.service.database import KIT_MIGRATIONS, Database
 from streambank.service.errors import StaleDatabaseError
-from streambank.service.outbox import STAND_BY_MS, Outbox, OutboxRelay, OutgoingRecord, outbox_length, outgoing
-from streambank.service.tables import OUTBOX
+from streambank.service.outbox import (
+    BATCH_RECORDS_MAX,
+    BATCHES_KEPT_MAX,
+    STAND_BY_MS,
+    Outbox,
+    OutboxRelay,
+    OutgoingRecord,
+    outbox_length,
+    outgoing,
+)
+from streambank.service.tables import OUTBOX, SERVICE_STATE, BigKey
 
 
 def relay_of(
@@ -177,7 +189,8 @@ def test_a_lost_row_stops_the_relay(any_database: Databases) -> None:
     with EmbeddedLog.open(None) as log:
         database = open_database(any_database("a"), log)
         relay = relay_of(log, database)
-        put(database, 1, 2)
+        put(database, 1)
+        put(database, 2)
         with database.begin() as connection:
             connection.execute(delete(OUTBOX).where(OUTBOX.c.id == 1))
         with pytest.raises(InvariantError, match="ids have a gap after 0"):
@@ -227,6 +240,64 @@ def test_batches_are_bounded_by_bytes_and_by_records(any_database: Databases) ->
         database.close()
 
 
+def test_a_relay_goes_on_in_the_midst_of_a_row(any_database: Databases) -> None:
+    numbers = range(BATCH_RECORDS_MAX + 100)
+    with EmbeddedLog.open(None) as log:
+        database = open_database(any_database("a"), log)
+        put(database, 1_000, 1_001, 1_002)
+        put(database, *numbers)
+        relay = relay_of(log, database)
+        assert relay.step() == BATCH_RECORDS_MAX
+        relay.close()
+        restarted = relay_of(log, database)
+        assert [restarted.step(), restarted.step()] == [103, 0]
+        assert published(log) == [1_000, 1_001, 1_002, *numbers]
+        assert outbox_length(database) == 0
+        restarted.close()
+        database.close()
+
+
+def test_what_waited_before_records_shared_rows_is_published(any_database: Databases) -> None:
+    before = Table(
+        "outbox",
+        MetaData(),
+        Column("id", BigKey, primary_key=True, autoincrement=False),
+        Column("topic", String(249), nullable=False),
+        Column("key", LargeBinary, nullable=True),
+        Column("value", LargeBinary, nullable=True),
+        Column("headers", LargeBinary, nullable=True),
+        Column("timestamp", BigInteger, nullable=False),
+    )
+    numbers = range(1_201)
+    with EmbeddedLog.open(None) as log:
+        database = open_database(any_database("a"), log)
+        put(database, 7_000)
+        assert relay_of(log, database).step() == 1
+        with database.begin() as connection:
+            connection.execute(DropTable(OUTBOX))
+            before.metadata.create_all(connection)
+            connection.execute(text("UPDATE service_version SET version_num = '0002'"))
+            told = [outgoing(OUT, str(n), Number(n), n) for n in numbers]
+            connection.execute(
+                insert(before), [{"id": 2 + n, **msgspec.structs.asdict(record)} for n, record in enumerate(told)]
+            )
+            connection.execute(insert(before).values(id=1_203, topic="out", key=b"k", value=None, timestamp=5))
+            connection.execute(update(SERVICE_STATE).values(outbox_last_id=1_203))
+        database.close()
+
+        upgraded = open_database(any_database("a"), log)
+        assert outbox_length(upgraded) == 1_202
+        put(upgraded, 8_000)
+        relay = relay_of(log, upgraded)
+        while relay.step():
+            pass
+        records = read(log, "out")
+        assert [r.value and OUT.value.deserialize(r.value).n for r in records] == [7_000, *numbers, None, 8_000]
+        assert (records[-2].key, records[-2].timestamp) == (b"k", 5)
+        relay.close()
+        upgraded.close()
+
+
 @pytest.mark.alone
 def test_a_running_relay_is_woken_by_a_commit(any_database: Databases) -> None:
     with EmbeddedLog.open(None) as log:
@@ -244,6 +315,63 @@ def test_a_running_relay_is_woken_by_a_commit(any_database: Databases) -> None:
         relay.interrupt()
         thread.join(1)
         assert not thread.is_alive()
+        database.close()
+
+
+def test_only_outgoing_records_wake_the_relay(any_database: Databases) -> None:
+    with EmbeddedLog.open(None) as log:
+        database = open_database(any_database("a"), log)
+        relay = relay_of(log, database)
+        woken: list[str] = []
+        database.after_commit(lambda: woken.append("any"))
+        database.after_commit(lambda: woken.append("outgoing"), of=OUTBOX.name)
+        add_row(database, 1)
+        put(database, 2)
+        assert relay.step() == 1
+        # The last ones are the relay's own: it deletes what is published, when it starts and after each batch.
+        assert woken == ["any", "any", "outgoing", "any", "any"]
+        relay.close()
+        database.close()
+
+
+def test_rows_of_several_batches_are_deleted_at_once_while_more_come(any_database: Databases) -> None:
+    with CrashingLog.open(None) as log:
+        assert isinstance(log, CrashingLog)
+        database = open_database(any_database("a"), log)
+        relay, numbers = relay_of(log, database), iter(range(1_000))
+        log.meanwhile = lambda: put(database, next(numbers))
+        put(database, next(numbers))
+        waiting = []
+        for _ in range(2 * BATCHES_KEPT_MAX + 2):
+            assert relay.step() == 1
+            waiting.append(outbox_length(database))
+        # One row is always new; the others are published.
+        assert waiting == [*range(2, BATCHES_KEPT_MAX + 2), 1] * 2
+        log.meanwhile = None
+        log.crash = "after commit"
+        with pytest.raises(CrashError):
+            relay.step()
+        log.crash = None
+        # Whoever takes over publishes none of them again.
+        newer = relay_of(log, database)
+        assert newer.step() == 0
+        assert published(log) == list(range(2 * BATCHES_KEPT_MAX + 3))
+        assert outbox_length(database) == 0
+        newer.close()
+        database.close()
+
+
+def test_what_was_kept_is_deleted_when_nothing_more_came(any_database: Databases) -> None:
+    with CrashingLog.open(None) as log:
+        assert isinstance(log, CrashingLog)
+        database = open_database(any_database("a"), log)
+        relay = relay_of(log, database)
+        # As if a commit were told of only after its rows were read.
+        log.meanwhile = relay._wake_up
+        put(database, 1)
+        assert (relay.step(), outbox_length(database)) == (1, 1)
+        assert (relay.step(), outbox_length(database)) == (0, 0)
+        relay.close()
         database.close()
 
 

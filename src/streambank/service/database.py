@@ -32,6 +32,10 @@ KIT_MIGRATIONS = Migrations("streambank.service:migrations/versions", "service_v
 """The tables of :mod:`streambank.service.tables`."""
 
 
+_NEWS = "streambank_news"
+"""The execution option that holds what was announced."""
+
+
 class Database:
     """One service's database. May be shared by threads; several processes may open the same one.
 
@@ -47,7 +51,7 @@ class Database:
         self._name = name
         self._engine = writing
         self._reading = reading
-        self._after_commit: list[Callable[[], None]] = []
+        self._after_commit: list[tuple[Callable[[], None], str | None]] = []
         # One that finds the database taken by another process sleeps before it looks again (SQLite), or waits with a
         # connection (PostgreSQL). Threads of one process can queue up without that.
         self._one_writer = threading.Lock()
@@ -88,8 +92,10 @@ class Database:
         """A write transaction: commits durably when the block ends, rolls back when it raises. They do not nest."""
         with self._one_writer, clear_failures(self._name), self._engine.begin() as connection:
             yield connection
-        for hook in self._after_commit:
-            hook()
+            news = connection.get_execution_options().get(_NEWS, frozenset())
+        for hook, of in self._after_commit:
+            if of is None or of in news:
+                hook()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -97,12 +103,13 @@ class Database:
         with clear_failures(self._name), self._reading.connect() as connection:
             yield connection
 
-    def after_commit(self, hook: Callable[[], None]) -> None:
+    def after_commit(self, hook: Callable[[], None], *, of: str | None = None) -> None:
         """Call ``hook`` after each write transaction of this object: a hint to look, for whoever waits for rows.
 
-        It carries nothing, since a crash loses it. It must be quick and must not raise.
+        With ``of``, only after those of which somebody said so by :func:`announce`. It carries nothing, since a crash
+        loses it. It must be quick and must not raise.
         """
-        self._after_commit.append(hook)
+        self._after_commit.append((hook, of))
 
     def bind_log(self, log_id: str, new_outbox_id: str) -> str:
         """Tie the database to a log for ever; the outbox's id (``new_outbox_id`` where there was none yet).
@@ -164,6 +171,13 @@ class Database:
                     f"the database {self.name} cannot be used: {error}. A newer streambank wrote it, or it is another "
                     "program's; update streambank, or name another database"
                 ) from error
+
+
+def announce(connection: Connection, news: str) -> None:
+    """Let the hooks for ``news`` be called once the connection's transaction has committed."""
+    known: frozenset[str] = connection.get_execution_options().get(_NEWS, frozenset())
+    if news not in known:
+        connection.execution_options(**{_NEWS: known | {news}})
 
 
 def database_url(where: Path | str | URL) -> URL:

@@ -3,11 +3,12 @@
 The relay brings them into the log, in order and each exactly once:
 
 1. :meth:`Outbox.add` takes ids from a counter row. Its lock is held until the transaction ends, so ids commit in order,
-   on PostgreSQL too: once id n is visible, no smaller one can appear.
+   on PostgreSQL too: once id n is visible, no smaller one can appear. Records that are added together share a row.
 2. The relay opens a producer with a transactional id, which fences every earlier relay of this service.
 3. Only then it reads how far the log holds the outbox: the committed position of the group ``<service>-outbox``.
-4. It appends the rows after that position and commits the new position in the same transaction of the log.
-5. It deletes the rows. A crash between 4 and 5 leaves rows behind that step 3 knows to be published.
+4. It appends the records after that position and commits the new position in the same transaction of the log.
+5. It deletes the rows, of several batches at once while more come. A crash before that leaves rows behind that step 3
+   knows to be published.
 
 The position is kept as the metadata of an offset of the empty topic ``<service>.outbox``, since it counts rows of this
 database and not records of a topic; it names the outbox too, so that a new database's ids are not taken for those of
@@ -15,10 +16,11 @@ an old one.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
+import msgspec
 import structlog
 from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
 
@@ -34,7 +36,7 @@ from streambank.log import (
     TopicPartition,
 )
 from streambank.service.bulk import BulkInsert
-from streambank.service.database import Database
+from streambank.service.database import Database, announce
 from streambank.service.errors import StaleDatabaseError
 from streambank.service.tables import OUTBOX, SERVICE_STATE
 from streambank.streams.topic import Topic
@@ -54,13 +56,17 @@ FALLBACK_POLL_S = 1.0
 STAND_BY_MS = 2_000
 """How long a row may be the first one before a relay that was fenced takes over: many times what a batch takes."""
 
-READ_ROWS = 50
-"""Rows read at once: a batch is bounded by its bytes, which are known only as its rows come."""
+ROW_BYTES_MAX = 256 * 1024
+"""Records that came together share a row up to here. A larger one is alone."""
 
-_ROW_OVERHEAD_BYTES = 64
+BATCHES_KEPT_MAX = 8
+"""Published batches whose rows are still there, while more come: far fewer than would take ``STAND_BY_MS``."""
+
+READ_ROWS = 10
+"""Rows read at once: a batch is bounded by its records and bytes, which are known only as its rows come."""
 
 
-class OutgoingRecord(NamedTuple):
+class OutgoingRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A record to publish. ``timestamp`` is event time in ms; ``headers`` are encoded."""
 
     topic: str
@@ -95,9 +101,27 @@ class Outbox:
             return
         last = connection.execute(_TAKE_IDS, {"count": len(records)}).scalar_one_or_none()
         check(last is not None, "Database.bind_log comes before the first outgoing record")
-        first = int(last or 0) - len(records) + 1
-        _INSERT(connection, [(first + i, *record) for i, record in enumerate(records)])
+        _INSERT(connection, list(_packed(records, int(last or 0) - len(records))))
+        announce(connection, OUTBOX.name)
 
+
+def _packed(records: Sequence[OutgoingRecord], after: int) -> Iterator[tuple[int, int, bytes]]:
+    """The rows that hold the records, whose ids follow on ``after``."""
+    count = len(records)
+    packed = _encode(records) if count <= BATCH_RECORDS_MAX else b""
+    if packed and (count == 1 or len(packed) <= ROW_BYTES_MAX):
+        yield after + count, count, packed
+        return
+    half = count // 2
+    yield from _packed(records[:half], after)
+    yield from _packed(records[half:], after + half)
+
+
+_Packed: TypeAlias = tuple[str, bytes | None, bytes | None, bytes | None, int]
+"""An :class:`OutgoingRecord` as it is read."""
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[_Packed]).decode
 
 # Built once: to build them costs more than to execute them.
 _TAKE_IDS = (
@@ -107,6 +131,7 @@ _TAKE_IDS = (
 )
 _INSERT = BulkInsert(OUTBOX)
 _NEXT = select(OUTBOX).where(OUTBOX.c.id > bindparam("position")).order_by(OUTBOX.c.id).limit(BATCH_RECORDS_MAX)
+_PUBLISHED = delete(OUTBOX).where(OUTBOX.c.id <= bindparam("position"))
 
 
 class OutboxRelay:
@@ -125,8 +150,10 @@ class OutboxRelay:
         self._position = 0
         self._stand_by: tuple[int, int] | None = None
         self._wake = threading.Event()
+        self._more_came = False
+        self._batches_kept = 0
         log.create_topics([TopicConfig(name=self._place.topic, partitions=1)])
-        database.after_commit(self._wake.set)
+        database.after_commit(self._wake_up, of=OUTBOX.name)
 
     def run(self, stop: threading.Event) -> None:
         """Publish until ``stop`` is set and :meth:`interrupt` was called."""
@@ -139,6 +166,10 @@ class OutboxRelay:
         finally:
             self.close()
 
+    def _wake_up(self) -> None:
+        self._more_came = True
+        self._wake.set()
+
     def interrupt(self) -> None:
         """Let :meth:`run` look at its stop event now. May be called from any thread."""
         self._wake.set()
@@ -150,7 +181,10 @@ class OutboxRelay:
             StaleDatabaseError: the database was put back to an earlier state than what was published from it.
             RecordTooLargeError: a record is larger than the log takes; nothing behind it is published.
         """
+        self._more_came = False
         rows = self._next_rows()
+        if not rows and self._batches_kept:
+            self._delete_published()
         if not rows or self._must_stand_by(rows[0].id):
             return 0
         try:
@@ -158,8 +192,8 @@ class OutboxRelay:
                 self._open()
                 rows = self._next_rows()
             if rows:
-                self._check_follows(rows[0].id)
-                self._publish(rows)
+                self._check_follows(rows[0])
+                return self._publish(rows)
         except FencedError:
             self.close()
             self._stand_by = (rows[0].id, self._clock()) if rows else None
@@ -169,7 +203,7 @@ class OutboxRelay:
             # Whether the log has the batch is unknown now; opening again reads it from the log.
             self.close()
             raise
-        return len(rows)
+        return 0
 
     def close(self) -> None:
         """Release the producer. Idempotent."""
@@ -199,17 +233,16 @@ class OutboxRelay:
                 f"{self._position} records were published from the database {self._database.name}, but it has only "
                 f"made {last}: it is an older copy. Put the latest copy back, or move it away so that a new one is made"
             )
-        with self._database.begin() as connection:
-            connection.execute(delete(OUTBOX).where(OUTBOX.c.id <= self._position))
+        self._delete_published()
 
     def _published_position(self) -> int:
         kept = self._log.committed(self.name).get(self._place)
         outbox_id, _, position = kept.metadata.rpartition(" ") if kept else ("", "", "0")
         return int(position) if outbox_id == self._outbox_id else 0
 
-    def _check_follows(self, first_id: int) -> None:
+    def _check_follows(self, row: Row[Any]) -> None:
         """Rows behind what is published are deleted by who published them: another relay, or else they are lost."""
-        if first_id == self._position + 1:
+        if row.id - row.record_count <= self._position:
             return
         if self._published_position() != self._position:
             raise FencedError("another relay has published and deleted rows")
@@ -226,28 +259,50 @@ class OutboxRelay:
         ):
             # Part by part: to take them one by one from the result costs more than to read them.
             for row in chain.from_iterable(found.partitions()):
-                size_bytes += _ROW_OVERHEAD_BYTES + len(row.value or b"") + len(row.headers or b"")
+                size_bytes += len(row.records)
                 if rows and size_bytes > BATCH_BYTES_MAX:
                     break
                 rows.append(row)
+                if row.id - self._position >= BATCH_RECORDS_MAX:
+                    break
         return rows
 
-    def _publish(self, rows: Sequence[Any]) -> None:
-        last = rows[-1].id
-        check(last - self._position == len(rows), f"{self.name}: ids have a gap after {self._position}")
+    def _publish(self, rows: Sequence[Row[Any]]) -> int:
         check(self._producer is not None, f"{self.name}: no producer")
+        records = self._unpublished(rows)
+        last = self._position + len(records)
         with self._producer.transaction() as transaction:  # type: ignore[union-attr]
-            for _, topic, key, value, headers, timestamp in rows:
+            for topic, key, value, headers, timestamp in records:
                 transaction.append(topic, value, timestamp=timestamp, key=key, headers=headers)
             kept = OffsetAndMetadata(0, f"{self._outbox_id} {last}")
             transaction.commit_offsets(self._group, {self._place: kept})
         self._position = last
-        self.published_count += len(rows)
+        self.published_count += len(records)
+        self._delete_published()
+        return len(records)
+
+    def _delete_published(self) -> None:
+        # Those who write wait for it, and for its disk flush: while more comes, once for several batches is enough.
+        if self._more_came and self._batches_kept < BATCHES_KEPT_MAX:
+            self._batches_kept += 1
+            return
+        self._batches_kept = 0
         with self._database.begin() as connection:
-            connection.execute(delete(OUTBOX).where(OUTBOX.c.id <= last))
+            connection.execute(_PUBLISHED, {"position": self._position})
+
+    def _unpublished(self, rows: Sequence[Row[Any]]) -> list[_Packed]:
+        """The records of one batch. Of the first row, some may have gone with the batch before."""
+        begin = last = rows[0].id - rows[0].record_count
+        records: list[_Packed] = []
+        for row in rows:
+            records += _decode(row.records)
+            check(row.id - row.record_count == last, f"{self.name}: ids have a gap after {last}")
+            check(row.id - begin == len(records), f"{self.name}: the row {row.id} has not as many records as it says")
+            last = row.id
+        return records[self._position - begin :][:BATCH_RECORDS_MAX]
 
 
 def outbox_length(database: Database) -> int:
     """How many records wait to be published."""
     with database.read() as connection:
-        return connection.execute(select(func.count()).select_from(OUTBOX)).scalar_one()
+        return int(connection.execute(select(func.coalesce(func.sum(OUTBOX.c.record_count), 0))).scalar_one())

@@ -61,13 +61,14 @@ OUTBOX = Table(
     "outbox",
     KIT,
     Column("id", BigKey, primary_key=True, autoincrement=False),
-    Column("topic", String(249), nullable=False),
-    Column("key", LargeBinary, nullable=True),
-    Column("value", LargeBinary, nullable=True),
-    Column("headers", LargeBinary, nullable=True),
-    Column("timestamp", BigInteger, nullable=False),
+    Column("record_count", Integer, nullable=False),
+    Column("records", LargeBinary, nullable=False),
 )
-"""Outgoing records in the order in which they are to be published. A published row is deleted."""
+"""Outgoing records, in the order in which they are to be published: those that came together are in one row.
+
+``id`` is that of the last of its ``record_count`` records, whose ids follow on each other. A row all of which is
+published is deleted.
+"""
 
 IDEMPOTENCY_KEY = Table(
     "idempotency_key",

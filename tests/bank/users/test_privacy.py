@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import func, select
 from tests.bank.users.support import (
@@ -112,8 +113,9 @@ def test_the_key_goes_last(world: World) -> None:
     world.service.step()
     erase(world)
     with world.database.read() as connection:
-        waiting = connection.exec_driver_sql("SELECT topic, value FROM outbox ORDER BY id").all()
-    assert [tuple(row) for row in waiting] == [("user.profile", None), ("user.key", None)]
+        rows = connection.exec_driver_sql("SELECT records FROM outbox ORDER BY id").scalars()
+        waiting = [record for row in rows for record in msgspec.msgpack.decode(row)]
+    assert [(topic, value) for topic, _, value, *_ in waiting] == [("user.profile", None), ("user.key", None)]
 
 
 def test_what_was_published_cannot_be_read_without_the_key(world: World) -> None:

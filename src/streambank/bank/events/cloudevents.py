@@ -6,12 +6,15 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
-from streambank.log import encode_headers
+from streambank.log.headers import begin_headers, encode_header
 
 SPEC_VERSION = b"1.0"
 
 TIMES_MAX = 1_000
 """Times kept as text: one takes a microsecond or two to write, and the events of a batch repeat them."""
+
+SUBJECTS_MAX = 1_000
+"""Subjects of a topic kept as headers, for the same reason."""
 
 
 def binary_mode_headers(*, type: str, source: str, id: str, subject: str) -> Callable[[Any, int], bytes | None]:  # noqa: A002
@@ -24,7 +27,8 @@ def binary_mode_headers(*, type: str, source: str, id: str, subject: str) -> Cal
         subject: the event's attribute that it is about; also its partition key.
     """
     id_of, subject_of = attrgetter(id), attrgetter(subject)
-    fixed = (
+    begin = begin_headers(
+        9,  # These five, and the four below.
         ("content-type", b"application/json"),
         ("ce_specversion", SPEC_VERSION),
         ("ce_type", type.encode()),
@@ -32,23 +36,19 @@ def binary_mode_headers(*, type: str, source: str, id: str, subject: str) -> Cal
         ("ce_dataschema", f"/schemas/{type}.json".encode()),
     )
 
+    @lru_cache(maxsize=SUBJECTS_MAX)
+    def of_subject(about: str) -> bytes:
+        return encode_header(("ce_subject", about.encode())) + encode_header(("ce_partitionkey", about.encode()))
+
     def headers(event: Any, timestamp: int) -> bytes | None:
-        about = subject_of(event).encode()
-        return encode_headers(
-            (
-                *fixed,
-                ("ce_id", id_of(event).encode()),
-                ("ce_subject", about),
-                ("ce_partitionkey", about),
-                ("ce_time", _rfc3339(timestamp)),
-            )
-        )
+        named = encode_header(("ce_id", id_of(event).encode()))
+        return begin + named + of_subject(subject_of(event)) + _time(timestamp)
 
     return headers
 
 
 @lru_cache(maxsize=TIMES_MAX)
-def _rfc3339(timestamp_ms: int) -> bytes:
+def _time(timestamp_ms: int) -> bytes:
     moment = datetime.fromtimestamp(timestamp_ms // 1000, UTC)
     # Without its offset, which isoformat would write as +00:00.
-    return f"{moment.isoformat()[:-6]}.{timestamp_ms % 1000:03d}Z".encode()
+    return encode_header(("ce_time", f"{moment.isoformat()[:-6]}.{timestamp_ms % 1000:03d}Z".encode()))

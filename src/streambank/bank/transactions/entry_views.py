@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Row
 
 from streambank.bank.events import EntryStatus, Origin
@@ -47,8 +48,8 @@ def of_rows(
 def of_posted(posted: Posted, category_id: str | None) -> TransactionView:
     """An entry that was posted right now, without reading it back."""
     told: dict[str, Any] = {
-        **posted.detail._asdict(),
-        **posted.posting._asdict(),
+        **msgspec.structs.asdict(posted.detail),
+        **msgspec.structs.asdict(posted.posting),
         "version": 1,
         "transaction_id": posted.transaction_id,
         "recorded_at": posted.recorded_at,

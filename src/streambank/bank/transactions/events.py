@@ -29,6 +29,8 @@ from streambank.clock import to_datetime
 from streambank.errors import check
 from streambank.service.outbox import OutgoingRecord, outgoing
 
+# An attribute of an enumeration takes several times as long to look up as a name of this module.
+_CREDIT, _DEBIT = CreditDebit.CREDIT, CreditDebit.DEBIT
 _STATUS = {status.value: status for status in EntryStatus}
 _ORIGIN = {origin.value: origin for origin in Origin}
 
@@ -88,7 +90,7 @@ def balance_changed(
         entry_id=posting.entry_id or "",
         account_id=account.account_id,
         account_seq=posting.account_seq,
-        credit_debit=CreditDebit.CREDIT if signed > 0 else CreditDebit.DEBIT,
+        credit_debit=_CREDIT if signed > 0 else _DEBIT,
         amount_minor=abs(signed),
         currency=account.currency,
         booking_date=_date(posting.booking_date),

@@ -12,10 +12,12 @@ posts in memory with every rule checked there, and writes all at :meth:`Books.cl
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
+import msgspec
+from msgspec.structs import astuple
 from sqlalchemy import Connection, Row
 
 from streambank.bank.events import CreditDebit, EntryStatus, Origin, Role
@@ -25,7 +27,7 @@ from streambank.bank.transactions import categories, events, repository, rule_st
 from streambank.bank.transactions.entries import TAGS_MAX, NewEntry, content_hash, out_of_range
 from streambank.bank.transactions.models import JournalKind, Purpose
 from streambank.bank.transactions.repository import Detail, LedgerAccount, LedgerRows, PostingRow, Terms
-from streambank.bank.transactions.rules import NOTHING, Outcome, RuleBook, facts
+from streambank.bank.transactions.rules import RuleBook, facts
 from streambank.bank.transactions.shares import Shares, shares
 from streambank.bank.transactions.texts import TextMemory, Texts
 from streambank.bank.transactions.words import add_words
@@ -40,8 +42,13 @@ RULE_BOOKS_MAX = 1_000
 
 DAY_MS = 86_400_000
 
-_BOOKED, _PENDING = EntryStatus.BOOKED.value, EntryStatus.PENDING.value
+# An attribute of an enumeration takes several times as long to look up as a name of this module.
+_STATUSES = {status: status.value for status in EntryStatus}
 _ORIGINS = {origin: origin.value for origin in Origin}
+_KINDS = {kind: kind.value for kind in JournalKind}
+_IS_BOOKED, _IS_PENDING = EntryStatus.BOOKED, EntryStatus.PENDING
+_BOOKED = EntryStatus.BOOKED.value
+_ENTRY, _HOLD, _EXTERNAL = JournalKind.ENTRY, JournalKind.HOLD, Purpose.EXTERNAL
 _PURPOSE_OF_KIND = {OPENING: Purpose.OPENING, ADJUSTMENT: Purpose.ADJUSTMENT}
 
 
@@ -76,8 +83,7 @@ class Ledger:
         return known[1]
 
 
-@dataclass(slots=True)
-class Posted:
+class Posted(msgspec.Struct, gc=False):
     """An entry that was posted: its account, and its rows. ``held_minor``: what was held for it until it was booked."""
 
     account: LedgerAccount
@@ -158,7 +164,8 @@ class Books:
         if to_write and role is not Role.OWNER:
             raise forbidden("a viewer of an account cannot change it")
         account = self._accounts[account_id]
-        check(account.key is not None, f"account {account_id} has an owner without a key")
+        if account.key is None:
+            raise InvariantError(f"account {account_id} has an owner without a key")
         return account
 
     def role(self, account_id: str) -> Role | None:
@@ -207,14 +214,12 @@ class Books:
         if asked and signed < 0:
             check_funds(account, -signed)
         terms, detail, tags = self._told(account, entry, origin)
-        counter = self.counter(account, _PURPOSE_OF_KIND.get(entry.kind or "", Purpose.EXTERNAL))
+        counter = self.counter(account, _PURPOSE_OF_KIND.get(entry.kind or "", _EXTERNAL))
         status = entry.status
         check_room(account, counter, signed, status)
-        journal_num, transaction_id = self.journal(
-            kind or (JournalKind.ENTRY if status is EntryStatus.BOOKED else JournalKind.HOLD)
-        )
+        journal_num, transaction_id = self.journal(kind or (_ENTRY if status is _IS_BOOKED else _HOLD))
         posted = self.post(account, counter, journal_num, transaction_id, terms, detail, tags)
-        if status is EntryStatus.PENDING:
+        if status is _IS_PENDING:
             posted.expires_at = None if entry.expires_at is None else to_millis(entry.expires_at)
             self._rows.holds.append((posted.num, account.num, posted.expires_at))
         if entry.external_id is not None:
@@ -238,10 +243,10 @@ class Books:
         )
         terms = Terms(
             entry.signed_minor,
-            _BOOKED if entry.status is EntryStatus.BOOKED else _PENDING,
+            _STATUSES[entry.status],
             _ORIGINS[origin or entry.origin],
-            entry.booking_date.isoformat(),
-            None if entry.value_date is None else entry.value_date.isoformat(),
+            _iso_day(entry.booking_date),
+            None if entry.value_date is None else _iso_day(entry.value_date),
             self._occurred_at(entry),
         )
         return terms, detail, tags
@@ -257,7 +262,7 @@ class Books:
     def journal(self, kind: JournalKind) -> tuple[int, str]:
         """Begin a journal transaction: its number, which is that of its first posting, and its id."""
         transaction_id = next(self._ids)
-        self._rows.journals.append((self._next_num, transaction_id, kind.value, self.now_ms))
+        self._rows.journals.append((self._next_num, transaction_id, _KINDS[kind], self.now_ms))
         return self._next_num, transaction_id
 
     def post(
@@ -280,8 +285,9 @@ class Books:
         """
         reverses_num, counter_reverses_num, reverses_entry_id = (None, None, None) if reverses is None else reverses
         entry_id = self._entry_id(journal_num, transaction_id)
-        posting = self._append(account, journal_num, entry_id, terms.signed_minor, terms, reverses_num)
+        row = self._append(account, journal_num, entry_id, terms.signed_minor, terms, reverses_num)
         self._append(counter, journal_num, None, -terms.signed_minor, terms, counter_reverses_num)
+        posting = PostingRow(*row)
         return self._stand_beside(account, posting, transaction_id, detail, tags, reverses_entry_id, held_minor)
 
     def post_between(
@@ -304,7 +310,7 @@ class Books:
         for account, entry in sides:
             terms, detail, tags = self._told(account, entry)
             entry_id = self._entry_id(journal_num, transaction_id)
-            posting = self._append(account, journal_num, entry_id, terms.signed_minor, terms, None)
+            posting = PostingRow(*self._append(account, journal_num, entry_id, terms.signed_minor, terms, None))
             freed_minor = held_minor if posting.signed_minor < 0 else 0
             made.append(self._stand_beside(account, posting, transaction_id, detail, tags, None, freed_minor))
         return made
@@ -324,7 +330,7 @@ class Books:
         held_minor: int,
     ) -> Posted:
         num = posting.num
-        self._rows.details.append((num, account.num, *detail, 1))
+        self._rows.details.append((num, account.num, *astuple(detail), 1))
         if tags:
             self._rows.tags.extend((num, tag, account.num) for tag in tags)
         texts = self._texts.get(account.num)
@@ -426,14 +432,14 @@ class Books:
         signed: int,
         terms: Terms,
         reverses_num: int | None,
-    ) -> PostingRow:
+    ) -> tuple[Any, ...]:
+        """One side of a double entry: its row, in the order of the columns of ``posting``."""
         num = self._next_num
         if num >= self._end_num:
             raise InvariantError("the books have no number left for another posting")
         self._next_num = num + 1
         account.last_seq += 1
-        _, status, origin, booking_date, value_date, occurred_at = terms
-        if status == _BOOKED:
+        if terms.status == _BOOKED:
             account.booked_minor += signed
         else:
             # What ends a pending entry has the opposite sign, and takes it away on the side where it was added.
@@ -444,7 +450,7 @@ class Books:
             else:
                 account.pending_credits_minor += change
         self._touched[account.num] = account
-        posting = PostingRow(
+        row = (
             num,
             journal_num,
             account.num,
@@ -452,27 +458,27 @@ class Books:
             entry_id,
             signed,
             account.currency_code,
-            status,
-            origin,
-            booking_date,
-            value_date,
-            occurred_at,
+            terms.status,
+            terms.origin,
+            terms.booking_date,
+            terms.value_date,
+            terms.occurred_at,
             reverses_num,
         )
-        self._rows.postings.append(posting)
-        return posting
+        self._rows.postings.append(row)
+        return row
 
     def _categorise(self, account: LedgerAccount, entry: NewEntry) -> tuple[int | None, bool, Sequence[str]]:
         category_num = None
         if entry.category_id is not None:
             category_num = self.category_num(account, entry.category_id)
         book = self._ledger.rule_book(self.connection, account)
-        outcome: Outcome = NOTHING
-        if book:
-            told = facts(
-                account.account_id, entry.credit_debit, entry.amount.amount_minor, entry.counterparty, entry.remittance
-            )
-            outcome = book.apply(told)
+        if not book:
+            return category_num, False, entry.tags[:TAGS_MAX]
+        told = facts(
+            account.account_id, entry.credit_debit, entry.amount.amount_minor, entry.counterparty, entry.remittance
+        )
+        outcome = book.apply(told)
         tags = [*entry.tags, *(tag for tag in outcome.tags if tag not in entry.tags)]
         if category_num is None:
             return outcome.category_num, outcome.category_num is not None, tags[:TAGS_MAX]
@@ -511,7 +517,7 @@ class Books:
             return to_millis(entry.occurred_at)
         if entry.booking_date == self._today:
             return self.now_ms
-        return (entry.booking_date - _EPOCH).days * DAY_MS
+        return _begin_ms(entry.booking_date)
 
     def _publish(self, posted: Posted, texts: Texts) -> None:
         self._events.append(
@@ -522,7 +528,7 @@ class Books:
                 transaction_id=posted.transaction_id,
                 reverses_entry_id=posted.reverses_entry_id,
                 held_minor=posted.held_minor,
-                category_id=self.category_id(posted),
+                category_id=self._category_id(posted.account, posted.detail.category_num),
                 recorded_at=self._now,
                 sealed=texts.sealed,
             )
@@ -532,6 +538,15 @@ class Books:
     def today(self) -> date:
         """The present day, UTC."""
         return self._today
+
+
+# The days of one batch repeat themselves.
+_iso_day = lru_cache(maxsize=1_000)(date.isoformat)
+
+
+@lru_cache(maxsize=1_000)
+def _begin_ms(day: date) -> int:
+    return (day - _EPOCH).days * DAY_MS
 
 
 _EPOCH = date(1970, 1, 1)
@@ -549,15 +564,17 @@ def check_funds(account: LedgerAccount, debit_minor: int) -> None:
 
 def check_room(account: LedgerAccount, counter: LedgerAccount, signed_minor: int, status: EntryStatus) -> None:
     """Raise a problem if a new entry would take a balance or a pending sum of either side beyond 64 bits."""
-    for side, signed in ((account, signed_minor), (counter, -signed_minor)):
-        if status is EntryStatus.BOOKED:
-            fits = INT64_MIN <= side.booked_minor + signed <= INT64_MAX
-        elif signed < 0:
-            fits = side.pending_debits_minor - signed <= INT64_MAX
-        else:
-            fits = side.pending_credits_minor + signed <= INT64_MAX
-        if not fits:
-            raise out_of_range()
+    if status is _IS_BOOKED:
+        fits = (
+            INT64_MIN <= account.booked_minor + signed_minor <= INT64_MAX
+            and INT64_MIN <= counter.booked_minor - signed_minor <= INT64_MAX
+        )
+    else:
+        debtor, creditor = (account, counter) if signed_minor < 0 else (counter, account)
+        most = INT64_MAX - abs(signed_minor)
+        fits = debtor.pending_debits_minor <= most and creditor.pending_credits_minor <= most
+    if not fits:
+        raise out_of_range()
 
 
 def direction(signed_minor: int) -> CreditDebit:

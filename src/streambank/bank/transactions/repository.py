@@ -3,16 +3,21 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
+import msgspec
 from iso4217 import Currency
 from sqlalchemy import (
+    JSON,
     ColumnElement,
     Connection,
     Row,
     Select,
+    TableValuedAlias,
+    Text,
     and_,
     bindparam,
+    cast,
     delete,
     func,
     insert,
@@ -231,7 +236,7 @@ _SET_BALANCE = (
 )
 
 
-class Detail(NamedTuple):
+class Detail(msgspec.Struct, frozen=True, gc=False):
     """What an entry was about: the columns of ``entry_detail`` between its key and its version."""
 
     kind: str | None
@@ -244,7 +249,7 @@ class Detail(NamedTuple):
     by_rule: bool
 
 
-class Terms(NamedTuple):
+class Terms(msgspec.Struct, frozen=True, gc=False):
     """What is posted to an account: the columns of ``posting`` that do not follow from where it stands."""
 
     signed_minor: int
@@ -255,7 +260,7 @@ class Terms(NamedTuple):
     occurred_at: int
 
 
-class PostingRow(NamedTuple):
+class PostingRow(msgspec.Struct, frozen=True, gc=False):
     """A row of ``posting``, in the order of its columns."""
 
     num: int
@@ -278,7 +283,7 @@ class LedgerRows:
     """What is to be written to the ledger and beside it. Tuples are in the order of their table's columns."""
 
     journals: list[tuple[int, str, str, int]] = field(default_factory=list)
-    postings: list[PostingRow] = field(default_factory=list)
+    postings: list[tuple[Any, ...]] = field(default_factory=list)
     details: list[tuple[Any, ...]] = field(default_factory=list)
     tags: list[tuple[int, str, int]] = field(default_factory=list)
     splits: list[Mapping[str, object]] = field(default_factory=list)
@@ -320,13 +325,24 @@ def set_balances(connection: Connection, touched: Sequence[LedgerAccount]) -> No
         a.balance_version += 1
 
 
-_KNOWN_EXTERNAL = select(
-    EXTERNAL_ID.c.account_num, EXTERNAL_ID.c.external_id, EXTERNAL_ID.c.content_hash, POSTING.c.entry_id
-).where(
-    EXTERNAL_ID.c.account_num.in_(bindparam("nums", expanding=True)),
-    EXTERNAL_ID.c.external_id.in_(bindparam("ids", expanding=True)),
-    POSTING.c.num == EXTERNAL_ID.c.posting_num,
-)
+def _known_external(external_ids: TableValuedAlias) -> Select[Any]:
+    return select(
+        EXTERNAL_ID.c.account_num, EXTERNAL_ID.c.external_id, EXTERNAL_ID.c.content_hash, POSTING.c.entry_id
+    ).where(
+        EXTERNAL_ID.c.account_num.in_(bindparam("nums", expanding=True)),
+        EXTERNAL_ID.c.external_id.in_(select(external_ids.c.value)),
+        POSTING.c.num == EXTERNAL_ID.c.posting_num,
+    )
+
+
+# Hundreds of names as one array in JSON: each as a parameter of its own costs more than its look-up.
+_KNOWN_EXTERNAL = {
+    "sqlite": _known_external(func.json_each(bindparam("ids", type_=Text)).table_valued("value")),
+    "postgresql": _known_external(
+        func.json_array_elements_text(cast(bindparam("ids", type_=Text), JSON)).table_valued("value")
+    ),
+}
+_json = msgspec.json.Encoder().encode
 
 Names: TypeAlias = dict[tuple[int, str], tuple[bytes, str]]
 """Entries by the number of their account and their external id: the hash of what was told, and the entry's id."""
@@ -337,8 +353,9 @@ def known_externals(connection: Connection, names: Collection[tuple[int, str]]) 
     if not names:
         return {}
     nums, ids = zip(*names, strict=True)
-    values = {"nums": list(dict.fromkeys(nums)), "ids": list(dict.fromkeys(ids))}
-    return {(row[0], row[1]): (bytes(row[2]), row[3]) for row in connection.execute(_KNOWN_EXTERNAL, values)}
+    values = {"nums": list(dict.fromkeys(nums)), "ids": _json(ids).decode()}
+    found = connection.execute(_KNOWN_EXTERNAL[connection.dialect.name], values)
+    return {(row[0], row[1]): (bytes(row[2]), row[3]) for row in found}
 
 
 REVERSING = POSTING.alias("reversing")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Row, bindparam, select
 
 from streambank.bank.events import EntryStatus, Origin, Role
@@ -25,7 +26,7 @@ EXPIRED_MAX = 500
 _BOOKED, _PENDING = EntryStatus.BOOKED.value, EntryStatus.PENDING.value
 _CHUNK = 500
 
-_DETAILS = Detail._fields
+_DETAILS = Detail.__struct_fields__
 
 
 class Beside:
@@ -154,7 +155,7 @@ def take_back(
     journal_num, transaction_id = books.journal(JournalKind.REVERSAL)
     today = books.today.isoformat()
     terms = Terms(-row.signed_minor, _BOOKED, origin.value, today, row.value_date, books.now_ms)
-    detail = _details(row)._replace(notes=notes)
+    detail = msgspec.structs.replace(_details(row), notes=notes)
     reverses = (row.num, other.num, row.entry_id)
     tags = beside.tags.get(row.num, [])
     posted = books.post(account, counter, journal_num, transaction_id, terms, detail, tags, reverses=reverses)
@@ -195,4 +196,4 @@ def _check_not_transfer(row: Row[Any]) -> None:
 
 
 def _details(row: Row[Any]) -> Detail:
-    return Detail(*(row._mapping[name] for name in _DETAILS))._replace(by_rule=bool(row.by_rule))
+    return Detail(**{name: row._mapping[name] for name in _DETAILS} | {"by_rule": bool(row.by_rule)})

@@ -36,14 +36,14 @@ class Texts:
         """A token for each of the :func:`words_of` the texts; none where the account cannot be searched any more."""
         if self._hasher is None:
             return []
-        found: dict[str, None] = {}
+        found: list[str] = []
         for text in texts:
             if text:
                 tokens = self._tokens.get(text)
                 if tokens is None:
                     tokens = _remember(self._tokens, text, self._hasher(words_of([text])))
-                found.update(dict.fromkeys(tokens))
-        return list(found)[:WORDS_MAX]
+                found += tokens
+        return list(dict.fromkeys(found))[:WORDS_MAX]
 
 
 class TextMemory:
