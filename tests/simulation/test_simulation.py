@@ -78,6 +78,6 @@ def test_what_is_broken_is_seen(monkeypatch: pytest.MonkeyPatch, where: Any, nam
 
 
 def _simulate_some() -> None:
-    # 34 was the first that saw an e-mail lost.
-    for seed in (34, *range(1, 31)):
+    # 10 was the first that saw an e-mail lost.
+    for seed in (10, *range(1, 31)):
         simulate(seed, 100)
