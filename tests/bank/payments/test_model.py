@@ -3,7 +3,7 @@
 from contextlib import ExitStack, suppress
 from typing import ClassVar
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from tests.bank.payments.conftest import NewDatabases
@@ -24,6 +24,8 @@ LATER = "dora"
 WHO = st.sampled_from(USERS)
 PAYEES = st.sampled_from((*USERS, LATER, "nobody"))
 NUMBER = st.integers(0, 999)
+
+ROUNDS_MAX = 5
 
 
 class Lives(RuleBasedStateMachine):
@@ -172,13 +174,13 @@ class Lives(RuleBasedStateMachine):
             self.stack.close()
 
 
-def run(new_databases: NewDatabases, screening: str, examples: int) -> set[str]:
-    """Live many lives; the states that transfers ended in."""
+def run(new_databases: NewDatabases, screening: str, lives: int) -> set[str]:
+    """Live so many lives; the states that transfers ended in."""
     Lives.new_databases, Lives.screening, Lives.ended = staticmethod(new_databases), screening, set()
     run_state_machine_as_test(
         Lives,
         settings=settings(
-            max_examples=examples,
+            max_examples=lives,
             stateful_step_count=40,
             deadline=None,
             derandomize=True,
@@ -188,9 +190,25 @@ def run(new_databases: NewDatabases, screening: str, examples: int) -> set[str]:
     return Lives.ended
 
 
+def run_until(wanted: set[str], new_databases: NewDatabases, screening: str, lives: int) -> set[str]:
+    """Live so many lives, and as many again with other seeds until transfers have ended in all ``wanted`` states.
+
+    Which lives a seed makes depends on what else is imported: Hypothesis takes numbers from all of the program.
+    """
+    ended: set[str] = set()
+    for number in range(ROUNDS_MAX):
+        seed(number)(Lives)
+        ended |= run(new_databases, screening, lives)
+        if wanted <= ended:
+            break
+    return ended
+
+
 def test_random_lives(new_databases: NewDatabases) -> None:
-    assert run(new_databases, "limits", 15) == {"posted", "refunded", "rejected", "cancelled", "expired"}
+    wanted = {"posted", "refunded", "rejected", "cancelled", "expired"}
+    assert run_until(wanted, new_databases, "limits", 15) == wanted
 
 
 def test_random_lives_with_screening(sqlite_databases: NewDatabases) -> None:
-    assert {"posted", "rejected"} <= run(sqlite_databases, "topic", 8)
+    wanted = {"posted", "rejected"}
+    assert wanted <= run_until(wanted, sqlite_databases, "topic", 8)

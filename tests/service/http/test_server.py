@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import httpx
@@ -55,6 +56,23 @@ def test_it_ends_at_once_although_connections_are_open() -> None:
         started = time.monotonic()
         server.close()
         assert time.monotonic() - started < 5
+
+
+def test_what_is_being_answered_is_answered_before_it_ends() -> None:
+    begun = threading.Event()
+
+    async def slow(_: Request) -> PlainTextResponse:
+        begun.set()
+        await asyncio.sleep(0.1)
+        return PlainTextResponse("done" * 100_000)
+
+    server = HttpServer(Starlette(routes=[Route("/", slow)]), name="slow", port=0)
+    server.start()
+    with ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(httpx.get, server.url)
+        assert begun.wait(5)
+        server.close()
+        assert answer.result().text == "done" * 100_000
 
 
 def test_it_runs_until_it_is_told_to_stop() -> None:
