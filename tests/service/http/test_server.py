@@ -87,8 +87,8 @@ def test_it_runs_until_it_is_told_to_stop() -> None:
 
 def test_whoever_runs_it_learns_that_it_ended() -> None:
     with serving() as server:
-        assert server._server is not None
-        server._server.should_exit = True
+        assert server._loop is not None
+        server._loop.call_soon_threadsafe(server._stop.set)
         with pytest.raises(StreambankError, match="ended by itself"):
             server.run(threading.Event())
 

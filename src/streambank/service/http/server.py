@@ -21,6 +21,7 @@ DRAIN_S = 0.3
 """How long requests that are being answered may take when the server stops: the process is to be gone in a second."""
 
 _DRAIN_LOOK_S = 0.005
+"""How often to look whether they have: uvicorn tells nobody when a connection is gone."""
 
 
 class HttpServer:
@@ -46,7 +47,6 @@ class HttpServer:
         self._name = name
         self._hint = hint
         self._listening = listening
-        self._server: uvicorn.Server | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
         self._thread: threading.Thread | None = None
@@ -66,11 +66,9 @@ class HttpServer:
         """
         listening = self._listening or open_port(self._name, self.host, self.port, self._hint)
         self.port = listening.getsockname()[1]
-        self._server = uvicorn_server(self._app, connections_max=CONNECTIONS_MAX, keep_alive_s=KEEP_ALIVE_S)
         self._loop = loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=self._run, args=(loop, self._server, listening), name=f"http-{self._name}", daemon=True
-        )
+        name = f"http-{self._name}"
+        self._thread = threading.Thread(target=self._run, args=(loop, listening), name=name, daemon=True)
         self._thread.start()
 
     def run(self, stop: threading.Event) -> None:
@@ -89,8 +87,9 @@ class HttpServer:
             self._loop.call_soon_threadsafe(self._stop.set)
         thread.join()
 
-    def _run(self, loop: asyncio.AbstractEventLoop, server: uvicorn.Server, listening: socket.socket) -> None:
+    def _run(self, loop: asyncio.AbstractEventLoop, listening: socket.socket) -> None:
         try:
+            server = uvicorn_server(self._app, connections_max=CONNECTIONS_MAX, keep_alive_s=KEEP_ALIVE_S)
             # As it ends it cancels what is still being answered, such as a stream whose client takes nothing.
             with asyncio.Runner(loop_factory=lambda: loop) as runner:
                 runner.run(serve(server, listening, self._stop))
